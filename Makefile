@@ -1,0 +1,39 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+help:            ## Show what can be made
+	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed (set PYTHON=…)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+setup: $(STAMP)  ## Create .venv and install the project into it
+
+demo: setup      ## Make a synthetic economy, train on encrypted aggregates, assess three firms
+	$(BIN)/credfed demo --out build/demo
+
+check: setup     ## Lint, type-check, and keep the import law
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check      ## Run every check and test that needs no server
+	$(BIN)/pytest -n 2 -m "not slow"
+
+test-slow: setup ## Run the tests at full key size and on full data sets
+	$(BIN)/pytest -m slow
+
+bench: setup     ## Measure, against a baseline in the same run
+	$(BIN)/credfed bench paillier
+
+clean:           ## Remove what was built, keep the environment
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.PHONY: help setup demo check test test-slow bench clean
