@@ -1,0 +1,184 @@
+"""A vector of Paillier ciphertexts and its homomorphic operations.
+
+Ciphertexts travel as big-endian bytes of fixed width. A vector is immutable; every operation returns a new one.
+Operations add no randomness: what they return is as linkable to its inputs as a product is to its factors. Whoever
+sends a result to the key owner passes it through `rerandomise` first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import gmpy2
+import numpy as np
+from gmpy2 import mpz
+from numpy.typing import NDArray
+
+from protocols.errors import MalformedMessage, VerificationFailed
+from protocols.paillier.keys import PublicKey
+
+
+class CiphertextVector:
+    """Ciphertexts under one public key, each in (0, n^2) and prime to n."""
+
+    __slots__ = ("_values", "public_key")
+
+    def __init__(self, public_key: PublicKey, values: Iterable[mpz]) -> None:
+        """Wrap values that are known to be valid; bytes from a peer enter through `from_bytes` alone."""
+        self.public_key = public_key
+        self._values = tuple(values)
+
+    def __repr__(self) -> str:
+        return f"CiphertextVector({len(self)} under {self.public_key.fingerprint[:16]})"
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __iter__(self) -> Iterator[mpz]:
+        """Iterate over the raw ciphertexts."""
+        return iter(self._values)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, CiphertextVector):
+            return NotImplemented
+        return self.public_key == other.public_key and self._values == other._values
+
+    def __hash__(self) -> int:
+        return hash((self.public_key, self._values))
+
+    def __getitem__(self, index: int | slice) -> CiphertextVector:
+        picked = self._values[index]
+        return CiphertextVector(self.public_key, picked if isinstance(index, slice) else (picked,))
+
+    @classmethod
+    def from_bytes(cls, public_key: PublicKey, data: bytes) -> CiphertextVector:
+        """Accept concatenated big-endian ciphertexts only if every one is in (0, n^2) and prime to n.
+
+        Raises: MalformedMessage if the length is no multiple of the width, VerificationFailed for an invalid value.
+        """
+        width = public_key.ciphertext_bytes
+        if len(data) % width:
+            raise MalformedMessage(f"{len(data)} bytes are no whole number of ciphertexts of {width}")
+        values = [mpz.from_bytes(data[start : start + width], "big") for start in range(0, len(data), width)]
+        n, square, product = public_key.modulus, public_key.modulus_square, mpz(1)
+        for value in values:
+            if value >= square:
+                raise VerificationFailed("a ciphertext is not below n^2", code="CIPHERTEXT_RANGE")
+            product = product * value % n
+        if gmpy2.gcd(product, n) != 1:  # zero included
+            raise VerificationFailed("a ciphertext is not a unit modulo n^2", code="CIPHERTEXT_RANGE")
+        return cls(public_key, values)
+
+    def to_bytes(self) -> bytes:
+        """Return the ciphertexts, big-endian and of fixed width, one after the other."""
+        width = self.public_key.ciphertext_bytes
+        return b"".join([value.to_bytes(width, "big") for value in self._values])
+
+    @classmethod
+    def concat(cls, vectors: Sequence[CiphertextVector]) -> CiphertextVector:
+        """Return one vector of all. Raises: ValueError for no vector, or for different keys."""
+        if not vectors:
+            raise ValueError("nothing to concatenate")
+        for vector in vectors:
+            vectors[0]._same_key(vector)
+        return cls(vectors[0].public_key, [value for vector in vectors for value in vector])
+
+    def __add__(self, other: CiphertextVector) -> CiphertextVector:
+        """Add plaintexts element by element."""
+        self._same_key(other)
+        self._same_length(len(other))
+        square = self.public_key.modulus_square
+        return CiphertextVector(
+            self.public_key, [a * b % square for a, b in zip(self._values, other._values, strict=True)]
+        )
+
+    def add_plain(self, values: Sequence[int]) -> CiphertextVector:
+        """Add known integers, element by element."""
+        self._same_length(len(values))
+        n, square = self.public_key.modulus, self.public_key.modulus_square
+        return CiphertextVector(
+            self.public_key,
+            [c * (1 + int(v) % n * n) % square for c, v in zip(self._values, values, strict=True)],
+        )
+
+    def scale(self, factors: Sequence[int]) -> CiphertextVector:
+        """Multiply each plaintext by a known signed integer; meant for small ones."""
+        self._same_length(len(factors))
+        square = self.public_key.modulus_square
+        return CiphertextVector(
+            self.public_key,
+            [gmpy2.powmod(c, int(factor), square) for c, factor in zip(self._values, factors, strict=True)],
+        )
+
+    def take(self, indices: NDArray[np.intp]) -> CiphertextVector:
+        """Return the ciphertexts at `indices`, in that order."""
+        return CiphertextVector(self.public_key, [self._values[index] for index in np.asarray(indices).tolist()])
+
+    def total(self) -> CiphertextVector:
+        """Return one ciphertext of the sum of all plaintexts."""
+        return self.histogram(np.zeros(len(self), dtype=np.intp), 1)
+
+    def compress(self, slot_bits: int, slots: int) -> CiphertextVector:
+        """Join every `slots` ciphertexts into one, plaintext i shifted up by i * slot_bits: slot 0 is the lowest.
+
+        The result unpacks as `Packing(slot_bits, slots)` does. Raises: ValueError if the slots do not fit n.
+        """
+        if slot_bits < 1 or slots < 1 or slot_bits * slots > self.public_key.bits - 2:
+            raise ValueError(f"{slots} slots of {slot_bits} bits do not fit {self.public_key.bits}")
+        square, shift, joined = self.public_key.modulus_square, mpz(1) << slot_bits, []
+        for start in range(0, len(self), slots):
+            group = self._values[start : start + slots]
+            result = group[-1]
+            for value in group[-2::-1]:
+                result = gmpy2.powmod(result, shift, square) * value % square
+            joined.append(result)
+        return CiphertextVector(self.public_key, joined)
+
+    def histogram(self, bins: NDArray[np.integer], n_bins: int) -> CiphertextVector:
+        """Return per bin the encrypted sum of the plaintexts that fall in it.
+
+        Shapes: `bins` (rows,) in [0, n_bins). An empty bin is the trivial encryption of 0, without randomness.
+        """
+        return self.histograms(np.asarray(bins).reshape(-1, 1), [n_bins])[0]
+
+    def histograms(self, bins: NDArray[np.integer], n_bins: Sequence[int]) -> list[CiphertextVector]:
+        """Return one histogram per column of `bins`, as `histogram` does.
+
+        Shapes: `bins` (rows, features), column j in [0, n_bins[j]).
+        """
+        bins = np.asarray(bins)
+        if bins.ndim != 2 or bins.shape != (len(self), len(n_bins)) or not np.issubdtype(bins.dtype, np.integer):
+            raise ValueError(f"bins of shape {bins.shape} for {len(self)} rows and {len(n_bins)} features")
+        square, results = self.public_key.modulus_square, []
+        for column, count in zip(bins.T, n_bins, strict=True):
+            if len(column) and not 0 <= column.min() <= column.max() < count:
+                raise ValueError(f"a bin index is not below {count}")
+            products = [mpz(1)] * count
+            for value, bin_index in zip(self._values, column.tolist(), strict=True):
+                products[bin_index] = products[bin_index] * value % square
+            results.append(CiphertextVector(self.public_key, products))
+        return results
+
+    def weighted_sums(self, weights: NDArray[np.int64]) -> CiphertextVector:
+        """Return per column the encrypted weighted sum of all plaintexts.
+
+        Shapes: `weights` (rows, columns), signed; the result has one ciphertext per column.
+        """
+        weights = np.asarray(weights)
+        if weights.ndim != 2 or weights.shape[0] != len(self) or not np.issubdtype(weights.dtype, np.integer):
+            raise ValueError(f"weights of shape {weights.shape} for {len(self)} rows")
+        square, sums = self.public_key.modulus_square, []
+        for column in weights.T:
+            product = mpz(1)
+            for value, weight in zip(self._values, column.tolist(), strict=True):
+                product = product * gmpy2.powmod(value, weight, square) % square
+            sums.append(product)
+        return CiphertextVector(self.public_key, sums)
+
+    def _same_key(self, other: CiphertextVector) -> None:
+        if self.public_key != other.public_key:
+            raise ValueError("ciphertexts under different keys do not mix")
+
+    def _same_length(self, length: int) -> None:
+        if len(self) != length:
+            raise ValueError(f"{len(self)} ciphertexts do not pair with {length} values")
