@@ -1,0 +1,131 @@
+"""Envelopes: every message signed by its sender under the transcript of its run; the private ones sealed.
+
+The coordinator relays envelopes. It can read who writes to whom, the kind and the size; it can read the body only of
+broadcasts (ciphertexts under a key it does not hold). A sealed body opens for one receiver, in one run, for one kind.
+Source: HPKE, RFC 9180, base mode; authenticity comes from the signature, which covers the sealed bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+from msgspec import Meta
+
+from protocols.channel.identity import Key32, PartyCard, PartyId, PartyKeys, PartyName, Signature, sealing_key, verify
+from protocols.channel.wire import M, Message, decode, encode
+from protocols.errors import UnexpectedMessage, VerificationFailed
+
+EVERYONE: Final = PartyId("_everyone")
+_CONTEXT: Final = b"credit-federation/envelope/v1\0"
+_SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+
+
+class Envelope(Message, frozen=True):
+    """One message on its way. Reveals to a relay: parties, kind, size, and the body if it is a broadcast."""
+
+    transcript: Key32
+    sender: PartyName
+    receiver: PartyName
+    message: Annotated[str, Meta(max_length=64)]
+    sealed: bool
+    body: bytes
+    signature: Signature
+
+
+def seal(data: bytes, receiver: X25519PublicKey, info: bytes) -> bytes:
+    """Encrypt `data` so that only the holder of the receiver's key, naming the same `info`, opens it."""
+    return _SUITE.encrypt(data, receiver, info=info)
+
+
+def unseal(data: bytes, key: X25519PrivateKey, info: bytes) -> bytes:
+    """Open what was sealed to `key` under `info`. Raises: VerificationFailed."""
+    try:
+        return _SUITE.decrypt(data, key, info=info)
+    except (InvalidTag, ValueError) as error:
+        raise VerificationFailed(f"a sealed message of {len(data)} bytes does not open") from error
+
+
+def _header(transcript: bytes, sender: str, receiver: str, kind: str, sealed: bool) -> bytes:
+    names = b"\0".join(name.encode() for name in (sender, receiver, kind))
+    return _CONTEXT + transcript + names + (b"\0sealed" if sealed else b"\0open")
+
+
+def _header_of(envelope: Envelope) -> bytes:
+    return _header(envelope.transcript, envelope.sender, envelope.receiver, envelope.message, envelope.sealed)
+
+
+def _signed_bytes(header: bytes, body: bytes) -> bytes:
+    return header + b"\0" + hashlib.sha256(body).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One party's end of a run: signs and seals what it sends, verifies and opens what it receives."""
+
+    keys: PartyKeys = field(repr=False)
+    cards: Mapping[PartyId, PartyCard] = field(repr=False)
+    transcript: bytes
+
+    def wrap(self, receiver: PartyId, message: Message, *, sealed: bool = True) -> Envelope:
+        """Return `message` signed, and sealed to `receiver` unless it is for everyone or marked as open.
+
+        Reveals: an open message to the coordinator; so open bodies hold ciphertexts and public facts only.
+        """
+        kind = type(message).__name__
+        sealed = sealed and receiver != EVERYONE
+        header = _header(self.transcript, self.keys.party, receiver, kind, sealed)
+        body = encode(message)
+        if sealed:
+            body = seal(body, sealing_key(self._card(receiver)), header)
+        signature = self.keys.signing.sign(_signed_bytes(header, body))
+        return Envelope(self.transcript, self.keys.party, receiver, kind, sealed, body, signature)
+
+    def verify(self, envelope: Envelope) -> None:
+        """Return if the envelope is its sender's, in this run. Raises: VerificationFailed, UnexpectedMessage."""
+        if envelope.transcript != self.transcript:
+            raise UnexpectedMessage(f"{envelope.message} from {envelope.sender} belongs to another run")
+        signed = _signed_bytes(_header_of(envelope), envelope.body)
+        verify(self._card(PartyId(envelope.sender)), signed, envelope.signature)
+
+    def unwrap(self, envelope: Envelope, kind: type[M]) -> M:
+        """Verify, open and decode an envelope of a known kind addressed to this party or to everyone.
+
+        Raises: VerificationFailed, UnexpectedMessage, MalformedMessage.
+        """
+        self.verify(envelope)
+        if envelope.receiver not in (self.keys.party, EVERYONE):
+            raise UnexpectedMessage(f"{envelope.message} from {envelope.sender} is for {envelope.receiver}")
+        if envelope.message != kind.__name__:
+            raise UnexpectedMessage(f"{envelope.message} where {kind.__name__} is awaited")
+        body = envelope.body
+        if envelope.sealed:
+            body = unseal(body, self.keys.sealing, _header_of(envelope))
+        return decode(body, kind)
+
+    def _card(self, party: PartyId) -> PartyCard:
+        card = self.cards.get(party)
+        if card is None:
+            raise VerificationFailed(f"no card of {party} is pinned")
+        return card
+
+
+class Parcel(Message, frozen=True):
+    """What one transport message carries: the envelopes for, or from, one party."""
+
+    envelopes: tuple[Envelope, ...] = ()
+
+
+def open_parcel(data: bytes) -> tuple[Envelope, ...]:
+    """Decode a parcel. Raises: MalformedMessage."""
+    return decode(data, Parcel).envelopes
+
+
+def pack_parcel(envelopes: tuple[Envelope, ...]) -> bytes:
+    """Encode a parcel."""
+    return encode(Parcel(envelopes))
