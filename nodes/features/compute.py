@@ -1,0 +1,132 @@
+"""Runs an owner's feature SQL over that owner's own Parquet files, in a DuckDB that can read nothing else."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from nodes.features.catalogue import LABEL, load_catalogue
+from protocols.errors import ConfigurationError
+
+DEFAULT_AS_OF: Final = datetime.date(2023, 12, 31)
+ID_COLUMN: Final = "uscc"
+
+Column = NDArray[np.float64] | NDArray[np.object_]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureTable:
+    """One owner's features, one row per enterprise, ordered by code.
+
+    Shapes: every column (len(ids),). A numeric column is float64 with NaN for missing; a categorical one is an object
+    array of str or None. The bank's table has its label as the last column, 0.0 or 1.0, never missing.
+    """
+
+    ids: list[str]
+    columns: dict[str, Column]
+
+    def __post_init__(self) -> None:
+        if any(column.shape != (len(self.ids),) for column in self.columns.values()):
+            raise ValueError("every column needs one value per id")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def feature_sql(domain: str) -> str:
+    """Give the SQL that this package ships for a domain. Raises: ValueError if it ships none."""
+    if domain not in domains():
+        raise ValueError(f"no features are defined for domain {domain!r}")
+    return resources.files("nodes.features").joinpath(f"{domain}.sql").read_text(encoding="utf-8")
+
+
+def domains() -> tuple[str, ...]:
+    """List the domains of the catalogue, in its order."""
+    return tuple(dict.fromkeys(feature.domain for feature in load_catalogue()))
+
+
+def compute_features(domain: str, folder: Path, as_of: datetime.date = DEFAULT_AS_OF) -> FeatureTable:
+    """Compute one domain's features from the raw Parquet files in `folder`, from what was known at the as-of date.
+
+    Each file is visible to the SQL under its own name. Columns come in catalogue order, then the bank's label.
+    Raises: ValueError for an unknown domain or an as-of date that does not end a month; ConfigurationError if a file
+    or column is missing, or a code is missing or repeated in the result.
+    """
+    if (as_of + datetime.timedelta(days=1)).day != 1:
+        raise ValueError("the as-of date must be the last day of a month")
+    sql = feature_sql(domain)
+    names = [feature.name for feature in load_catalogue() if feature.domain == domain]
+    if domain == "bank":
+        names.append(LABEL)
+    with _open(folder) as connection:
+        connection.execute(f"SET VARIABLE as_of = DATE '{as_of.isoformat()}'")
+        try:
+            result = connection.execute(sql)
+            arrays = result.fetchnumpy()
+        except duckdb.Error as error:
+            raise ConfigurationError(_explain(domain, folder, error), code="FEATURE_SQL") from error
+    return _table(domain, folder, names, arrays)
+
+
+@contextmanager
+def _open(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a DuckDB in memory whose views are the folder's Parquet files and which may read that folder alone."""
+    files = sorted(folder.glob("*.parquet"))
+    if not files:
+        raise ConfigurationError(f"{folder} holds no Parquet file", code="NO_RECORDS")
+    connection = duckdb.connect(
+        config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"},
+    )
+    with connection:
+        connection.execute(f"SET allowed_directories = [{_quoted(f'{folder.resolve()}/')}]")
+        connection.execute("SET enable_external_access = false")
+        for file in files:
+            source = _quoted(str(file.resolve()))
+            try:
+                connection.execute(f'CREATE VIEW "{file.stem}" AS SELECT * FROM read_parquet({source})')  # noqa: S608
+            except duckdb.Error as error:
+                raise ConfigurationError(f"{file} cannot be read as Parquet", code="UNREADABLE_FILE") from error
+        connection.execute("SET lock_configuration = true")
+        yield connection
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _explain(domain: str, folder: Path, error: duckdb.Error) -> str:
+    """Say which table or column is missing; DuckDB's first line names it and, for these kinds, quotes no value."""
+    if isinstance(error, duckdb.CatalogException | duckdb.BinderException):
+        return f"{folder}: the {domain} features cannot be computed: {str(error).splitlines()[0]}"
+    return f"{folder}: the {domain} features cannot be computed ({type(error).__name__})"
+
+
+def _table(domain: str, folder: Path, names: list[str], arrays: dict[str, NDArray[np.generic]]) -> FeatureTable:
+    missing = [name for name in [ID_COLUMN, *names] if name not in arrays]
+    if missing:
+        raise ConfigurationError(f"{folder}: the {domain} SQL lacks column {missing[0]}", code="FEATURE_SQL")
+    ids = _categories(arrays[ID_COLUMN]).tolist()
+    if None in ids or len(set(ids)) != len(ids):
+        raise ConfigurationError(f"{folder}: the {domain} records lack or repeat a {ID_COLUMN}", code="DUPLICATE_ID")
+    return FeatureTable(ids=ids, columns={name: _column(arrays[name]) for name in names})
+
+
+def _column(values: NDArray[np.generic]) -> Column:
+    if values.dtype.kind in "OUS":
+        return _categories(values)
+    return np.asarray(np.ma.filled(np.ma.asarray(values, dtype=np.float64), np.nan), dtype=np.float64)
+
+
+def _categories(values: NDArray[np.generic]) -> NDArray[np.object_]:
+    filled = np.array(np.ma.getdata(values), dtype=object)
+    filled[np.ma.getmaskarray(values)] = None  # np.ma.filled(None) would fill with a placeholder instead
+    return filled
