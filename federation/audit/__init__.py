@@ -1,0 +1,23 @@
+"""The coordinator's audit log: durable before any answer leaves, provable to anyone, and no leak in itself.
+
+log        AuditLog: append with group commit, proofs, signed checkpoints, cosignatures
+storage    the SQLite file under it
+witnessed  the last witnessed checkpoint, kept beside the file
+keys       the public keys by which others verify
+verify     recompute everything from the leaves and name the first bad one
+"""
+
+from federation.audit.keys import read_log_keys, write_log_keys
+from federation.audit.log import AuditLog, Entry
+from federation.audit.verify import LogFailure, LogReport, verify_directory, verify_log
+
+__all__ = [
+    "AuditLog",
+    "Entry",
+    "LogFailure",
+    "LogReport",
+    "read_log_keys",
+    "verify_directory",
+    "verify_log",
+    "write_log_keys",
+]

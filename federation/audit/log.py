@@ -1,0 +1,299 @@
+"""The audit log itself: whatever `append` acknowledged is durable, ordered and under the log's signature.
+
+    with AuditLog(path, signer, witnesses) as log:
+        (receipt,) = log.append([leaf])       # on disk when it returns; only then let the answer out
+        request = log.witness_request(witness_size)
+        log.record_cosignatures(size, lines)
+        proof = log.prove(receipt.index)      # convinces whoever holds the public keys
+
+All methods may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Final
+
+from federation.audit.errors import LOCKED, NOT_COVERED, NOT_WRITABLE
+from federation.audit.recovery import Tail, check_witnessed, empty_tail, known_checkpoints, newest_witnessed, read_tail
+from federation.audit.storage import LeafRow, LogReader, LogWriter, running_hash
+from federation.audit.witnessed import write_record
+from protocols.errors import ConfigurationError, MalformedMessage, UnexpectedMessage
+from protocols.transparency.checkpoints import LogKeys, sign_checkpoint, verify_cosignatures, verify_log_signature
+from protocols.transparency.hashing import EMPTY_ROOT, leaf_hash
+from protocols.transparency.leaves import Leaf, decode_leaf, encode_leaf
+from protocols.transparency.log_proofs import LogProof, Receipt
+from protocols.transparency.notes import NoteSigner, VerifierKey, parse_note, parse_signature_lines
+from protocols.transparency.prover import CompletedNode, consistency_path, inclusion_path, tree_root
+from protocols.transparency.witness import AddCheckpoint
+
+_MAX_GROUP: Final = 4096
+_PAGE: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A leaf and where it stands."""
+
+    index: int
+    leaf: Leaf
+
+
+@dataclass(slots=True)
+class _Pending:
+    """One caller's encoded leaves on their way into a group, and what became of them."""
+
+    leaves: list[tuple[bytes, bytes]] = field(repr=False)
+    receipts: tuple[Receipt, ...] = ()
+    done: bool = False
+    error: BaseException | None = field(default=None, repr=False)
+
+
+class AuditLog:
+    """An append-only log in one SQLite file, under one signing key, for one process at a time.
+
+    Reveals: to whoever reads the file, all of every leaf but the content of its sealed body.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        signer: NoteSigner,
+        witnesses: Sequence[VerifierKey] = (),
+        quorum: int | None = None,
+        known: Sequence[bytes] = (),
+    ) -> None:
+        """Open or create the log at `path`, if it holds what its signatures and the `known` notes say.
+
+        `quorum` None means ⌈2/3⌉ of the witnesses. `known` are notes of this log from elsewhere, such as each
+        witness's last one; the record beside the file is always checked. Raises: ConfigurationError if the file is in
+        use or no log; VerificationFailed if it was rolled back, forked or damaged; ValueError for impossible keys.
+        """
+        self.keys: Final = LogKeys(signer.verifier, tuple(witnesses), quorum)
+        self._path, self._signer = path, signer
+        self._queue: deque[_Pending] = deque()
+        self._queue_lock, self._commit_lock = Lock(), Lock()
+        with ExitStack() as opening:
+            opening.callback(os.close, _lock(path))
+            self._writer = LogWriter(path)
+            opening.callback(self._writer.close)
+            self._reader = LogReader(path)
+            opening.callback(self._reader.close)
+            tail = self._recover()
+            record, claims = known_checkpoints(path, self._reader, self.keys, known)
+            for claim in claims:
+                check_witnessed(self._reader, tail.frontier.size, claim)
+            self._opened = opening.pop_all()
+        self._tail: Tail | None = tail
+        self._witnessed_size = 0 if record is None else record.size
+
+    def close(self) -> None:
+        """Let go of the file; may be called twice."""
+        with self._commit_lock:
+            self._opened.close()
+
+    def __enter__(self) -> AuditLog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def size(self) -> int:
+        """How many leaves are durable."""
+        return self._reader.size()
+
+    @property
+    def witnessed_size(self) -> int:
+        """How many leaves a quorum of witnesses has seen: these can no longer be denied."""
+        return self._witnessed_size
+
+    def append(self, leaves: Sequence[Leaf]) -> tuple[Receipt, ...]:
+        """Return, once all `leaves` are on disk under the log's signature, where each of them stands.
+
+        They stand together, in order; leaves of concurrent callers share one commit. All are stored or none is.
+        Raises: ValueError for a leaf too long, ConfigurationError if the file cannot be written.
+        """
+        pending = _Pending([(encode_leaf(leaf), leaf.body) for leaf in leaves])
+        if not pending.leaves:
+            return ()
+        with self._queue_lock:
+            self._queue.append(pending)
+        with self._commit_lock:
+            while not pending.done:
+                self._commit_group(self._next_group())
+        if pending.error is not None:
+            raise ConfigurationError(f"the audit log {self._path} cannot be written", code=NOT_WRITABLE) from (
+                pending.error
+            )
+        return pending.receipts
+
+    def _next_group(self) -> list[_Pending]:
+        group: list[_Pending] = []
+        leaves = 0
+        with self._queue_lock:
+            while self._queue and (not group or leaves + len(self._queue[0].leaves) <= _MAX_GROUP):
+                group.append(self._queue.popleft())
+                leaves += len(group[-1].leaves)
+        return group
+
+    def _commit_group(self, group: list[_Pending]) -> None:
+        """Commit what several callers wait for; whatever happens, each of them learns it."""
+        try:
+            tail = self._recover() if self._tail is None else self._tail
+            self._tail = None  # unknown until the commit has returned; read back from the file if it never does
+            self._tail = self._extend(tail, group)
+        except BaseException as error:
+            for pending in group:
+                pending.error = error
+            if not isinstance(error, sqlite3.Error):
+                raise
+        finally:
+            for pending in group:
+                pending.done = True
+
+    def _extend(self, tail: Tail, group: list[_Pending]) -> Tail:
+        frontier, chain = tail.frontier, tail.chain
+        rows: list[LeafRow] = []
+        completed: list[CompletedNode] = []
+        hashes: list[bytes] = []
+        for encoded, body in (leaf for pending in group for leaf in pending.leaves):
+            digest = leaf_hash(encoded)
+            chain = running_hash(chain, digest)
+            rows.append((frontier.size, encoded, body, chain))
+            hashes.append(digest)
+            frontier, nodes = frontier.push(digest)
+            completed.extend(nodes[1:])
+        head = sign_checkpoint(self._signer, frontier.size, frontier.root()).encode()
+        self._writer.commit_group(rows, completed, head)
+        position = tail.frontier.size
+        receipts = iter([Receipt(position + offset, digest, head) for offset, digest in enumerate(hashes)])
+        for pending in group:
+            pending.receipts = tuple(next(receipts) for _ in pending.leaves)
+        return Tail(frontier, chain, head)
+
+    def _recover(self) -> Tail:
+        """Return the end of the log as it is on disk, signing the empty tree if nothing was ever committed."""
+        tail = read_tail(self._reader, self._signer)
+        if tail is None:
+            tail = empty_tail(sign_checkpoint(self._signer, 0, EMPTY_ROOT).encode())
+            self._writer.commit_group((), (), tail.head)
+        return tail
+
+    def inclusion_proof(self, index: int, size: int) -> tuple[bytes, ...]:
+        """Return the path from leaf `index` to the root of the first `size` leaves. Raises: ValueError."""
+        self._check_size(size)
+        return inclusion_path(self._reader, index, size)
+
+    def consistency_proof(self, old: int, new: int) -> tuple[bytes, ...]:
+        """Return the path that shows the first `new` leaves to begin with the first `old`. Raises: ValueError."""
+        self._check_size(new)
+        return consistency_path(self._reader, old, new)
+
+    def root(self, size: int | None = None) -> bytes:
+        """Return the root of the first `size` leaves, of all by default. Raises: ValueError."""
+        wanted = self.size if size is None else size
+        self._check_size(wanted)
+        return tree_root(self._reader, wanted)
+
+    def _check_size(self, size: int) -> None:
+        if not 0 <= size <= self.size:
+            raise ValueError(f"a tree of {size} leaves is not part of a log of {self.size}")
+
+    def entries(self, start: int = 0, end: int | None = None) -> Iterator[Entry]:
+        """Yield leaves `[start, end)` in order, a page in memory at a time.
+
+        Raises: MalformedMessage for a leaf that is not canonical or does not fit its body; it proves no hash.
+        """
+        stop = self.size if end is None else min(end, self.size)
+        for page in range(max(start, 0), stop, _PAGE):
+            for index, leaf, body, _ in self._reader.leaves(page, min(page + _PAGE, stop)):
+                yield Entry(index, decode_leaf(leaf, body))
+
+    def leaf_bytes(self, index: int) -> bytes:
+        """Return the canonical bytes of one leaf, which a `LogProof` verifies. Raises: ValueError."""
+        rows = self._reader.leaves(index, index + 1)
+        if not rows:
+            raise ValueError(f"leaf {index} is outside a log of {self.size}")
+        return rows[0][1]
+
+    def checkpoint(self) -> bytes:
+        """Return the log's signed note over all leaves, kept for good, with the cosignatures it already has."""
+        with self._commit_lock:
+            tail = self._recover() if self._tail is None else self._tail
+            stored = self._reader.checkpoint(tail.frontier.size)
+            if stored is None:
+                self._writer.put_checkpoint(tail.frontier.size, tail.head)
+            return stored or tail.head
+
+    def witness_request(self, old_size: int) -> AddCheckpoint:
+        """Return the request by which a witness that last cosigned `old_size` leaves may cosign them all.
+
+        Raises: ValueError if the witness has seen more leaves than there are.
+        """
+        note = self.checkpoint()
+        size = verify_log_signature(parse_note(note), self.keys.log).size
+        return AddCheckpoint(old_size, self.consistency_proof(old_size, size), note)
+
+    def record_cosignatures(self, size: int, lines: bytes) -> int:
+        """Store witnesses' cosignature lines over the checkpoint of `size` leaves; return how many witnesses it has.
+
+        Lines of unknown signers are dropped. With a quorum, the note becomes the record that this log must contain
+        from now on. Raises: ValueError if no such checkpoint was given out; MalformedMessage; VerificationFailed.
+        """
+        offered = parse_signature_lines(_text(lines))
+        with self._commit_lock:
+            stored = self._reader.checkpoint(size)
+            if stored is None:
+                raise ValueError(f"no checkpoint of {size} leaves was given out")
+            known = [line for line in offered if any(line.claims(witness) for witness in self.keys.witnesses)]
+            note = parse_note(stored).with_signatures(known)
+            found = len(verify_cosignatures(note, self.keys.witnesses))
+            if 0 < self.keys.threshold <= found and size >= self._witnessed_size:
+                write_record(self._path, note.encode())
+                self._witnessed_size = size
+            self._writer.put_checkpoint(size, note.encode())
+        return found
+
+    def prove(self, index: int) -> LogProof:
+        """Return an offline proof of one leaf against the latest checkpoint that a quorum cosigned.
+
+        Raises: UnexpectedMessage (`LEAF_NOT_WITNESSED`) while there is none over this leaf.
+        """
+        note = newest_witnessed(self._reader, self.keys, index)
+        if note is None:
+            raise UnexpectedMessage(f"no witnessed checkpoint covers leaf {index} yet", code=NOT_COVERED)
+        size = verify_log_signature(parse_note(note), self.keys.log).size
+        return LogProof(index, self.inclusion_proof(index, size), note)
+
+
+def _lock(path: Path) -> int:
+    """Return a descriptor that holds the log's lock while open. Raises: ConfigurationError if another holds it."""
+    try:
+        descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise ConfigurationError(f"the folder of {path} cannot be written", code=NOT_WRITABLE) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise ConfigurationError(f"another process has the audit log {path} open", code=LOCKED) from None
+    return descriptor
+
+
+def _text(lines: bytes) -> str:
+    try:
+        return lines.decode("utf-8")
+    except UnicodeDecodeError:
+        raise MalformedMessage("a signature line is not UTF-8") from None

@@ -1,0 +1,271 @@
+"""Recompute a whole log from its leaves, with public keys alone, and name the first leaf that is not what was signed.
+
+Nothing stored is believed: leaf encodings, sealed bodies, running hashes, subtree hashes, the root of every stored
+checkpoint, its signature and cosignatures, the signed end, and what was witnessed are all recomputed or verified, in
+one pass in the order of the leaves and in memory that does not grow with the log. Every checkpoint is compared with a
+root of the *same* leaves, so all of them are consistent with one another. The first failure ends the pass.
+"""
+
+from __future__ import annotations
+
+import heapq
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+from hmac import compare_digest
+from operator import attrgetter
+from pathlib import Path
+from typing import Final
+
+from federation.audit.errors import (
+    CHECKPOINT_INVALID,
+    DAMAGED,
+    HEAD_MISMATCH,
+    LEAF_ALTERED,
+    LEAF_MALFORMED,
+    LEAF_MISSING,
+    LEAF_NOT_SIGNED,
+    NODE_ALTERED,
+    NOT_A_LOG,
+    NOT_WITNESSED,
+    RECORD_MISSING,
+    ROOT_MISMATCH,
+)
+from federation.audit.keys import read_log_keys
+from federation.audit.storage import CHAIN_START, LeafRow, open_for_reading, running_hash
+from federation.audit.witnessed import read_record_note
+from protocols.errors import ConfigurationError, CreditFederationError, MalformedMessage
+from protocols.transparency.checkpoints import LogKeys, parse_checkpoint, verify_cosignatures, verify_log_signature
+from protocols.transparency.hashing import leaf_hash
+from protocols.transparency.leaves import decode_commitment
+from protocols.transparency.notes import parse_note
+from protocols.transparency.prover import Frontier
+
+LOG_FILE: Final = Path("coordinator") / "log.sqlite"
+
+
+@dataclass(frozen=True, slots=True)
+class LogFailure:
+    """The first thing that does not hold: at or after which leaf (counted from 0), a stable code, and why."""
+
+    leaf: int
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogReport:
+    """What a verification found. Leaves from `witnessed_size` on rest on the log's own signature alone so far."""
+
+    origin: str
+    leaves: int
+    root: bytes
+    checkpoints: int
+    cosignatures: int
+    witnessed_size: int
+    failure: LogFailure | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything held."""
+        return self.failure is None
+
+    @property
+    def first_bad_leaf(self) -> int | None:
+        """The first leaf that is not what was signed, None if all are."""
+        return None if self.failure is None else self.failure.leaf
+
+
+class _Source(StrEnum):
+    """Where a signed statement about the tree was found."""
+
+    STORED = "a checkpoint in the log"
+    HEAD = "the log's last signature"
+    RECORD = "the witnessed record beside the log"
+    KNOWN = "a checkpoint known from elsewhere"
+
+    @property
+    def independent(self) -> bool:
+        """Whether someone holding the log's key, but no witness's, could not have made it up."""
+        return self in (_Source.RECORD, _Source.KNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """A note that says which root the tree of `size` leaves has."""
+
+    size: int
+    note: bytes
+    source: _Source
+
+
+class _Broken(Exception):
+    """Carries the first failure out of the pass."""
+
+    def __init__(self, leaf: int, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.failure = LogFailure(leaf, code, reason)
+
+
+def verify_log(path: Path, keys: LogKeys, known: Sequence[bytes] = ()) -> LogReport:
+    """Return a report whose `failure` is the first thing wrong with the log at `path`, None if nothing is.
+
+    `known` are notes of this log that the verifier holds from elsewhere: a witness's last one, those of receipts.
+    Raises: ConfigurationError if there is no readable log; MalformedMessage or VerificationFailed if a known note is
+    not the log's.
+    """
+    outside = [_Claim(verify_log_signature(parse_note(note), keys.log).size, note, _Source.KNOWN) for note in known]
+    connection = open_for_reading(path)
+    try:
+        return _Pass(connection, keys, read_record_note(path), outside).run()
+    finally:
+        connection.close()
+
+
+def verify_directory(directory: Path, known: Sequence[bytes] = ()) -> LogReport:
+    """Verify `coordinator/log.sqlite` in `directory` with the public keys that stand beside it.
+
+    Raises: ConfigurationError if the log or the keys are missing; otherwise as `verify_log`.
+    """
+    log = directory / LOG_FILE
+    if not log.is_file():
+        raise ConfigurationError(f"there is no audit log at {log}", code=NOT_A_LOG)
+    return verify_log(log, read_log_keys(log.parent), known)
+
+
+class _Pass:
+    """One walk over the log, leaf by leaf, in one snapshot of the file."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, keys: LogKeys, record: bytes | None, outside: list[_Claim]
+    ) -> None:
+        self._connection, self._keys, self._record, self._outside = connection, keys, record, outside
+        self._frontier, self._chain = Frontier(), CHAIN_START
+        self._checkpoints = self._cosignatures = self._witnessed = 0
+        self._sound = {True: 0, False: 0}  # the largest size at which an independent, or any, claim was found to hold
+
+    def run(self) -> LogReport:
+        failure = None
+        try:
+            self._connection.execute("BEGIN")
+            self._walk()
+        except _Broken as broken:
+            failure = broken.failure
+        except sqlite3.Error:
+            failure = LogFailure(self._frontier.size, DAMAGED, "the file cannot be read from this leaf on")
+        return LogReport(
+            origin=self._keys.log.name,
+            leaves=self._frontier.size,
+            root=self._frontier.root(),
+            checkpoints=self._checkpoints,
+            cosignatures=self._cosignatures,
+            witnessed_size=self._witnessed,
+            failure=failure,
+        )
+
+    def _walk(self) -> None:
+        head = self._head_claim()
+        claims = heapq.merge(self._stored_claims(), self._fixed_claims(head), key=attrgetter("size"))
+        nodes = self._connection.execute("SELECT last, level, hash FROM nodes ORDER BY last, level")
+        claim = self._settle_due(claims, next(claims, None))
+        for row in self._connection.execute("SELECT idx, leaf, body, chain FROM leaves ORDER BY idx"):
+            if self._frontier.size >= head.size:
+                raise _Broken(self._frontier.size, LEAF_NOT_SIGNED, "it stands beyond the log's last signature")
+            self._take_leaf(row, nodes)
+            claim = self._settle_due(claims, claim)
+        size = self._frontier.size
+        if claim is not None:
+            raise _Broken(size, LEAF_MISSING, f"{claim.source} covers {claim.size} leaves, the log ends at {size}")
+        if next(nodes, None) is not None:
+            raise _Broken(size, NODE_ALTERED, "subtree hashes are stored for leaves that are not there")
+        self._check_witnessed()
+
+    def _head_claim(self) -> _Claim:
+        row = self._connection.execute("SELECT note FROM head WHERE one = 1").fetchone()
+        if row is None:
+            raise _Broken(0, HEAD_MISMATCH, "the log's last signature is gone")
+        try:
+            return _Claim(parse_checkpoint(parse_note(_bytes(row[0])).text).size, row[0], _Source.HEAD)
+        except MalformedMessage:
+            raise _Broken(0, HEAD_MISMATCH, "the log's last signature is not a checkpoint") from None
+
+    def _fixed_claims(self, head: _Claim) -> list[_Claim]:
+        claims = [head, *self._outside]
+        if self._record is not None:
+            try:
+                size = parse_checkpoint(parse_note(self._record).text).size
+            except MalformedMessage:
+                raise _Broken(0, RECORD_MISSING, f"{_Source.RECORD} is not a checkpoint") from None
+            claims.append(_Claim(size, self._record, _Source.RECORD))
+        return sorted(claims, key=attrgetter("size"))
+
+    def _stored_claims(self) -> Iterator[_Claim]:
+        for size, note in self._connection.execute("SELECT size, note FROM checkpoints ORDER BY size"):
+            yield _Claim(size, note, _Source.STORED)
+
+    def _take_leaf(self, row: LeafRow, nodes: Iterator[tuple[int, int, bytes]]) -> None:
+        index, (position, data, body, chain) = self._frontier.size, row
+        if position != index:
+            raise _Broken(index, LEAF_MISSING, f"the next leaf in the log is numbered {position}")
+        try:
+            commitment = decode_commitment(_bytes(data))
+            body_hash = sha256(_bytes(body)).digest()
+        except MalformedMessage as error:
+            raise _Broken(index, LEAF_MALFORMED, str(error)) from None
+        if not compare_digest(body_hash, commitment.body_hash):
+            raise _Broken(index, LEAF_ALTERED, "its sealed body is not the one that it commits to")
+        digest = leaf_hash(data)
+        self._chain = running_hash(self._chain, digest)
+        if chain != self._chain:
+            raise _Broken(index, LEAF_ALTERED, "it is not the leaf that was appended here")
+        self._frontier, completed = self._frontier.push(digest)
+        for node in completed[1:]:
+            if next(nodes, None) != (index, node.level, node.hash):
+                first = max(node.index << node.level, self._sound[False])
+                raise _Broken(first, NODE_ALTERED, f"leaves {first} to {index} do not have the stored subtree hash")
+
+    def _settle_due(self, claims: Iterator[_Claim], claim: _Claim | None) -> _Claim | None:
+        while claim is not None and claim.size <= self._frontier.size:
+            self._settle(claim)
+            claim = next(claims, None)
+        return claim
+
+    def _settle(self, claim: _Claim) -> None:
+        """Hold one claim against the leaves seen so far."""
+        since = self._sound[claim.source.independent]
+        try:
+            note = parse_note(_bytes(claim.note))
+            checkpoint = verify_log_signature(note, self._keys.log)
+            witnesses = len(verify_cosignatures(note, self._keys.witnesses))
+        except CreditFederationError as error:
+            raise _Broken(since, CHECKPOINT_INVALID, f"{claim.source} over {claim.size} leaves: {error}") from None
+        if checkpoint.size != self._frontier.size or checkpoint.root != self._frontier.root():
+            reason = f"leaves {since} to {claim.size - 1} are not those of {claim.source}"
+            raise _Broken(since, ROOT_MISMATCH, reason)
+        quorum = 0 < self._keys.threshold <= witnesses
+        if claim.source is _Source.RECORD and not quorum and self._keys.threshold:
+            raise _Broken(since, RECORD_MISSING, f"{claim.source} is cosigned by {witnesses} witnesses only")
+        if claim.source is _Source.STORED:
+            self._checkpoints += 1
+            self._cosignatures += witnesses
+        self._sound[False] = checkpoint.size
+        if quorum or claim.source.independent:
+            self._sound[True] = checkpoint.size
+        if quorum:
+            self._witnessed = checkpoint.size
+
+    def _check_witnessed(self) -> None:
+        if not self._keys.threshold or not self._frontier.size:
+            return
+        if not self._witnessed:
+            raise _Broken(0, NOT_WITNESSED, f"no checkpoint has {self._keys.threshold} witnesses")
+        if self._record is None:
+            raise _Broken(0, RECORD_MISSING, "the witnessed record that stood beside the log is gone")
+
+
+def _bytes(value: object) -> bytes:
+    if not isinstance(value, bytes):
+        raise MalformedMessage("a stored value is not of bytes")
+    return value
