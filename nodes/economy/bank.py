@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nodes.economy.panels import Floats, Table, activity, autoregressive, chance, panel_table, yuan
-from nodes.economy.population import DEFAULT, INDETERMINATE, NO_LOAN, Observed, Population
+from nodes.economy.population import DEFAULT, INDETERMINATE, NO_LOAN, Integers, Observed, Population
 from nodes.economy.timeline import AS_OF, FIRST_MONTH, MONTH_STARTS, MONTHS
 
 _MONTHS_ON_BOOK = 12
@@ -31,17 +31,17 @@ def bank_records(observed: Observed, population: Population, rng: np.random.Gene
 def _account_months(observed: Observed, rng: np.random.Generator) -> Table:
     m, shape = len(observed), (len(observed), MONTHS)
     years = (np.arange(MONTHS) - 13) / 12
-    growth = 0.03 + 0.09 * observed.solvency + 0.14 * rng.standard_normal(m)
+    growth = 0.03 + 0.14 * observed.solvency + 0.12 * rng.standard_normal(m)
     level = 12.3 + 1.05 * observed.size + 0.6 * rng.standard_normal(m)
     noise = 0.30 * autoregressive(m, 0.3, rng)
     inflow = np.exp(level[:, None] + growth[:, None] * years + noise) * activity(observed) * (1 - 0.6 * observed.stress)
-    margin = 0.03 * observed.liquidity + 0.05 * rng.standard_normal(m)
+    margin = 0.05 * observed.liquidity + 0.03 * rng.standard_normal(m)
     outflow = inflow * (1 - margin[:, None] + 0.10 * rng.standard_normal(shape) + 0.1 * observed.stress)
-    bounce_rate = np.exp(-3.4 - 0.55 * observed.liquidity + 0.8 * rng.standard_normal(m))
+    bounce_rate = np.exp(-3.0 - 0.90 * observed.liquidity + 0.6 * rng.standard_normal(m))
     bounced = rng.poisson(bounce_rate[:, None] * (1 + 5 * observed.stress))
-    has_line = rng.random(m) < 0.7
+    has_line = rng.random(m) < 0.8
     limit = np.round(np.exp(12.6 + 0.9 * observed.size + 0.4 * rng.standard_normal(m)), -4) + 10_000
-    use = chance((-0.2 - 0.55 * observed.liquidity + 1.0 * rng.standard_normal(m))[:, None] + 0.3 * _drift(shape, rng))
+    use = chance((-0.2 - 0.85 * observed.liquidity + 0.7 * rng.standard_normal(m))[:, None] + 0.3 * _drift(shape, rng))
     return panel_table(
         observed,
         {
@@ -63,7 +63,7 @@ def _drift(shape: tuple[int, int], rng: np.random.Generator) -> Floats:
 def _line_dpd(observed: Observed, rng: np.random.Generator) -> Floats:
     """Worst days past due on the credit line in each month: mostly none, sometimes days, seldom weeks."""
     m, shape = len(observed), (len(observed), MONTHS)
-    odds = -4.4 - 0.75 * observed.liquidity + 0.8 * rng.standard_normal(m)
+    odds = -4.1 - 0.95 * observed.liquidity + 0.7 * rng.standard_normal(m)
     late = rng.random(shape) < chance(odds[:, None] + 2.5 * observed.stress)
     days = 1 + np.floor(rng.exponential(9.0, shape) * np.exp(-0.3 * observed.liquidity)[:, None])
     return np.where(late, np.minimum(days, 60), 0)
@@ -91,7 +91,7 @@ def _loans(population: Population, rng: np.random.Generator) -> tuple[Table, Tab
     return Table(loans), Table(months)
 
 
-def _days_past_due(outcome: Floats, rng: np.random.Generator) -> Floats:
+def _days_past_due(outcome: Integers, rng: np.random.Generator) -> Integers:
     """Days past due by month on book: beyond 90 for defaults, a peak of 30 to 89 for wobbles, else below 30.
 
     Shapes: (loans,) -> (loans, 12), whole days.

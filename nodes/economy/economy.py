@@ -16,7 +16,7 @@ from nodes.economy.population import DOMAINS, Observed, Population, draw_populat
 from nodes.economy.social import social_records
 from nodes.economy.tax import tax_records
 
-LEAST_ENTERPRISES: Final = 100
+LEAST_ENTERPRISES: Final = 20
 MOST_ENTERPRISES: Final = 5_000_000
 
 _OFFICES: Final[dict[str, Callable[[Observed, np.random.Generator], dict[str, Table]]]] = {

@@ -13,16 +13,16 @@ def housing_fund_records(observed: Observed, rng: np.random.Generator) -> dict[s
     """Simulate `deposits`: one row per employer and month, with the rate each side pays (5 to 12 per cent)."""
     m, shape = len(observed), (len(observed), MONTHS)
     years = (np.arange(MONTHS) - 13) / 12
-    growth = 0.02 + 0.10 * observed.solvency + 0.08 * rng.standard_normal(m)
+    growth = 0.02 + 0.11 * observed.solvency + 0.07 * rng.standard_normal(m)
     level = 2.0 + 0.9 * observed.size + 0.3 * rng.standard_normal(m)
     path = level[:, None] + growth[:, None] * years - 0.5 * observed.stress + 0.03 * autoregressive(m, 0.7, rng)
     contributors = 1 + np.floor(np.exp(path)).astype(np.int64)
-    generosity = 7.6 + 1.1 * observed.solvency + 1.4 * rng.standard_normal(m)
+    generosity = 7.6 + 1.2 * observed.solvency + 1.2 * rng.standard_normal(m)
     rate = np.clip(np.round(generosity), 5, 12) / 100
     base = 5600 * np.exp(0.2 * rng.standard_normal(m))
     due = yuan(2 * contributors * base[:, None] * rate[:, None])
     due_on = same_month(20)
-    late_odds = -2.4 - 0.80 * observed.liquidity + 0.7 * rng.standard_normal(m)
+    late_odds = -2.3 - 0.95 * observed.liquidity + 0.6 * rng.standard_normal(m)
     late = rng.random(shape) < chance(late_odds[:, None] + 2.5 * observed.stress)
     scale = 14 * np.exp(-0.35 * observed.liquidity + 0.4 * rng.standard_normal(m))
     paid_on = delayed(due_on, late, scale[:, None], rng)

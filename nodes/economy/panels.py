@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +26,7 @@ class Table:
     Shapes: every column (rows,). Dates are datetime64[D], NaT where there is none; floats hold NaN where there is none.
     """
 
-    columns: dict[str, NDArray[np.generic]]
+    columns: Mapping[str, NDArray[np.generic]]
 
     def __post_init__(self) -> None:
         if len({len(column) for column in self.columns.values()}) != 1 or "enterprise" not in self.columns:
@@ -35,7 +36,7 @@ class Table:
         return len(self.columns["enterprise"])
 
 
-def panel_table(observed: Observed, columns: dict[str, NDArray[np.generic]]) -> Table:
+def panel_table(observed: Observed, columns: Mapping[str, NDArray[np.generic]]) -> Table:
     """Flatten (m, MONTHS) or (MONTHS,) arrays into rows by enterprise and month, leaving out inactive months."""
     shape = (len(observed), MONTHS)
     flat = {name: np.broadcast_to(values, shape)[observed.active] for name, values in columns.items()}

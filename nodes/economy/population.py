@@ -8,7 +8,7 @@ one of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -25,7 +25,7 @@ SECTORS: Final = ("manufacturing", "construction", "trade", "services", "hospita
 REGIONS: Final = 6
 
 COVERAGE: Final = {"tax": 0.95, "social": 0.80, "housing_fund": 0.45, "electricity": 0.70, "bank": 0.60}
-DEFAULT_RATE: Final = 0.052
+DEFAULT_RATE: Final = 0.055
 INDETERMINATE_SHARE: Final = 0.03
 OUTSIDERS: Final = 0.12
 """Enterprises that offices hold records of and that have no loan at the bank, per enterprise of the cohort."""
@@ -33,8 +33,8 @@ OUTSIDERS: Final = 0.12
 NO_LOAN, GOOD, INDETERMINATE, DEFAULT = range(4)
 
 _CORRELATION = 0.35
-_INDEX_WEIGHTS = {"solvency": 0.55, "liquidity": 0.55, "own": 0.17, "size": 0.10, "region": 0.20, "chance": 0.60}
-_VIEW = {"tax": 0.42, "social": 0.38, "housing_fund": 0.46, "electricity": 0.38, "bank": 0.42}
+_INDEX_WEIGHTS = {"solvency": 0.55, "liquidity": 0.55, "own": 0.20, "size": 0.10, "region": 0.20, "chance": 0.74}
+_VIEW = {"tax": 0.42, "social": 0.42, "housing_fund": 0.50, "electricity": 0.40, "bank": 0.50}
 _SECTOR_RISK = np.array([0.0, 0.18, 0.05, -0.12, 0.22])
 
 
@@ -128,7 +128,7 @@ def observe(population: Population, domain: str, rng: np.random.Generator) -> Ob
     """
     view, own = _VIEW[domain], population.own[domain]
     rest = np.sqrt(1 - view**2)
-    seen = 0.5 * population.size + 0.3 * population.solvency + 0.2 * population.liquidity
+    seen = 0.5 * population.size + 0.16 * population.solvency + 0.10 * population.liquidity
     order = np.argsort(-(seen + rng.standard_normal(len(population))), kind="stable")
     index = np.sort(order[: round(len(population) * COVERAGE[domain])])
     first_month = population.first_month[index]
@@ -143,16 +143,6 @@ def observe(population: Population, domain: str, rng: np.random.Generator) -> Ob
         stress=population.stress[index],
         active=np.arange(MONTHS) >= first_month[:, None],
     )
-
-
-def equal(left: Population, right: Population) -> bool:
-    """Say whether two populations are the same in every value."""
-    for field in fields(Population):
-        a, b = getattr(left, field.name), getattr(right, field.name)
-        pairs = [(a[key], b[key]) for key in a] if isinstance(a, dict) else [(a, b)]
-        if not all(np.array_equal(x, y) for x, y in pairs):
-            return False
-    return True
 
 
 def _codes(total: int, rng: np.random.Generator) -> NDArray[np.object_]:

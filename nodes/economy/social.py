@@ -27,8 +27,8 @@ def staff_path(
     """Simulate headcount at month end, joiners and leavers; a firm keeps at least one person. Shapes: (m, MONTHS)."""
     m = len(observed)
     start = 1 + rng.poisson(np.exp(2.2 + 0.9 * observed.size + 0.3 * rng.standard_normal(m)))
-    churn = 0.030 * np.exp(-0.30 * observed.solvency + 0.5 * rng.standard_normal(m))
-    drift = 0.002 + 0.0060 * observed.solvency + 0.006 * rng.standard_normal(m)
+    churn = 0.030 * np.exp(-0.35 * observed.solvency + 0.45 * rng.standard_normal(m))
+    drift = 0.002 + 0.0080 * observed.solvency + 0.005 * rng.standard_normal(m)
     headcount = np.empty((m, MONTHS), dtype=np.int64)
     joiners, leavers = np.zeros_like(headcount), np.zeros_like(headcount)
     current = start
@@ -51,7 +51,7 @@ def _contributions(observed: Observed, rng: np.random.Generator) -> Table:
     base = yuan(wage[:, None] * raises * np.exp(0.01 * rng.standard_normal(shape)))
     due = yuan(headcount * base * _RATE)
     due_on = same_month(25)
-    late_odds = -3.3 - 0.80 * observed.liquidity + _noise(m, 0.8, rng)
+    late_odds = -2.9 - 0.95 * observed.liquidity + _noise(m, 0.8, rng)
     late = rng.random(shape) < chance(late_odds[:, None] + 2.5 * observed.stress)
     scale = 45 * np.exp(-0.3 * observed.liquidity + _noise(m, 0.3, rng))
     paid_on = delayed(due_on, late, scale[:, None], rng)

@@ -71,7 +71,7 @@ def _declarations(observed: Observed, rng: np.random.Generator) -> Table:
 def _grades(observed: Observed, rng: np.random.Generator) -> Table:
     """Grade each year A to D by noisy health, M where the enterprise was not yet a year old; published next April."""
     m, years = len(observed), np.array(_GRADE_YEARS)
-    persistent = 0.45 * observed.solvency + 0.45 * observed.liquidity + 0.6 * rng.standard_normal(m)
+    persistent = 0.35 * observed.solvency + 0.35 * observed.liquidity + 0.8 * rng.standard_normal(m)
     health = persistent[:, None] + 0.4 * rng.standard_normal((m, len(years)))
     grade = np.select([health > 0.8, health > -0.6, health > -1.35], [0, 1, 3], 4)
     january = (years - 2021) * 12 - 10

@@ -6,17 +6,18 @@ the test that cuts the records at the as-of date catches it.
 
 from __future__ import annotations
 
-import datetime
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nodes.features.compute import DEFAULT_AS_OF
+
 HISTORY_MONTHS: Final = 26
 MONTHS: Final = 36
 FIRST_MONTH: Final = np.datetime64("2021-11", "M")
 MONTH_STARTS: Final[NDArray[np.datetime64]] = (FIRST_MONTH + np.arange(MONTHS)).astype("datetime64[D]")
-AS_OF: Final = datetime.date(2023, 12, 31)
+AS_OF: Final = DEFAULT_AS_OF
 """The loans of the cohort are drawn in the month after this day."""
 RECORDS_END: Final = (FIRST_MONTH + MONTHS).astype("datetime64[D]")
 """Nothing that happens on or after this day is on record: a bill paid later is a bill still unpaid."""

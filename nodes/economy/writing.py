@@ -17,22 +17,22 @@ from nodes.features.catalogue import LABEL, load_catalogue
 def write(economy: Economy, directory: Path) -> None:
     """Write `directory`/node_<domain>/<table>.parquet for every owner, keyed by `uscc`, and `domains.json` last.
 
-    Rows are sorted by code and date, so a file's order tells nothing. The latent population is not written.
-    Raises: FileExistsError if `directory` already holds a `domains.json`.
+    Rows are sorted by code and date, so a file's order tells nothing. Files of these names are replaced. The latent
+    population is not written.
     """
-    index = directory / "domains.json"
-    if index.exists():
-        raise FileExistsError(f"{index} exists; an economy is written into a directory of its own")
     for domain, tables in economy.records.items():
         folder = directory / f"node_{domain}"
         folder.mkdir(parents=True, exist_ok=True)
         for name, table in tables.items():
             _write_table(economy.population.codes, table, folder / f"{name}.parquet")
-    index.write_text(json.dumps(describe(), indent=2) + "\n", encoding="utf-8")
+    (directory / "domains.json").write_text(json.dumps(describe(), indent=2) + "\n", encoding="utf-8")
 
 
 def describe() -> dict[str, str | dict[str, list[str]]]:
-    """Give the contents of `domains.json`: the key, the label, and each domain's features in catalogue order."""
+    """Give the contents of `domains.json`: the key, the label, and each domain's features in catalogue order.
+
+    The folders hold raw records; the columns named here are what each owner's SQL makes of them.
+    """
     domains: dict[str, list[str]] = {}
     for feature in load_catalogue():
         domains.setdefault(feature.domain, []).append(feature.name)

@@ -90,9 +90,10 @@ def _open(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.execute(f"SET allowed_directories = [{_quoted(f'{folder.resolve()}/')}]")
         connection.execute("SET enable_external_access = false")
         for file in files:
+            view = '"' + file.stem.replace('"', '""') + '"'
             source = _quoted(str(file.resolve()))
             try:
-                connection.execute(f'CREATE VIEW "{file.stem}" AS SELECT * FROM read_parquet({source})')  # noqa: S608
+                connection.execute(f"CREATE VIEW {view} AS SELECT * FROM read_parquet({source})")  # noqa: S608
             except duckdb.Error as error:
                 raise ConfigurationError(f"{file} cannot be read as Parquet", code="UNREADABLE_FILE") from error
         connection.execute("SET lock_configuration = true")
