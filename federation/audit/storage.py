@@ -22,11 +22,13 @@ from typing import Any, Final
 from federation.audit.errors import DAMAGED, NOT_A_LOG, damaged
 from protocols.errors import ConfigurationError
 from protocols.transparency.hashing import HASH_SIZE, MAX_TREE_SIZE, leaf_hash
+from protocols.transparency.leaves import MAX_BODY_BYTES
 from protocols.transparency.prover import CompletedNode
 
 APPLICATION_ID: Final = 0x43464C47  # "CFLG"
 CHAIN_START: Final = bytes(HASH_SIZE)
 _BUSY_TIMEOUT_S: Final = 30.0
+_MAX_ROW_BYTES: Final = 2 * MAX_BODY_BYTES  # what a row can make a reader hold in memory
 _SCHEMA: Final = {
     "leaves": (
         "CREATE TABLE leaves (idx INTEGER PRIMARY KEY, leaf BLOB NOT NULL, body BLOB NOT NULL, chain BLOB NOT NULL)"
@@ -84,6 +86,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
         )
         connection.execute("PRAGMA trusted_schema=OFF")
         connection.execute("PRAGMA cell_size_check=ON")
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_ROW_BYTES)
     except sqlite3.Error as error:
         raise ConfigurationError(f"the audit log {path} cannot be read", code=NOT_A_LOG) from error
     check_layout(connection, path)

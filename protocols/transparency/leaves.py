@@ -211,8 +211,10 @@ def _check_attributes(pairs: tuple[tuple[str, str | int], ...]) -> None:
 
 
 def _refuse_uscc(data: bytes) -> None:
+    """Refuse whatever passes the outer check of a USCC, more than a strict reading of the code would."""
     for found in _USCC_SHAPE.finditer(data):
-        if uscc_number.is_valid(found.group().decode("ascii").upper()):
+        code = found.group().decode("ascii").upper()
+        if uscc_number.calc_check_digit(code[:17]) == code[17]:
             raise ValueError("a leaf must not hold a USCC; use a subject tag, and seal the body")
 
 
@@ -223,11 +225,14 @@ _DECODER: Final = msgspec.msgpack.Decoder(LeafCommitment)
 def encode_leaf(leaf: Leaf) -> bytes:
     """Return the canonical bytes of the leaf that the tree hashes; the body enters by its hash.
 
-    Raises: ValueError if they are too long.
+    What it returns always decodes again: a leaf that no verifier accepts must never reach the tree. Raises: ValueError
+    if a field is of the wrong type or the whole is too long.
     """
     data = _ENCODER.encode(leaf.commitment())
-    if len(data) > MAX_LEAF_BYTES:
-        raise ValueError(f"a leaf of {len(data)} bytes is too long")
+    try:
+        decode_commitment(data)
+    except MalformedMessage as error:
+        raise ValueError(f"a field of the leaf has the wrong type or size: {error}") from None
     return data
 
 
