@@ -64,6 +64,12 @@ def _signed_bytes(header: bytes, body: bytes) -> bytes:
     return header + b"\0" + hashlib.sha256(body).digest()
 
 
+def _named(envelope: Envelope, kind: type[M]) -> type[M]:
+    if envelope.message != kind.__name__:
+        raise UnexpectedMessage(f"{envelope.message} where {kind.__name__} is awaited")
+    return kind
+
+
 @dataclass(frozen=True, slots=True)
 class Channel:
     """One party's end of a run: signs and seals what it sends, verifies and opens what it receives."""
@@ -98,15 +104,22 @@ class Channel:
 
         Raises: VerificationFailed, UnexpectedMessage, MalformedMessage.
         """
-        self.verify(envelope)
         if envelope.receiver not in (self.keys.party, EVERYONE):
             raise UnexpectedMessage(f"{envelope.message} from {envelope.sender} is for {envelope.receiver}")
-        if envelope.message != kind.__name__:
-            raise UnexpectedMessage(f"{envelope.message} where {kind.__name__} is awaited")
-        body = envelope.body
+        if not envelope.sealed:
+            return self.read_open(envelope, kind)
+        self.verify(envelope)
+        return decode(unseal(envelope.body, self.keys.sealing, _header_of(envelope)), _named(envelope, kind))
+
+    def read_open(self, envelope: Envelope, kind: type[M]) -> M:
+        """Verify and decode an open envelope, whoever it is for: what a relay may do.
+
+        Raises: VerificationFailed, UnexpectedMessage, MalformedMessage.
+        """
+        self.verify(envelope)
         if envelope.sealed:
-            body = unseal(body, self.keys.sealing, _header_of(envelope))
-        return decode(body, kind)
+            raise UnexpectedMessage(f"{envelope.message} from {envelope.sender} is sealed")
+        return decode(envelope.body, _named(envelope, kind))
 
     def _card(self, party: PartyId) -> PartyCard:
         card = self.cards.get(party)

@@ -74,6 +74,11 @@ class Curvature:
     gradient: Floats
     diagonal: Floats
 
+    def restrict(self, kept: NDArray[np.intp]) -> Curvature:
+        """Return those of the intercept and of the kept columns."""
+        places = np.concatenate([[0], kept + 1])
+        return Curvature(self.gradient[places], self.diagonal[places])
+
 
 def refine(coefficients: Floats, moments: Moments, curvature: Curvature) -> Floats:
     """Return the candidate after one more Newton step, with the Gram matrix rescaled to the curvature's diagonal."""

@@ -1,0 +1,90 @@
+"""The manifest of a model: what every node has agreed to serve, signed by all of them.
+
+It fixes the node set, each node's card (and with it the mask key), the hash of each node's part, the range of the total
+and the themes. A query names its hash; a node that did not sign it, or holds another part, does not answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+from msgspec import Meta
+
+from protocols.channel.identity import Key32, PartyCard, PartyId, PartyKeys, PartyName, Signature, verify
+from protocols.channel.wire import Message, digest
+from protocols.errors import VerificationFailed
+
+THEME_BITS: Final = 12
+"""Width of a theme's slot: bands 0 to 3 of up to 1,365 nodes."""
+
+BANDS: Final = 3
+_CONTEXT: Final = b"credit-federation/manifest/v1\0"
+
+
+class PartEntry(Message, frozen=True):
+    """One node's place in a model. Reveals: nothing of the part itself; its digest is salted."""
+
+    party: PartyName
+    domain: PartyName
+    card: Annotated[str, Meta(min_length=64, max_length=64)]
+    part: Key32
+
+
+class Theme(Message, frozen=True):
+    """A group of features that is reported as a reason; at least two nodes contribute to each."""
+
+    code: Annotated[str, Meta(min_length=1, max_length=64)]
+    band_points: Annotated[tuple[int, int, int], Meta()]
+
+
+class Manifest(Message, frozen=True):
+    """What a model is, without any of its weights. Reveals: node set, themes, number of steps of the score."""
+
+    run: Key32
+    bank: PartyName
+    purpose: Annotated[str, Meta(max_length=64)]
+    nodes: Annotated[tuple[PartEntry, ...], Meta(min_length=1, max_length=1024)]
+    total_bits: Annotated[int, Meta(ge=8, le=32)]
+    maximum_total: Annotated[int, Meta(ge=0, lt=1 << 32)]
+    themes: Annotated[tuple[Theme, ...], Meta(max_length=32)]
+    created: Annotated[int, Meta(ge=0)]
+
+    def model_hash(self) -> bytes:
+        """Return the name of the model in queries and logs, 32 bytes."""
+        return digest(self)
+
+    def part(self, party: PartyId) -> PartEntry | None:
+        """Return the place of `party`, or None if it has none."""
+        return next((entry for entry in self.nodes if entry.party == party), None)
+
+
+class SignedManifest(Message, frozen=True):
+    """A manifest with the signature of every node in it, in the order of its nodes."""
+
+    manifest: Manifest
+    signatures: tuple[Signature, ...]
+
+
+def sign_manifest(manifest: Manifest, keys: PartyKeys) -> bytes:
+    """Return a node's signature: its promise to serve this model with its part."""
+    return keys.signing.sign(_CONTEXT + manifest.model_hash())
+
+
+def verify_manifest(signed: SignedManifest, cards: Mapping[PartyId, PartyCard]) -> None:
+    """Return if every node of the manifest has signed it under its pinned card. Raises: VerificationFailed."""
+    manifest = signed.manifest
+    if len(signed.signatures) != len(manifest.nodes):
+        raise VerificationFailed(f"{len(signed.signatures)} signatures for {len(manifest.nodes)} nodes")
+    if [entry.party for entry in manifest.nodes] != sorted({entry.party for entry in manifest.nodes}):
+        raise VerificationFailed("the nodes of a manifest are sorted and distinct")
+    for entry, signature in zip(manifest.nodes, signed.signatures, strict=True):
+        card = cards.get(PartyId(entry.party))
+        if card is None or card.fingerprint() != entry.card:
+            raise VerificationFailed(f"the manifest names a card of {entry.party} that is not pinned")
+        verify(card, _CONTEXT + manifest.model_hash(), signature)
+
+
+def verify_manifest_signature(manifest: Manifest, card: PartyCard, signature: bytes) -> None:
+    """Return if `signature` is that of the card's owner on `manifest`. Raises: VerificationFailed."""
+    verify(card, _CONTEXT + manifest.model_hash(), signature)

@@ -1,0 +1,114 @@
+"""A candidate model at the bank: which columns, which coefficients, and the integer points that follow from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocols.channel.identity import PartyId
+from protocols.credit.binning import BinnedFeature
+from protocols.credit.logistic import Calibration, Moments
+from protocols.credit.scale import POINTS_PER_LOG_ODDS
+from protocols.credit.woe import WOE_SCALE, Outcomes
+from protocols.errors import CreditFederationError
+
+Floats = NDArray[np.float64]
+Features = Mapping[PartyId, Sequence[BinnedFeature]]
+
+CORRELATION_LIMIT: Final = 0.95
+"""Of two columns more correlated than this, the one with less information value is dropped."""
+
+
+def moments(features: Features, training_rows: int, good: int, gram: NDArray[np.int64]) -> Moments:
+    """Return the exact moments of the selected columns: first-order ones from the bins' counts, `gram` as given."""
+    columns = [feature for party in features for feature in features[party] if feature.selected]
+    sums = [sum(w * o.total for w, o in _coarse(f)) for f in columns]
+    good_sums = [sum(w * o.good for w, o in _coarse(f)) for f in columns]
+    as_array = [np.array(values, dtype=np.int64) for values in (sums, good_sums)]
+    return Moments(training_rows, good, as_array[0], as_array[1], gram)
+
+
+def _coarse(feature: BinnedFeature) -> list[tuple[int, Outcomes]]:
+    return [(feature.woe[group[0]], o) for group, o in zip(feature.groups, feature.outcomes, strict=True)]
+
+
+def prune_correlated(
+    features: Features, moments: Moments
+) -> tuple[dict[PartyId, list[BinnedFeature]], NDArray[np.intp]]:
+    """Drop, of each pair of near-copies, the one with less information value; return features and columns kept."""
+    means = moments.sums / moments.rows
+    covariance = moments.gram / moments.rows - np.outer(means, means)
+    spread = np.sqrt(np.maximum(np.diag(covariance), 1e-12))
+    correlation = np.abs(covariance / np.outer(spread, spread))
+    columns = [(party, i) for party in features for i, f in enumerate(features[party]) if f.selected]
+    kept: list[int] = []
+    result = {party: list(features[party]) for party in features}
+    for index in sorted(range(len(columns)), key=lambda c: (-_at(features, columns[c]).iv, c)):
+        twin = next((other for other in kept if correlation[index, other] > CORRELATION_LIMIT), None)
+        if twin is None:
+            kept.append(index)
+            continue
+        party, position = columns[index]
+        name = f"{columns[twin][0]}.{_at(features, columns[twin]).name}"
+        reason = f"correlation {correlation[index, twin]:.3f} with {name}"
+        result[party][position] = replace(_at(features, columns[index]), selected=False, reason=reason)
+    return result, np.array(sorted(kept), dtype=np.intp)
+
+
+def _at(features: Features, column: tuple[PartyId, int]) -> BinnedFeature:
+    return features[column[0]][column[1]]
+
+
+def restrict(moments: Moments, kept: NDArray[np.intp]) -> Moments:
+    """Return the moments of the kept columns alone."""
+    gram = moments.gram[np.ix_(kept, kept)]
+    return Moments(moments.rows, moments.good, moments.sums[kept], moments.good_sums[kept], gram)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Coefficients and the integer points they round to.
+
+    Units: coefficients in log-odds of good per unit of WOE, intercept first; points in tenths of a score point, lowest
+    bin of each feature 0. ln(odds) of an enterprise is `coefficients[0] + (total + offset) / POINTS_PER_LOG_ODDS`.
+    """
+
+    coefficients: Floats = field(repr=False)
+    points: dict[PartyId, tuple[tuple[int, ...], ...]] = field(repr=False)
+    offset: int
+
+    @classmethod
+    def build(cls, coefficients: Floats, features: Features) -> Candidate:
+        """Round coefficient times WOE to points, per fine bin. Raises: CreditFederationError if they are not finite."""
+        if not np.all(np.isfinite(coefficients)):
+            raise CreditFederationError("the fit did not converge", code="FIT_DIVERGED")
+        points: dict[PartyId, tuple[tuple[int, ...], ...]] = {}
+        offset, column = 0, 1
+        for party, binned in features.items():
+            tables = []
+            for feature in binned:
+                if not feature.selected:
+                    tables.append((0,) * len(feature.woe))
+                    continue
+                factor = coefficients[column] * POINTS_PER_LOG_ODDS / WOE_SCALE
+                raw = [round(float(factor * woe)) for woe in feature.woe]
+                tables.append(tuple(value - min(raw) for value in raw))
+                offset += min(raw)
+                column += 1
+            points[party] = tuple(tables)
+        return cls(coefficients, points, offset)
+
+    def calibrated(self, calibration: Calibration) -> Floats:
+        """Return the coefficients of the model that `calibration` makes of this candidate's totals."""
+        stretch = calibration.slope * POINTS_PER_LOG_ODDS
+        scaled = self.coefficients * stretch
+        scaled[0] = calibration.intercept - calibration.slope * self.offset
+        return scaled
+
+    def maximum_total(self) -> int:
+        """Return the highest total that any enterprise can have over all parties."""
+        return sum(max(table) for tables in self.points.values() for table in tables)

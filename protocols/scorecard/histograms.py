@@ -1,0 +1,66 @@
+"""The bank's side of the encrypted histograms: decrypt, check, and bin every feature."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocols.channel.identity import PartyId
+from protocols.credit.binning import BinnedFeature, BinningRules, FineHistogram, bin_feature
+from protocols.credit.woe import Outcomes
+from protocols.errors import MalformedMessage
+from protocols.paillier import CiphertextVector, PrivateKey, decrypt
+from protocols.scorecard.arithmetic import histogram_packing, unmask_sums
+from protocols.scorecard.messages import BinHistograms, FeatureShape
+from protocols.scorecard.rows import BinnedRows
+
+
+def open_histograms(message: BinHistograms, domain: str, rows: int, key: PrivateKey) -> list[FineHistogram]:
+    """Return a node's features with good and bad outcomes per fine bin.
+
+    Reveals: to the bank, the number of defaults in each bin of at least k enterprises; of a crafted label vector, the
+    low bits that an honest count fills and no more.
+    Raises: MalformedMessage if counts do not add up; VerificationFailed for an invalid ciphertext.
+    """
+    names = [shape.name for shape in message.features]
+    if len(set(names)) != len(names) or any(sum(shape.counts) != rows for shape in message.features):
+        raise MalformedMessage(f"histograms of {domain} do not cover {rows} rows once for each feature")
+    cells = [count for shape in message.features for count in shape.counts]
+    vector = CiphertextVector.from_bytes(key.public_key, message.vector)
+    packing = histogram_packing(rows, key.public_key.bits)
+    bads = unmask_sums(decrypt(key, vector), packing, key.public_key, len(cells))
+    if any(not 0 <= bad <= count for bad, count in zip(bads, cells, strict=True)):
+        raise MalformedMessage(f"histograms of {domain} hold more defaults than enterprises")
+    return _split(message.features, domain, bads)
+
+
+def _split(shapes: tuple[FeatureShape, ...], domain: str, bads: list[int]) -> list[FineHistogram]:
+    histograms, start = [], 0
+    for shape in shapes:
+        part = bads[start : start + len(shape.counts)]
+        outcomes = tuple(Outcomes(count - bad, bad) for count, bad in zip(shape.counts, part, strict=True))
+        histograms.append(FineHistogram(domain, shape.name, shape.ordered, outcomes))
+        start += len(shape.counts)
+    return histograms
+
+
+def plain_histograms(rows: BinnedRows, domain: str, bad: NDArray[np.int64]) -> list[FineHistogram]:
+    """Return the same of a party's own rows, whose outcomes it knows: `bad` (training rows,)."""
+    bads = [
+        int(count)
+        for index, shape in enumerate(rows.features)
+        for count in np.bincount(rows.codes[: len(bad), index], weights=bad, minlength=len(shape.counts))
+    ]
+    return _split(rows.features, domain, bads)
+
+
+def bin_all(
+    histograms: Mapping[PartyId, list[FineHistogram]], everyone: Outcomes, rules: BinningRules
+) -> dict[PartyId, list[BinnedFeature]]:
+    """Bin every feature of every party, keeping the parties' order."""
+    return {
+        party: [bin_feature(histogram, everyone, rules) for histogram in features]
+        for party, features in histograms.items()
+    }

@@ -1,0 +1,226 @@
+"""Every message of a scorecard run, and what each reveals.
+
+One run, as the parties see it (→ sealed to one receiver, ⇒ open to all under the bank's or the owner's key):
+
+    bank   ⇒ RunSpec, EncryptedLabels    → Cohort (to each node)
+    node   → BinHistograms               bank merges bins, computes WOE and IV
+    bank   → WoeTables                   ⇒ EncryptedColumns of its own features
+    node   → LocalGram                   ⇒ EncryptedColumns under its own key, → MaskedProducts (to their owner),
+             MaskShare (to the bank)     owner → ProductShare (to the bank): the bank adds the two shares
+    bank   → PointTables                 node: MaskedTotals, which open only as the sum over all nodes
+    bank   ⇒ EncryptedResiduals          node → GradientShare; the bank refines and sends the final PointTables
+    bank   ⇒ Manifest                    node → ManifestSignature; bank ⇒ SignedManifest
+"""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from typing import Annotated, Final
+
+from msgspec import Meta
+
+from protocols.channel.identity import Key32, PartyName, Signature
+from protocols.channel.wire import Message, encode
+
+Count = Annotated[int, Meta(ge=0, le=1 << 40)]
+Identifier = Annotated[str, Meta(min_length=1, max_length=128)]
+Name = Annotated[str, Meta(min_length=1, max_length=256)]
+Points = Annotated[int, Meta(ge=0, lt=1 << 24)]
+Woe = Annotated[int, Meta(ge=-2047, le=2047)]
+
+
+class LeakClass(StrEnum):
+    """What a step reveals to the bank; each data owner's policy grants each class, with a budget."""
+
+    NONE = "none"
+    AGGREGATE = "aggregate"
+    ROW_TOTALS = "row_totals"
+
+
+class Rows(StrEnum):
+    """Which rows of the cohort a release covers."""
+
+    TRAINING = "training"
+    ALL = "all"
+
+
+class NodeEntry(Message, frozen=True):
+    """One data node of the run: who, for which domain, and under which pinned card."""
+
+    party: PartyName
+    domain: PartyName
+    card: Annotated[str, Meta(min_length=64, max_length=64)]
+
+
+class RunSpec(Message, frozen=True):
+    """What a run is; its hash is the transcript that every message of the run is signed under.
+
+    Reveals: to the coordinator, that this bank trains with these nodes on so many rows. `row_totals` states how many
+    totals per enterprise the run will open; `labels` commits to the one label vector that it may use.
+    """
+
+    run: Annotated[bytes, Meta(min_length=16, max_length=16)]
+    bank: PartyName
+    bank_card: Annotated[str, Meta(min_length=64, max_length=64)]
+    nodes: Annotated[tuple[NodeEntry, ...], Meta(min_length=1, max_length=4096)]
+    created: Count
+    key_bits: Annotated[int, Meta(ge=256, le=16384)]
+    rows: Count
+    training_rows: Count
+    minimum_bin: Annotated[int, Meta(ge=1, le=1 << 20)]
+    fine_bins: Annotated[int, Meta(ge=2, le=256)]
+    row_totals: Annotated[int, Meta(ge=0, le=16)]
+    labels: Key32
+
+    def transcript(self) -> bytes:
+        """Return T, 32 bytes."""
+        return hashlib.sha256(b"credit-federation/scorecard-run/v1\0" + encode(self)).digest()
+
+
+class Cohort(Message, frozen=True):
+    """The ordered enterprises of the run and the consent that covers them. Reveals, to one node, who they are."""
+
+    ids: tuple[Identifier, ...]
+    consent: str
+
+
+class EncryptedLabels(Message, frozen=True):
+    """1 per enterprise that defaulted, under the bank's key, training rows in cohort order. Reveals nothing."""
+
+    vector: bytes
+
+
+class FeatureShape(Message, frozen=True):
+    """How a node cut one feature: plain counts per fine bin, missing last. Each is 0 or at least `minimum_bin`."""
+
+    name: Name
+    ordered: bool
+    counts: Annotated[tuple[Count, ...], Meta(min_length=1, max_length=512)]
+
+
+class BinHistograms(Message, frozen=True):
+    """How many enterprises of each fine bin defaulted. Reveals: sums over at least `minimum_bin` enterprises each."""
+
+    features: tuple[FeatureShape, ...]
+    vector: bytes
+
+
+class ColumnCount(Message, frozen=True):
+    """How many selected features a party brings to the Gram matrix."""
+
+    party: PartyName
+    columns: Annotated[int, Meta(ge=0, le=1 << 16)]
+
+
+class WoeTables(Message, frozen=True):
+    """The integer WOE of each fine bin of each of a node's features; None for a feature that is dropped.
+
+    Reveals, to one node, how its own bins relate to default.
+    """
+
+    features: tuple[Annotated[tuple[Woe, ...], Meta(min_length=1, max_length=512)] | None, ...]
+    plan: tuple[ColumnCount, ...]
+
+
+class EncryptedColumns(Message, frozen=True):
+    """A party's packed WOE columns under the key of its own card: all rows of the first group, then of the next.
+
+    Reveals: nothing, to anyone but the owner itself.
+    """
+
+    vector: bytes
+
+
+class LocalGram(Message, frozen=True):
+    """XᵀX of one node's own selected columns, upper triangle by rows. Reveals: sums over all training rows."""
+
+    entries: tuple[int, ...]
+
+
+class MaskedProducts(Message, frozen=True):
+    """Inner products of the owner's columns with the sender's, under the owner's key, masked over the whole plaintext.
+
+    Reveals: nothing, to the owner who decrypts it.
+    """
+
+    vector: bytes
+
+
+class MaskShare(Message, frozen=True):
+    """The low bits of the masks in the `MaskedProducts` for one owner. Reveals nothing without the owner's share."""
+
+    owner: PartyName
+    low_bits: tuple[bytes, ...]
+
+
+class ProductShare(Message, frozen=True):
+    """The low bits of what the owner decrypted. With the evaluator's `MaskShare` it reveals the inner products."""
+
+    evaluator: PartyName
+    low_bits: tuple[bytes, ...]
+
+
+class FeaturePoints(Message, frozen=True):
+    """Points of each fine bin of one feature, and the theme that reports it (−1: none)."""
+
+    points: Annotated[tuple[Points, ...], Meta(min_length=1, max_length=512)]
+    theme: Annotated[int, Meta(ge=-1, lt=64)] = -1
+
+
+class PointTables(Message, frozen=True):
+    """One node's part of a candidate model, and a call for its totals. Reveals, to one node, its own part."""
+
+    release: Annotated[int, Meta(ge=0, le=16)]
+    rows: Rows
+    features: tuple[FeaturePoints, ...]
+    salt: Key32
+
+
+class MaskedTotals(Message, frozen=True):
+    """A node's total per enterprise, packed, masked, under the bank's key. Reveals nothing short of the whole sum."""
+
+    release: Annotated[int, Meta(ge=0, le=16)]
+    vector: bytes
+
+
+class CombinedTotals(Message, frozen=True):
+    """The coordinator's product of all nodes' `MaskedTotals`. Reveals one integer per enterprise, to the bank."""
+
+    release: Annotated[int, Meta(ge=0, le=16)]
+    vector: bytes
+
+
+class EncryptedResiduals(Message, frozen=True):
+    """Residual and curvature weight of each training row, packed, under the bank's key. Reveals nothing."""
+
+    vector: bytes
+
+
+class GradientShare(Message, frozen=True):
+    """Σ w·r and Σ w²·h of each selected column. Reveals: sums over all training rows."""
+
+    vector: bytes
+
+
+class ManifestSignature(Message, frozen=True):
+    """A node's consent to serve this model, having compared its own part with the manifest's hash."""
+
+    manifest: Key32
+    signature: Signature
+
+
+class RunFinished(Message, frozen=True):
+    """The bank closes the run. Reveals nothing about any enterprise or the model's quality."""
+
+    model: Key32
+
+
+LEAKS: Final[dict[str, LeakClass]] = {
+    "BinHistograms": LeakClass.AGGREGATE,
+    "LocalGram": LeakClass.AGGREGATE,
+    "ProductShare": LeakClass.AGGREGATE,
+    "GradientShare": LeakClass.AGGREGATE,
+    "CombinedTotals": LeakClass.ROW_TOTALS,
+}
+"""The leak class of each message that reveals something to the bank; all others reveal nothing to it."""

@@ -1,0 +1,60 @@
+"""What goes into a scorecard run at the bank, and what comes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocols.assessment.manifest import SignedManifest
+from protocols.channel.identity import PartyId
+from protocols.credit.binning import DEFAULT_RULES, BinnedFeature, BinningRules
+from protocols.credit.logistic import Calibration
+from protocols.credit.woe import Outcomes
+from protocols.scorecard.candidate import Candidate
+from protocols.scorecard.rows import BinnedRows
+from protocols.scorecard.themes import ThemeNames
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """What the bank decides before a run. Each refinement costs one `row_totals` release, the back-test one more."""
+
+    refinements: int = 1
+    rules: BinningRules = DEFAULT_RULES
+    themes: ThemeNames = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BankRows:
+    """The bank's side of the cohort: its own binned features and the outcomes, training rows first.
+
+    Shapes: `bad` (rows,) of 0/1. Never leaves the bank.
+    """
+
+    rows: BinnedRows = field(repr=False)
+    bad: NDArray[np.int64] = field(repr=False)
+    training_rows: int
+
+    @property
+    def training_bad(self) -> NDArray[np.int64]:
+        """Outcomes of the training rows."""
+        return self.bad[: self.training_rows]
+
+    @property
+    def everyone(self) -> Outcomes:
+        """Outcomes of all training rows together."""
+        bad = int(self.training_bad.sum())
+        return Outcomes(self.training_rows - bad, bad)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedScorecard:
+    """What the bank holds at the end: the model, and each cohort enterprise's total for validation."""
+
+    manifest: SignedManifest
+    features: dict[PartyId, list[BinnedFeature]] = field(repr=False)
+    candidate: Candidate = field(repr=False)
+    calibration: Calibration
+    totals: NDArray[np.int64] = field(repr=False)

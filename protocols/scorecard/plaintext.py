@@ -1,0 +1,66 @@
+"""The oracle: the same scorecard from pooled plaintext rows. It breaks every promise of the federation.
+
+For tests, and for `--compare`, which says so loudly. It calls the credit conventions directly, with NumPy sums in place
+of every protocol, so that equality of the resulting integers proves the protocols exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocols.channel.identity import PartyId
+from protocols.credit.binning import BinnedFeature
+from protocols.credit.logistic import Calibration, calibrate, first_step, refine
+from protocols.scorecard.candidate import Candidate, moments, prune_correlated, restrict
+from protocols.scorecard.curvature import column_sums, residuals, to_curvature
+from protocols.scorecard.histograms import bin_all, plain_histograms
+from protocols.scorecard.model import BankRows, TrainingPlan
+from protocols.scorecard.rows import BinnedRows, WoeColumns, owner_order, totals
+
+
+@dataclass(frozen=True, slots=True)
+class PooledScorecard:
+    """The oracle's model and every enterprise's total. Shapes: `totals` (rows,)."""
+
+    features: dict[PartyId, list[BinnedFeature]] = field(repr=False)
+    candidate: Candidate = field(repr=False)
+    calibration: Calibration
+    totals: NDArray[np.int64] = field(repr=False)
+
+
+def train_pooled(
+    bank: PartyId, data: BankRows, nodes: Mapping[PartyId, tuple[str, BinnedRows]], plan: TrainingPlan
+) -> PooledScorecard:
+    """Train on everybody's rows at once. Shapes: `nodes` maps each node to its domain and rows, in cohort order."""
+    pooled = {party: ("bank", data.rows) if party == bank else nodes[party] for party in owner_order(bank, (*nodes,))}
+    n, bad, everyone = data.training_rows, data.training_bad, data.everyone
+    features = bin_all(
+        {party: plain_histograms(rows, domain, bad) for party, (domain, rows) in pooled.items()}, everyone, plan.rules
+    )
+    columns = {
+        party: WoeColumns.build(rows, n, [f.woe if f.selected else None for f in features[party]])
+        for party, (_, rows) in pooled.items()
+    }
+    matrix = np.column_stack([c.values() for c in columns.values()])
+    full = moments(features, n, everyone.good, matrix.T @ matrix)
+    features, kept = prune_correlated(features, full)
+    selected = restrict(full, kept)
+    candidate = Candidate.build(first_step(selected), features)
+    for _ in range(plan.refinements):
+        values = _totals(pooled, candidate, n)
+        fit = calibrate(values, 1 - bad)
+        residual, weight = residuals(fit, values, bad)
+        sums = [column_sums(c, residual, weight) for c in columns.values() if c.count]
+        curvature = to_curvature(sums, residual, weight).restrict(kept)
+        candidate = Candidate.build(refine(candidate.calibrated(fit), selected, curvature), features)
+    values = _totals(pooled, candidate, len(data.bad))
+    return PooledScorecard(features, candidate, calibrate(values[:n], 1 - bad), values)
+
+
+def _totals(pooled: dict[PartyId, tuple[str, BinnedRows]], candidate: Candidate, count: int) -> NDArray[np.int64]:
+    parts = [totals(rows, count, candidate.points[party]) for party, (_, rows) in pooled.items()]
+    return np.asarray(sum(parts), dtype=np.int64)

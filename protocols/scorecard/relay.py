@@ -1,0 +1,63 @@
+"""The coordinator's role in a scorecard run: it relays envelopes, multiplies shares of totals, and can read neither."""
+
+from __future__ import annotations
+
+from protocols.channel.envelope import EVERYONE, Channel, Envelope
+from protocols.channel.identity import PartyId
+from protocols.errors import UnexpectedMessage
+from protocols.paillier import PublicKey
+from protocols.scorecard import messages as m
+from protocols.scorecard.releases import combine
+from protocols.scorecard.rows import owner_order
+
+
+class RelayTraining:
+    """The coordinator in one run: knows who takes part, who gets what, and combines totals when all have come."""
+
+    def __init__(self, spec: m.RunSpec, channel: Channel, bank_key: PublicKey) -> None:
+        self.spec, self._channel, self._bank_key = spec, channel, bank_key
+        self._bank = PartyId(spec.bank)
+        self._order = owner_order(spec.bank, tuple(node.party for node in spec.nodes))
+        self._shares: dict[int, dict[PartyId, bytes]] = {}
+        self.finished: bytes | None = None
+
+    @property
+    def parties(self) -> tuple[PartyId, ...]:
+        """Return the bank and the nodes of the run."""
+        return self._order
+
+    def audience(self, envelope: Envelope) -> list[PartyId]:
+        """Return to whom an envelope goes. Raises: UnexpectedMessage for a stranger's, or one for a stranger."""
+        sender = PartyId(envelope.sender)
+        if sender not in self._order:
+            raise UnexpectedMessage(f"{sender} takes no part in this run")
+        if envelope.receiver != EVERYONE:
+            if envelope.receiver not in self._order or envelope.receiver == sender:
+                raise UnexpectedMessage(f"{envelope.receiver} takes no part in this run")
+            return [PartyId(envelope.receiver)]
+        if envelope.message == "EncryptedColumns":
+            return list(self._order[self._order.index(sender) + 1 :])
+        if sender != self._bank:
+            raise UnexpectedMessage(f"{sender} may not write to everyone")
+        return [] if envelope.message == "RunFinished" else list(self._order[1:])
+
+    def receive(self, envelope: Envelope) -> list[Envelope]:
+        """Verify an envelope that passes; return the product of totals when it was the last share of a release.
+
+        Raises: MalformedMessage, UnexpectedMessage, VerificationFailed.
+        """
+        self._channel.verify(envelope)
+        if envelope.message == "RunFinished":
+            self.finished = self._channel.unwrap(envelope, m.RunFinished).model
+        if envelope.message != "MaskedTotals":
+            return []
+        share = self._channel.read_open(envelope, m.MaskedTotals)
+        shares = self._shares.setdefault(share.release, {})
+        if envelope.sender in shares:
+            raise UnexpectedMessage(f"{envelope.sender} has sent its share of release {share.release} before")
+        shares[PartyId(envelope.sender)] = share.vector
+        if len(shares) < len(self.spec.nodes):
+            return []
+        product = combine([shares[PartyId(node.party)] for node in self.spec.nodes], self._bank_key)
+        del self._shares[share.release]
+        return [self._channel.wrap(self._bank, m.CombinedTotals(share.release, product), sealed=False)]
