@@ -6,7 +6,7 @@ that the bank never learns. A bank that encrypts crafted "labels" therefore read
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from gmpy2 import mpz
@@ -37,8 +37,9 @@ def product_packing(rows: int, modulus_bits: int) -> Packing:
 
 
 def gradient_packing(rows: int, modulus_bits: int) -> Packing:
-    """Slots for sums of `rows` residuals, or weights, times a squared integer WOE."""
-    return Packing.for_sums(RESIDUAL_SCALE * WOE_LIMIT * WOE_LIMIT, rows, modulus_bits, MASK_BITS)
+    """Pairs of slots for sums of `rows` residuals and of their weights, times a squared integer WOE."""
+    packing = Packing.for_sums(RESIDUAL_SCALE * WOE_LIMIT * WOE_LIMIT, rows, modulus_bits, MASK_BITS)
+    return replace(packing, slots=packing.slots - packing.slots % 2)
 
 
 def total_packing(modulus_bits: int) -> Packing:
@@ -89,10 +90,15 @@ def masking(packing: Packing, slots: int, key: PublicKey) -> Masking:
     return Masking(slots * packing.slot_bits + 1, key.n)
 
 
-def masked_sums(vector: CiphertextVector, packing: Packing, randomness: Randomness) -> CiphertextVector:
-    """Pack sums into few ciphertexts, mask all above their slots, and re-randomise: fit to return to the key owner."""
-    packed = vector.compress(packing.slot_bits, packing.slots)
-    maskings = [masking(packing, width, vector.public_key) for width in widths(len(vector), packing)]
+def masked_sums(
+    vector: CiphertextVector, packing: Packing, randomness: Randomness, filled: int = 1
+) -> CiphertextVector:
+    """Pack sums into few ciphertexts, mask all above their slots, and re-randomise: fit to return to the key owner.
+
+    Shapes: each ciphertext of `vector` already fills `filled` slots, a divisor of `packing.slots`.
+    """
+    packed = vector.compress(packing.slot_bits * filled, packing.slots // filled)
+    maskings = [masking(packing, width, vector.public_key) for width in widths(len(vector) * filled, packing)]
     return rerandomise(packed.add_plain([mask.upper(randomness) for mask in maskings]), randomness)
 
 

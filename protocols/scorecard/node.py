@@ -233,7 +233,7 @@ class NodeTraining:
         self._site.release(self._spec, f"GradientShare/{releases}", m.LeakClass.AGGREGATE)
         sums = [*weigh_bins(vector, columns, squared=False), *weigh_bins(vector, columns, squared=True)]
         packing = gradient_packing(len(vector), key.bits)
-        share = masked_sums(CiphertextVector.concat(sums), packing, self._randomness)
+        share = masked_sums(CiphertextVector.concat(sums), packing, self._randomness, filled=2)
         return [self._channel.wrap(self._bank, m.GradientShare(share.to_bytes()))]
 
     # ---- the manifest

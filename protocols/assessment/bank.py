@@ -1,0 +1,95 @@
+"""The bank's role in one assessment: ask all nodes, verify every share, open the sum and nothing else."""
+
+from __future__ import annotations
+
+from protocols.assessment.layout import Opened, read
+from protocols.assessment.manifest import Manifest
+from protocols.assessment.messages import (
+    Acknowledgement,
+    CombinedScore,
+    Denial,
+    Outcome,
+    Query,
+    ScoreShare,
+    Subject,
+)
+from protocols.channel.envelope import EVERYONE, Channel, Envelope
+from protocols.channel.identity import PartyId
+from protocols.errors import CreditFederationError, UnexpectedMessage, VerificationFailed
+from protocols.paillier import CiphertextVector, PrivateKey, decrypt
+from protocols.scorecard.releases import combine
+
+
+class BankQuery:
+    """One question of the bank: `start` asks it, `receive` collects, `opened` or `denials` is set at the end."""
+
+    def __init__(
+        self,
+        query: Query,
+        subject: Subject,
+        manifest: Manifest,
+        channel: Channel,
+        key: PrivateKey,
+        coordinator: PartyId,
+    ) -> None:
+        self.query, self._subject, self._manifest = query, subject, manifest
+        self._channel, self._key, self._coordinator = channel, key, coordinator
+        self._shares: dict[PartyId, bytes] = {}
+        self._combined: bytes | None = None
+        self.denials: dict[PartyId, str] = {}
+        self.failure: CreditFederationError | None = None
+        self.opened: Opened | None = None
+
+    def start(self) -> list[Envelope]:
+        """Return the query for all, and the subject sealed to each node."""
+        nodes = map(PartyId, self.query.nodes)
+        return [
+            self._channel.wrap(EVERYONE, self.query),
+            *(self._channel.wrap(node, self._subject) for node in nodes),
+        ]
+
+    def receive(self, envelope: Envelope) -> list[Envelope]:
+        """Take a share, a denial or the product; when all is there, open it and acknowledge.
+
+        Raises: UnexpectedMessage, VerificationFailed, MalformedMessage for one bad envelope. A sum that does not
+        verify is kept as `failure` and acknowledged as rejected: nothing of it is used.
+        """
+        sender = PartyId(envelope.sender)
+        if sender == self._coordinator:
+            if self._combined is not None:
+                raise UnexpectedMessage("the product was already received")
+            self._combined = self._channel.unwrap(envelope, CombinedScore).ciphertext
+        elif sender not in self.query.nodes or sender in self._shares or sender in self.denials:
+            raise UnexpectedMessage(f"no answer of {sender} is due")
+        elif envelope.message == "Denial":
+            self.denials[sender] = self._channel.unwrap(envelope, Denial).code
+        else:
+            self._shares[sender] = self._channel.unwrap(envelope, ScoreShare).ciphertext
+        return self._close_when_ready()
+
+    def _close_when_ready(self) -> list[Envelope]:
+        if len(self._shares) + len(self.denials) < len(self.query.nodes):
+            return []
+        if self.denials:
+            return [self._acknowledge(Outcome.DENIED)]
+        if self._combined is None:
+            return []
+        try:
+            self.opened = self._open()
+        except CreditFederationError as error:
+            self.failure = error
+            return [self._acknowledge(Outcome.REJECTED)]
+        return [self._acknowledge(Outcome.ACCEPTED)]
+
+    def _open(self) -> Opened:
+        public = self._key.public_key
+        product = combine([self._shares[PartyId(node)] for node in self.query.nodes], public)
+        if product != self._combined:
+            raise VerificationFailed("the coordinator's product is not that of the signed shares", code="WRONG_PRODUCT")
+        values = decrypt(self._key, CiphertextVector.from_bytes(public, product))
+        if len(values) != 1:
+            raise VerificationFailed(f"{len(values)} ciphertexts where one is due", code="WRONG_PRODUCT")
+        return read(self._manifest, values[0])
+
+    def _acknowledge(self, outcome: Outcome) -> Envelope:
+        return self._channel.wrap(self._coordinator, Acknowledgement(outcome), sealed=False)

@@ -1,0 +1,81 @@
+"""The messages of one assessment, and what each reveals.
+
+bank        ⇒ Query (open: who asks, for which model, until when; the subject only as a keyed tag)
+            → Subject (sealed to each node: who, and the consent)
+node        → ScoreShare (masked, under the bank's key), or Denial (a code)
+coordinator → CombinedScore (the product of all shares)
+bank        → Acknowledgement (whether the answer verified)
+"""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta
+
+from protocols.channel.identity import Key32, PartyName
+from protocols.channel.wire import Message, encode
+
+Code = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Z_]+$")]
+Seconds = Annotated[int, Meta(ge=0, lt=1 << 40)]
+
+
+class Query(Message, frozen=True):
+    """The fields that a query's transcript binds. Reveals: to the coordinator, all of it; it names no enterprise."""
+
+    query: Annotated[bytes, Meta(min_length=16, max_length=16)]
+    bank: PartyName
+    bank_card: Annotated[str, Meta(min_length=64, max_length=64)]
+    model: Key32
+    purpose: Annotated[str, Meta(max_length=64)]
+    nodes: Annotated[tuple[PartyName, ...], Meta(min_length=1, max_length=1024)]
+    issued: Seconds
+    expires: Seconds
+    subject_tag: Key32
+
+    def transcript(self) -> bytes:
+        """Return T, 32 bytes."""
+        return hashlib.sha256(b"credit-federation/query/v1\0" + encode(self)).digest()
+
+
+class Subject(Message, frozen=True):
+    """Whom the query is about, and its consent. Reveals, to one node, that the bank asks about this enterprise."""
+
+    enterprise: Annotated[str, Meta(min_length=1, max_length=128)]
+    consent: Annotated[str, Meta(max_length=8192)]
+
+
+class ScoreShare(Message, frozen=True):
+    """One node's part of the answer. Reveals nothing short of the product over all nodes of the query."""
+
+    ciphertext: bytes
+    policy: Key32
+
+
+class Denial(Message, frozen=True):
+    """A node's refusal. Reveals: the code of the rule that decided."""
+
+    code: Code
+    policy: Key32
+
+
+class CombinedScore(Message, frozen=True):
+    """The product of all nodes' shares. Reveals: to the bank, one total, its themes and the coverage by domain."""
+
+    ciphertext: bytes
+
+
+class Outcome(StrEnum):
+    """How a query ended at the bank."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    DENIED = "denied"
+
+
+class Acknowledgement(Message, frozen=True):
+    """The bank closes a query. Reveals: whether the answer verified, not what it was."""
+
+    outcome: Outcome

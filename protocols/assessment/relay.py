@@ -1,0 +1,57 @@
+"""The coordinator's role in one assessment: pass the question on, multiply the answers, learn neither."""
+
+from __future__ import annotations
+
+from protocols.assessment.messages import Acknowledgement, CombinedScore, Denial, Outcome, Query, ScoreShare
+from protocols.channel.envelope import EVERYONE, Channel, Envelope
+from protocols.channel.identity import PartyId
+from protocols.errors import UnexpectedMessage
+from protocols.paillier import PublicKey
+from protocols.scorecard.releases import combine
+
+
+class RelayQuery:
+    """The coordinator in one query. `denials` and `outcome` are what its log may say."""
+
+    def __init__(self, query: Query, channel: Channel, bank_key: PublicKey) -> None:
+        self.query, self._channel, self._bank_key = query, channel, bank_key
+        self._bank = PartyId(query.bank)
+        self._shares: dict[PartyId, bytes] = {}
+        self.denials: dict[PartyId, str] = {}
+        self.combined = False
+        self.outcome: Outcome | None = None
+
+    def audience(self, envelope: Envelope) -> list[PartyId]:
+        """Return to whom an envelope goes. Raises: UnexpectedMessage for a stranger's, or one for a stranger."""
+        sender, receiver = PartyId(envelope.sender), PartyId(envelope.receiver)
+        nodes = [PartyId(node) for node in self.query.nodes]
+        if sender == self._bank and receiver == EVERYONE:
+            return nodes
+        if sender == self._bank and receiver == self._channel.keys.party:
+            return []
+        if (sender == self._bank and receiver in nodes) or (sender in nodes and receiver == self._bank):
+            return [receiver]
+        raise UnexpectedMessage(f"{envelope.message} from {sender} to {receiver} is not part of this query")
+
+    def receive(self, envelope: Envelope) -> list[Envelope]:
+        """Verify an envelope that passes; return the product when the last share has come.
+
+        Raises: MalformedMessage, UnexpectedMessage, VerificationFailed.
+        """
+        sender = PartyId(envelope.sender)
+        self._channel.verify(envelope)
+        if envelope.message == "Acknowledgement" and sender == self._bank:
+            self.outcome = self._channel.unwrap(envelope, Acknowledgement).outcome
+        if sender == self._bank:
+            return []
+        if sender in self._shares or sender in self.denials:
+            raise UnexpectedMessage(f"{sender} has answered before")
+        if envelope.message == "Denial":
+            self.denials[sender] = self._channel.read_open(envelope, Denial).code
+            return []
+        self._shares[sender] = self._channel.read_open(envelope, ScoreShare).ciphertext
+        if len(self._shares) < len(self.query.nodes):
+            return []
+        product = combine([self._shares[PartyId(node)] for node in self.query.nodes], self._bank_key)
+        self.combined = True
+        return [self._channel.wrap(self._bank, CombinedScore(product), sealed=False)]

@@ -1,0 +1,138 @@
+"""An in-memory network for the protocol roles: real keys, real bytes, no transport."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocols.assessment.manifest import SignedManifest
+from protocols.channel.envelope import Channel, Envelope
+from protocols.channel.identity import PartyCard, PartyId, PartyKeys, PartyRole, make_card
+from protocols.channel.wire import decode, digest, encode
+from protocols.paillier import OwnerEncryptor, PrivateKey, PublicKey
+from protocols.scorecard import messages as m
+from protocols.scorecard.bank import BankTraining
+from protocols.scorecard.model import BankRows, TrainingPlan
+from protocols.scorecard.node import NodeTraining
+from protocols.scorecard.relay import RelayTraining
+from protocols.scorecard.rows import BinnedRows
+
+BANK, COORDINATOR = PartyId("bank"), PartyId("coordinator")
+KEY_BITS = 768
+
+
+@cache
+def paillier_key(index: int, bits: int = KEY_BITS) -> PrivateKey:
+    return PrivateKey.generate(bits, secrets.token_bytes)
+
+
+@dataclass
+class RecordingSite:
+    """A site that allows everything, keeps what it was asked, and holds the rows it was given."""
+
+    rows: BinnedRows
+    releases: list[tuple[str, m.LeakClass]] = field(default_factory=list)
+    part: tuple[SignedManifest, m.PointTables] | None = None
+
+    def bin_cohort(self, spec: m.RunSpec, cohort: m.Cohort) -> BinnedRows:
+        return self.rows
+
+    def release(self, spec: m.RunSpec, step: str, leak: m.LeakClass) -> None:
+        self.releases.append((step, leak))
+
+    def keep_part(self, manifest: SignedManifest, tables: m.PointTables) -> None:
+        self.part = (manifest, tables)
+
+
+def binned(columns: list[NDArray[np.integer]], sizes: list[int], training_rows: int) -> BinnedRows:
+    """Rows from given fine-bin codes; the last bin of each feature is the missing one."""
+    shapes = tuple(
+        m.FeatureShape(f"f{i}", True, tuple(int(v) for v in np.bincount(c[:training_rows], minlength=size)))
+        for i, (c, size) in enumerate(zip(columns, sizes, strict=True))
+    )
+    codes = np.column_stack(columns).astype(np.uint16) if columns else np.empty((training_rows, 0), dtype=np.uint16)
+    return BinnedRows(shapes, codes)
+
+
+class Network:
+    """One bank, its nodes and a coordinator; delivers envelopes as bytes until nobody has anything to say."""
+
+    def __init__(self, nodes: dict[str, BinnedRows], data: BankRows, plan: TrainingPlan, minimum_bin: int = 1) -> None:
+        names = [BANK, COORDINATOR, *map(PartyId, nodes)]
+        self.keys = {name: PartyKeys.generate(name, secrets.token_bytes) for name in names}
+        roles = {BANK: PartyRole.BANK, COORDINATOR: PartyRole.COORDINATOR}
+        self.paillier = {name: paillier_key(i) for i, name in enumerate(n for n in names if n != COORDINATOR)}
+        self.public: dict[PartyId, PublicKey] = {name: key.public_key for name, key in self.paillier.items()}
+        self.cards: dict[PartyId, PartyCard] = {
+            name: make_card(self.keys[name], roles.get(name, PartyRole.DATA_NODE)) for name in names
+        }
+        labels = OwnerEncryptor(self.paillier[BANK], secrets.token_bytes).encrypt(data.training_bad.tolist())
+        self.labels = m.EncryptedLabels(labels.to_bytes())
+        entries = tuple(m.NodeEntry(name, name, self.cards[PartyId(name)].fingerprint()) for name in sorted(nodes))
+        self.spec = m.RunSpec(
+            secrets.token_bytes(16),
+            BANK,
+            self.cards[BANK].fingerprint(),
+            entries,
+            1,
+            KEY_BITS,
+            len(data.bad),
+            data.training_rows,
+            minimum_bin,
+            32,
+            plan.refinements + 1,
+            digest(self.labels),
+        )
+        self.sites = {PartyId(name): RecordingSite(rows) for name, rows in nodes.items()}
+        self.bank = BankTraining(
+            self.spec,
+            self.channel(BANK),
+            self.paillier[BANK],
+            self.public,
+            data,
+            plan,
+            secrets.token_bytes,
+        )
+        self.nodes = {
+            name: NodeTraining(
+                self.spec, self.channel(name), self.paillier[name], self.public, site, secrets.token_bytes
+            )
+            for name, site in self.sites.items()
+        }
+        self.relay = RelayTraining(self.spec, self.channel(COORDINATOR), self.public[BANK])
+        self.transcript: list[tuple[PartyId, bytes]] = []
+
+    def channel(self, name: PartyId) -> Channel:
+        return Channel(self.keys[name], self.cards, self.spec.transcript())
+
+    def cohorts(self) -> dict[PartyId, m.Cohort]:
+        ids = tuple(f"e{i}" for i in range(self.spec.rows))
+        return {name: m.Cohort(ids, "") for name in self.nodes}
+
+    def start(self) -> list[Envelope]:
+        return self.bank.start(self.labels, self.cohorts())
+
+    def run(self) -> None:
+        """Deliver everything, in the order sent."""
+        queue = self.start()
+        while queue:
+            queue = [reply for envelope in queue for reply in self.deliver(envelope)]
+
+    def deliver(self, envelope: Envelope) -> list[Envelope]:
+        """Carry one envelope as bytes past the coordinator to its audience; return their replies."""
+        data = encode(envelope)
+        produced = [] if envelope.sender == COORDINATOR else self.relay.receive(decode(data, Envelope))
+        audience = [BANK] if envelope.sender == COORDINATOR else self.relay.audience(envelope)
+        replies = []
+        for party in audience:
+            self.transcript.append((party, data))
+            received = decode(data, Envelope)
+            if party == BANK:
+                replies += self.bank.receive(received)
+            elif received.message not in ("RunSpec", "RunFinished"):
+                replies += self.nodes[party].receive(received)
+        return replies + produced
