@@ -54,24 +54,26 @@ def domains() -> tuple[str, ...]:
     return tuple(dict.fromkeys(feature.domain for feature in load_catalogue()))
 
 
-def compute_features(domain: str, folder: Path, as_of: datetime.date = DEFAULT_AS_OF) -> FeatureTable:
+def compute_features(
+    domain: str, folder: Path, as_of: datetime.date = DEFAULT_AS_OF, sql: str | None = None
+) -> FeatureTable:
     """Compute one domain's features from the raw Parquet files in `folder`, from what was known at the as-of date.
 
-    Each file is visible to the SQL under its own name. Columns come in catalogue order, then the bank's label.
+    Each file is visible to the SQL under its own name. Columns come in catalogue order, then the bank's label. An owner
+    whose tables differ gives its own `sql`, which must yield the same columns; by default it is `feature_sql(domain)`.
     Raises: ValueError for an unknown domain or an as-of date that does not end a month; ConfigurationError if a file
     or column is missing, or a code is missing or repeated in the result.
     """
     if (as_of + datetime.timedelta(days=1)).day != 1:
         raise ValueError("the as-of date must be the last day of a month")
-    sql = feature_sql(domain)
+    query = feature_sql(domain) if sql is None else sql
     names = [feature.name for feature in load_catalogue() if feature.domain == domain]
     if domain == "bank":
         names.append(LABEL)
     with _open(folder) as connection:
         connection.execute(f"SET VARIABLE as_of = DATE '{as_of.isoformat()}'")
         try:
-            result = connection.execute(sql)
-            arrays = result.fetchnumpy()
+            arrays = connection.execute(query).fetchnumpy()
         except duckdb.Error as error:
             raise ConfigurationError(_explain(domain, folder, error), code="FEATURE_SQL") from error
     return _table(domain, folder, names, arrays)
@@ -96,6 +98,7 @@ def _open(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
                 connection.execute(f"CREATE VIEW {view} AS SELECT * FROM read_parquet({source})")  # noqa: S608
             except duckdb.Error as error:
                 raise ConfigurationError(f"{file} cannot be read as Parquet", code="UNREADABLE_FILE") from error
+        connection.execute("SET threads = 1")  # sums of floats then come out the same on every run
         connection.execute("SET lock_configuration = true")
         yield connection
 

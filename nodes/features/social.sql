@@ -12,8 +12,8 @@ WITH months AS (
         joiners,
         leavers,
         contribution_base,
-        -- in arrears: still unpaid thirty days after the due date (or now, if that day has not come)
-        due > 0 AND coalesce(paid_on, DATE '9999-12-31') > least(due_on + 30, getvariable('as_of')) AS is_arrears
+        -- in arrears: that day has come, and the contribution was still unpaid thirty days after its due date
+        due > 0 AND due_on + 30 <= getvariable('as_of') AND (paid_on IS NULL OR paid_on > due_on + 30) AS is_arrears
     FROM contributions
     WHERE due_on <= getvariable('as_of')
       AND date_diff('month', month, getvariable('as_of')) BETWEEN 0 AND 23
