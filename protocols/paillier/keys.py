@@ -43,7 +43,7 @@ class PublicKey:
     fingerprint: str = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.bits < MINIMUM_BITS or self.bits % 16 or self.n.bit_length() != self.bits:
+        if self.bits < MINIMUM_BITS or self.bits % 64 or self.n.bit_length() != self.bits:
             raise ValueError(f"not a modulus of {self.bits} bits, or not an accepted length")
         object.__setattr__(self, "n_square", self.n * self.n)
         object.__setattr__(self, "modulus", mpz(self.n))
@@ -66,7 +66,7 @@ class PublicKey:
         That gcd(n, phi(n)) = 1 is what `verify_key_proof` adds.
         Raises: MalformedMessage for a wrong length, VerificationFailed for a modulus that cannot be one.
         """
-        if len(data) * 8 != bits or bits < MINIMUM_BITS or bits % 16:
+        if len(data) * 8 != bits or bits < MINIMUM_BITS or bits % 64:
             raise MalformedMessage(f"a public key of {bits} bits cannot have {len(data)} bytes")
         n = mpz(int.from_bytes(data, "big"))
         if n.bit_length() != bits:
@@ -93,8 +93,8 @@ class PrivateKey:
         p, q = mpz(self.p), mpz(self.q)
         if p * q != self.public_key.n or p == q or not (p.is_prime() and q.is_prime()):
             raise ValueError("these are not the two primes of the public key")
-        if gmpy2.gcd(self.public_key.n, (p - 1) * (q - 1)) != 1 or p % 4 != 3 or q % 4 != 3:
-            raise ValueError("these primes do not make a Paillier-Blum modulus")
+        if p.bit_length() != q.bit_length() or gmpy2.gcd(p * q, (p - 1) * (q - 1)) != 1:
+            raise ValueError("primes of different lengths, or one divides the other less one")
         object.__setattr__(self, "p", p)
         object.__setattr__(self, "q", q)
         object.__setattr__(self, "hp", gmpy2.invert(-q, p))  # (1 + n)^(p-1) = 1 - n mod p^2
@@ -104,8 +104,8 @@ class PrivateKey:
     @classmethod
     def generate(cls, bits: int, randomness: Randomness) -> PrivateKey:
         """Return a new key of exactly `bits` bits. A length below 2048 is for tests; the caller sees to that."""
-        if bits < MINIMUM_BITS or bits % 16:
-            raise ValueError(f"a key has a multiple of 16 bits and at least {MINIMUM_BITS}")
+        if bits < MINIMUM_BITS or bits % 64:
+            raise ValueError(f"a key has a multiple of 64 bits and at least {MINIMUM_BITS}")
         p = safe_prime(bits // 2, randomness)
         q = safe_prime(bits // 2, randomness)
         while q == p:

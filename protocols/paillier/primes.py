@@ -18,7 +18,7 @@ from protocols.paillier.sampling import Randomness, uniform_bits
 SMALL_FACTOR_BOUND = 1 << 16
 _SIEVE_BOUND = 1 << 20
 _SIEVE_SPAN = 1 << 17
-_MILLER_RABIN_ROUNDS = 40
+MILLER_RABIN_ROUNDS = 40
 
 
 @functools.cache
@@ -66,4 +66,4 @@ def _is_safe(q: mpz) -> bool:
     p = 2 * q + 1
     if gmpy2.powmod(2, q - 1, q) != 1 or gmpy2.powmod(2, p - 1, p) != 1:
         return False
-    return bool(gmpy2.is_prime(q, _MILLER_RABIN_ROUNDS) and gmpy2.is_prime(p, _MILLER_RABIN_ROUNDS))
+    return bool(gmpy2.is_prime(q, MILLER_RABIN_ROUNDS) and gmpy2.is_prime(p, MILLER_RABIN_ROUNDS))

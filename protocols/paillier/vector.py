@@ -15,18 +15,23 @@ from gmpy2 import mpz
 from numpy.typing import NDArray
 
 from protocols.errors import MalformedMessage, VerificationFailed
+from protocols.paillier.buckets import Feature, plan_passes
 from protocols.paillier.keys import PublicKey
+from protocols.paillier.multi_exponent import read_weights, weighted_product
+from protocols.paillier.passes import run_passes, split_rows, worth_splitting
+from protocols.paillier.split_form import PlainRows, Rows, SplitForm
 
 
 class CiphertextVector:
     """Ciphertexts under one public key, each in (0, n^2) and prime to n."""
 
-    __slots__ = ("_values", "public_key")
+    __slots__ = ("_split", "_values", "public_key")
 
-    def __init__(self, public_key: PublicKey, values: Iterable[mpz]) -> None:
+    def __init__(self, public_key: PublicKey, values: Iterable[mpz], split: SplitForm | None = None) -> None:
         """Wrap values that are known to be valid; bytes from a peer enter through `from_bytes` alone."""
         self.public_key = public_key
         self._values = tuple(values)
+        self._split = split  # made when first needed
 
     def __repr__(self) -> str:
         return f"CiphertextVector({len(self)} under {self.public_key.fingerprint[:16]})"
@@ -112,7 +117,9 @@ class CiphertextVector:
 
     def take(self, indices: NDArray[np.intp]) -> CiphertextVector:
         """Return the ciphertexts at `indices`, in that order."""
-        return CiphertextVector(self.public_key, [self._values[index] for index in np.asarray(indices).tolist()])
+        rows = np.asarray(indices).tolist()
+        split = self._split.take(rows) if self._split is not None else None
+        return CiphertextVector(self.public_key, [self._values[row] for row in rows], split)
 
     def total(self) -> CiphertextVector:
         """Return one ciphertext of the sum of all plaintexts."""
@@ -149,15 +156,17 @@ class CiphertextVector:
         bins = np.asarray(bins)
         if bins.ndim != 2 or bins.shape != (len(self), len(n_bins)) or not np.issubdtype(bins.dtype, np.integer):
             raise ValueError(f"bins of shape {bins.shape} for {len(self)} rows and {len(n_bins)} features")
-        square, results = self.public_key.modulus_square, []
-        for column, count in zip(bins.T, n_bins, strict=True):
-            if len(column) and not 0 <= column.min() <= column.max() < count:
-                raise ValueError(f"a bin index is not below {count}")
-            products = [mpz(1)] * count
-            for value, bin_index in zip(self._values, column.tolist(), strict=True):
-                products[bin_index] = products[bin_index] * value % square
-            results.append(CiphertextVector(self.public_key, products))
-        return results
+        for column, size in zip(bins.T, n_bins, strict=True):
+            if size < 1 or (len(self) and not 0 <= column.min() <= column.max() < size):
+                raise ValueError(f"a bin index is not in [0, {size})")
+        features = [Feature(column.astype(np.int64), size) for column, size in zip(bins.T, n_bins, strict=True)]
+        passes = plan_passes(len(self), n_bins)
+        found: dict[int, CiphertextVector] = {}
+        sums = run_passes(self._rows(len(passes)), [[features[f] for f in together] for together in passes], self._n)
+        for together, histograms in zip(passes, sums, strict=True):
+            for feature, histogram in zip(together, histograms, strict=True):
+                found[feature] = CiphertextVector(self.public_key, histogram)
+        return [found[feature] for feature in range(len(n_bins))]
 
     def weighted_sums(self, weights: NDArray[np.int64]) -> CiphertextVector:
         """Return per column the encrypted weighted sum of all plaintexts.
@@ -167,13 +176,36 @@ class CiphertextVector:
         weights = np.asarray(weights)
         if weights.ndim != 2 or weights.shape[0] != len(self) or not np.issubdtype(weights.dtype, np.integer):
             raise ValueError(f"weights of shape {weights.shape} for {len(self)} rows")
-        square, sums = self.public_key.modulus_square, []
-        for column in weights.T:
-            product = mpz(1)
-            for value, weight in zip(self._values, column.tolist(), strict=True):
-                product = product * gmpy2.powmod(value, weight, square) % square
-            sums.append(product)
-        return CiphertextVector(self.public_key, sums)
+        if not len(self):
+            return CiphertextVector(self.public_key, [mpz(1)] * weights.shape[1])
+        reading, square = read_weights(weights), self.public_key.modulus_square
+        features = [[digit.feature for digit in together] for together in reading.passes]
+        sums = run_passes(self._rows(len(features)), features, self._n)
+        products = self._minimum_shares(reading.minima)
+        for together, histograms in zip(reading.passes, sums, strict=True):
+            for digit, histogram in zip(together, histograms, strict=True):
+                share = gmpy2.powmod(weighted_product(histogram, digit.weights, square), 1 << digit.shift, square)
+                products[digit.column] = products[digit.column] * share % square
+        return CiphertextVector(self.public_key, products)
+
+    def _minimum_shares(self, minima: list[int]) -> list[mpz]:
+        """Return each minimum times the encrypted sum of all rows."""
+        square = self.public_key.modulus_square
+        if not any(minima):
+            return [mpz(1)] * len(minima)
+        total = next(iter(self.total()))
+        inverse = gmpy2.invert(total, square)
+        return [gmpy2.powmod(inverse if minimum < 0 else total, abs(minimum), square) for minimum in minima]
+
+    def _rows(self, passes: int) -> Rows:
+        """Return the rows in the form in which so many passes over them cost least."""
+        if self._split is None and worth_splitting(passes):
+            self._split = split_rows(self._values, self._n)
+        return self._split or PlainRows(self._values)
+
+    @property
+    def _n(self) -> mpz:
+        return self.public_key.modulus
 
     def _same_key(self, other: CiphertextVector) -> None:
         if self.public_key != other.public_key:
