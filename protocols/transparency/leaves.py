@@ -57,7 +57,7 @@ class AttributeForm(StrEnum):
     """The one form that the values of an attribute may take; `COUNT` is an integer, the others are text."""
 
     CODE = r"[A-Z][A-Z0-9_]{0,63}"
-    NAME = r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}"
+    NAME = r"[A-Za-z0-9_][A-Za-z0-9._:/@-]{0,127}"
     HASH = r"[0-9a-f]{64}"
     COUNT = r"\d+"
 
