@@ -33,7 +33,7 @@ OUTSIDERS: Final = 0.12
 NO_LOAN, GOOD, INDETERMINATE, DEFAULT = range(4)
 
 _CORRELATION = 0.35
-_INDEX_WEIGHTS = {"solvency": 0.55, "liquidity": 0.55, "own": 0.20, "size": 0.10, "region": 0.20, "chance": 0.74}
+_INDEX_WEIGHTS = {"solvency": 0.55, "liquidity": 0.55, "own": 0.20, "size": 0.10, "region": 0.20, "chance": 0.70}
 _VIEW = {"tax": 0.42, "social": 0.42, "housing_fund": 0.50, "electricity": 0.40, "bank": 0.50}
 _SECTOR_RISK = np.array([0.0, 0.18, 0.05, -0.12, 0.22])
 

@@ -82,4 +82,4 @@ SELECT
 FROM cohort AS c
 LEFT JOIN windows AS w USING (uscc)
 LEFT JOIN relationship AS r USING (uscc)
-ORDER BY c.uscc
+ORDER BY c.uscc;

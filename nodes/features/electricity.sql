@@ -51,4 +51,4 @@ SELECT
     late_payment_count,
     late_days_max
 FROM windows
-ORDER BY uscc
+ORDER BY uscc;

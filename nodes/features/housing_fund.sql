@@ -37,4 +37,4 @@ SELECT
     missed_months,
     late_days_mean                                                -- unknown where nothing was paid
 FROM windows
-ORDER BY uscc
+ORDER BY uscc;

@@ -48,4 +48,4 @@ SELECT
 FROM employers AS e
 LEFT JOIN windows AS w USING (uscc)
 WHERE e.registered_on <= getvariable('as_of')
-ORDER BY e.uscc
+ORDER BY e.uscc;

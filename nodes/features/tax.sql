@@ -12,7 +12,7 @@ WITH declarations AS (
         uscc,
         date_diff('month', period, getvariable('as_of')) AS period_age,
         filed_on <= getvariable('as_of') AS is_filed,             -- NULL: never filed
-        filed_on > due_on OR filed_on IS NULL OR filed_on > getvariable('as_of') AS is_late,
+        filed_on > due_on OR filed_on IS NULL AS is_late,         -- also when filed after the as-of date
         sales,
         tax_due,
         paid_on IS NULL OR paid_on > getvariable('as_of') AS is_unpaid,
@@ -76,4 +76,4 @@ SELECT
 FROM enterprises AS e
 LEFT JOIN windows AS w USING (uscc)
 LEFT JOIN latest_grade AS g USING (uscc)
-ORDER BY e.uscc
+ORDER BY e.uscc;
