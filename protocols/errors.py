@@ -7,6 +7,7 @@
     ├── PolicyDenied          a data owner's policy, or a missing consent, says no
     ├── BudgetExceeded        a leak or quota budget is spent
     ├── ConfigurationError    a file, directory or option that its own operator must correct
+    ├── PeerRefused           another party has refused, with its code
     └── TransportError        a peer that cannot be reached or did not answer
 
 Each carries a stable `code` that programs may switch on, and a text for people. Texts carry identifiers and
@@ -60,6 +61,12 @@ class ConfigurationError(CreditFederationError):
     """Something the operator of this party must correct."""
 
     default_code = "CONFIGURATION"
+
+
+class PeerRefused(CreditFederationError):
+    """Another party refused; the code is that party's."""
+
+    default_code = "PEER_REFUSED"
 
 
 class TransportError(CreditFederationError):

@@ -8,6 +8,7 @@ from protocols.assessment.messages import (
     Acknowledgement,
     CombinedScore,
     Denial,
+    LogReceipt,
     Outcome,
     Query,
     ScoreShare,
@@ -39,6 +40,7 @@ class BankQuery:
         self.denials: dict[PartyId, str] = {}
         self.failure: CreditFederationError | None = None
         self.opened: Opened | None = None
+        self.receipt: LogReceipt | None = None
 
     def start(self) -> list[Envelope]:
         """Return the query for all, and the subject sealed to each node."""
@@ -49,13 +51,15 @@ class BankQuery:
         ]
 
     def receive(self, envelope: Envelope) -> list[Envelope]:
-        """Take a share, a denial or the product; when all is there, open it and acknowledge.
+        """Take a share, a denial, the log's receipt or the product; when all is there, open it and acknowledge.
 
         Raises: UnexpectedMessage, VerificationFailed, MalformedMessage for one bad envelope. A sum that does not
         verify is kept as `failure` and acknowledged as rejected: nothing of it is used.
         """
         sender = PartyId(envelope.sender)
-        if sender == self._coordinator:
+        if sender == self._coordinator and envelope.message == "LogReceipt":
+            self.receipt = self._channel.unwrap(envelope, LogReceipt)
+        elif sender == self._coordinator:
             if self._combined is not None:
                 raise UnexpectedMessage("the product was already received")
             self._combined = self._channel.unwrap(envelope, CombinedScore).ciphertext

@@ -67,6 +67,13 @@ class CombinedScore(Message, frozen=True):
     ciphertext: bytes
 
 
+class LogReceipt(Message, frozen=True):
+    """The log's word that the query and its result are recorded. Reveals: position and root of the public log."""
+
+    leaf: Annotated[int, Meta(ge=0, lt=1 << 53)]
+    note: Annotated[bytes, Meta(max_length=65536)]
+
+
 class Outcome(StrEnum):
     """How a query ended at the bank."""
 

@@ -19,7 +19,7 @@ from msgspec import Meta
 
 from protocols.channel.identity import Key32, PartyCard, PartyId, PartyKeys, PartyName, Signature, sealing_key, verify
 from protocols.channel.wire import M, Message, decode, encode
-from protocols.errors import UnexpectedMessage, VerificationFailed
+from protocols.errors import PeerRefused, UnexpectedMessage, VerificationFailed
 
 EVERYONE: Final = PartyId("_everyone")
 _CONTEXT: Final = b"credit-federation/envelope/v1\0"
@@ -129,16 +129,25 @@ class Channel:
 
 
 class Parcel(Message, frozen=True):
-    """What one transport message carries: the envelopes for, or from, one party."""
+    """What one transport message carries: the envelopes for, or from, one party; or the code of its refusal."""
 
     envelopes: tuple[Envelope, ...] = ()
+    refusal: Annotated[str, Meta(max_length=64, pattern=r"^[A-Z_]*$")] = ""
 
 
 def open_parcel(data: bytes) -> tuple[Envelope, ...]:
-    """Decode a parcel. Raises: MalformedMessage."""
-    return decode(data, Parcel).envelopes
+    """Decode a parcel. Raises: MalformedMessage; PeerRefused with the peer's code if it carries a refusal."""
+    parcel = decode(data, Parcel)
+    if parcel.refusal:
+        raise PeerRefused("the peer refused", code=parcel.refusal)
+    return parcel.envelopes
 
 
 def pack_parcel(envelopes: tuple[Envelope, ...]) -> bytes:
     """Encode a parcel."""
     return encode(Parcel(envelopes))
+
+
+def pack_refusal(code: str) -> bytes:
+    """Encode a refusal: its stable code, and nothing of what led to it."""
+    return encode(Parcel(refusal=code))

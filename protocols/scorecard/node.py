@@ -169,7 +169,7 @@ class NodeTraining:
         message = self._once(envelope, m.EncryptedColumns, sender=owner)
         if not columns.count:
             return []
-        self._site.release(self._spec, "MaskedProducts", m.LeakClass.AGGREGATE)
+        self._site.release(self._spec, f"MaskedProducts/{owner}", m.LeakClass.AGGREGATE)
         products, masks = multiply_columns(
             message.vector, self._plan[owner], self._keys[owner], columns, self._randomness
         )
@@ -184,7 +184,7 @@ class NodeTraining:
         if evaluator not in self._evaluators(self._me):
             raise UnexpectedMessage(f"{evaluator} does not multiply this node's columns")
         message = self._once(envelope, m.MaskedProducts, sender=evaluator)
-        self._site.release(self._spec, "ProductShare", m.LeakClass.AGGREGATE)
+        self._site.release(self._spec, f"ProductShare/{evaluator}", m.LeakClass.AGGREGATE)
         share = open_products(
             message.vector, columns.count, self._plan[evaluator], self._spec.training_rows, self._paillier
         )

@@ -1,0 +1,164 @@
+"""Unsupervised fine bins at the node: quantiles for numbers, frequencies for categories, never fewer than k in one.
+
+The edges and categories stay here. What leaves is how many enterprises each bin holds.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from nodes.features import FeatureTable
+from protocols.errors import PolicyDenied
+from protocols.scorecard.messages import FeatureShape
+from protocols.scorecard.rows import BinnedRows
+
+Column = NDArray[np.float64] | NDArray[np.object_]
+Codes = NDArray[np.uint16]
+OTHER: Final = "_other"
+
+
+class FineBinning(msgspec.Struct, frozen=True):
+    """How one feature is cut. Kept with the node's part of a model, so that a later value falls in the same bin.
+
+    `bins` counts the ordinary bins; code `bins` is that of missing values, which is where `missing` points unless too
+    few values were missing for a bin of their own. `unknown` takes categories that training did not see.
+    """
+
+    name: str
+    ordered: bool
+    edges: tuple[float, ...]
+    categories: dict[str, int]
+    bins: int
+    missing: int
+    unknown: int
+
+    def assign(self, column: Column) -> Codes:
+        """Return the fine bin of each value. Shapes: (rows,) in and out."""
+        if self.ordered:
+            values = _as_numbers(column)
+            steps = np.searchsorted(np.array(self.edges), values, side="right")
+            return np.where(np.isfinite(values), steps, self.missing).astype(np.uint16)
+        texts = [None if _is_missing(value) else str(value) for value in column.tolist()]
+        codes = [self.missing if text is None else self.categories.get(text, self.unknown) for text in texts]
+        return np.array(codes, dtype=np.uint16)
+
+
+def fit_binning(name: str, column: Column, limit: int, minimum: int) -> FineBinning:
+    """Return bins of at least `minimum` values each, at most `limit`, without looking at any label.
+
+    Shapes: `column` holds the training rows, missing for enterprises that the node does not know.
+    """
+    if column.dtype == np.float64:
+        return _fit_numbers(name, _as_numbers(column), limit, minimum)
+    return _fit_categories(name, column, limit, minimum)
+
+
+def _fit_numbers(name: str, values: NDArray[np.float64], limit: int, minimum: int) -> FineBinning:
+    present = np.sort(values[np.isfinite(values)])
+    edges: list[float] = []
+    if len(present) >= 2 * minimum:
+        quantiles = np.unique(np.quantile(present, np.linspace(0, 1, limit + 1)[1:-1], method="inverted_cdf"))
+        start = 0
+        for edge in quantiles[quantiles > present[0]]:
+            at = int(np.searchsorted(present, edge, side="left"))
+            if at - start >= minimum and len(present) - at >= minimum:
+                edges.append(float(edge))
+                start = at
+    bins = len(edges) + 1 if len(present) else 0
+    counts = np.bincount(np.searchsorted(np.array(edges), present, side="right"), minlength=bins)
+    return _with_missing(name, True, tuple(edges), {}, counts, len(values) - len(present), minimum)
+
+
+def _fit_categories(name: str, column: NDArray[np.object_] | Column, limit: int, minimum: int) -> FineBinning:
+    texts = [str(value) for value in column.tolist() if not _is_missing(value)]
+    frequent = [(text, n) for text, n in sorted(Counter(texts).items(), key=lambda item: (-item[1], item[0]))]
+    kept = [text for text, n in frequent if n >= minimum][: limit - 1]
+    rest = len(texts) - sum(n for text, n in frequent if text in set(kept))
+    if 0 < rest < minimum and kept:
+        kept.pop()
+    categories = {text: code for code, text in enumerate(kept)}
+    codes = [categories.get(text, len(kept)) for text in texts]
+    bins = max(codes, default=-1) + 1
+    counts = np.bincount(codes, minlength=bins) if codes else np.zeros(0, dtype=np.int64)
+    return _with_missing(name, False, (), categories, counts, len(column) - len(texts), minimum)
+
+
+def _with_missing(
+    name: str,
+    ordered: bool,
+    edges: tuple[float, ...],
+    categories: dict[str, int],
+    counts: NDArray[np.integer],
+    missing: int,
+    minimum: int,
+) -> FineBinning:
+    """Give missing values a bin of their own if they, and the values that are there, are numerous enough."""
+    bins = len(counts)
+    if bins and 0 < missing < minimum:
+        code = int(np.argmax(counts))
+    elif bins and int(np.min(counts)) < minimum:
+        bins, code, edges, categories = 0, 0, (), {}
+    else:
+        code = bins
+    unknown = len(categories) if len(categories) < bins else code
+    return FineBinning(name, ordered, edges, categories, bins, code, unknown)
+
+
+def bin_rows(
+    table: FeatureTable, ids: tuple[str, ...], training_rows: int, limit: int, minimum: int
+) -> tuple[BinnedRows, tuple[FineBinning, ...]]:
+    """Cut every feature of the cohort's rows; an enterprise that the node does not know has missing values.
+
+    Shapes: one row per id, in order; bins are fitted on the first `training_rows`.
+    Raises: PolicyDenied, code COHORT_TOO_SMALL, if those are fewer than `minimum`.
+    """
+    if training_rows < minimum:
+        raise PolicyDenied(f"{training_rows} training rows are fewer than {minimum}", code="COHORT_TOO_SMALL")
+    columns = cohort_columns(table, row_index(table), ids)
+    binnings = tuple(fit_binning(n, c[:training_rows], limit, minimum) for n, c in columns.items())
+    codes = np.column_stack([b.assign(columns[b.name]) for b in binnings])
+    shapes = tuple(_shape(b, codes[:training_rows, i]) for i, b in enumerate(binnings))
+    return BinnedRows(shapes, codes), binnings
+
+
+def row_index(table: FeatureTable) -> dict[str, int]:
+    """Return the row of each enterprise of a table."""
+    return {identifier: row for row, identifier in enumerate(table.ids)}
+
+
+def cohort_columns(table: FeatureTable, row_of: dict[str, int], ids: tuple[str, ...]) -> dict[str, Column]:
+    """Return the table's columns for these enterprises, in their order, missing for those that it lacks."""
+    rows = np.array([row_of.get(identifier, -1) for identifier in ids], dtype=np.intp)
+    aligned: dict[str, Column] = {}
+    for name, column in table.columns.items():
+        values = column[rows].copy()
+        values[rows < 0] = np.nan if column.dtype == np.float64 else None
+        aligned[name] = values
+    return aligned
+
+
+def _shape(binning: FineBinning, codes: Codes) -> FeatureShape:
+    counts = np.bincount(codes, minlength=binning.bins + 1)
+    return FeatureShape(binning.name, binning.ordered, tuple(int(count) for count in counts))
+
+
+def _as_numbers(column: Column) -> NDArray[np.float64]:
+    if column.dtype == np.float64:
+        return np.asarray(column, dtype=np.float64)
+    return np.array([_number(value) for value in column.tolist()], dtype=np.float64)
+
+
+def _number(value: object) -> float:
+    try:
+        return float(str(value)) if value is not None else float("nan")
+    except ValueError:
+        return float("nan")
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or (isinstance(value, float) and not np.isfinite(value))

@@ -1,0 +1,91 @@
+"""`domains.json`: which party holds which columns. It names columns, and holds no data."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from protocols.errors import ConfigurationError
+
+BANK_DOMAIN: Final = "bank"
+SUFFIXES: Final = (".csv", ".csv.gz", ".parquet")
+_DOMAIN_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+
+
+class _Description(msgspec.Struct, frozen=True):
+    id: str
+    label: str
+    domains: dict[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetDescription:
+    """A directory of node files. Shapes: `domains` maps each domain to its feature columns; the bank's may be empty."""
+
+    directory: Path
+    id_column: str
+    label_column: str
+    domains: dict[str, tuple[str, ...]]
+
+    @property
+    def node_domains(self) -> tuple[str, ...]:
+        """Return the domains of data nodes, by name."""
+        return tuple(sorted(domain for domain in self.domains if domain != BANK_DOMAIN))
+
+    def source(self, domain: str) -> Path:
+        """Return the file, or folder of raw records, that holds a domain. Raises: ConfigurationError."""
+        stem = self.directory / f"node_{domain}"
+        found = [path for path in (stem, *(Path(f"{stem}{suffix}") for suffix in SUFFIXES)) if path.exists()]
+        if not found:
+            names = ", ".join(f"node_{domain}{suffix}" for suffix in SUFFIXES)
+            raise ConfigurationError(
+                f"{self.directory}: no file for domain {domain} (looked for {names})", code="MISSING_FILE"
+            )
+        if len(found) > 1:
+            names = ", ".join(path.name for path in found)
+            raise ConfigurationError(f"{self.directory}: domain {domain} has several sources: {names}")
+        return found[0]
+
+
+def read_description(directory: Path) -> DatasetDescription:
+    """Read and check `domains.json`. Raises: ConfigurationError naming the file and what is wrong in it."""
+    path = directory / "domains.json"
+    try:
+        raw = msgspec.json.decode(path.read_bytes(), type=_Description)
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read", code="MISSING_FILE") from error
+    except msgspec.DecodeError as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+    description = DatasetDescription(directory, raw.id, raw.label, {d: tuple(c) for d, c in raw.domains.items()})
+    _check(path, description)
+    return description
+
+
+def _check(path: Path, description: DatasetDescription) -> None:
+    owners: dict[str, str] = {}
+    for domain, columns in description.domains.items():
+        if not _DOMAIN_NAME.fullmatch(domain) or domain == "coordinator":
+            raise ConfigurationError(f"{path}: {domain!r} cannot name a domain", code="UNKNOWN_DOMAIN")
+        for column in columns:
+            if column in (description.id_column, description.label_column):
+                raise ConfigurationError(f"{path}: domain {domain} lists {column!r}, the id or label, as a feature")
+            if columns.count(column) > 1:
+                raise ConfigurationError(f"{path}: domain {domain} lists column {column!r} twice")
+            if column in owners:
+                raise ConfigurationError(f"{path}: column {column!r} is in {owners[column]} and in {domain}")
+        owners |= dict.fromkeys(columns, domain)
+        if not columns and domain != BANK_DOMAIN:
+            raise ConfigurationError(f"{path}: domain {domain} has no columns", code="EMPTY_NODE")
+    if not description.node_domains:
+        raise ConfigurationError(f"{path}: no domain but the bank's", code="EMPTY_NODE")
+    for file in sorted(description.directory.glob("node_*")):
+        domain = file.name.removeprefix("node_").split(".")[0]
+        if domain not in description.domains and domain != BANK_DOMAIN:
+            raise ConfigurationError(
+                f"{file}: domain {domain} is unknown to domains.json (known: {', '.join(description.domains)})",
+                code="UNKNOWN_DOMAIN",
+            )
