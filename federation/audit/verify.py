@@ -170,7 +170,7 @@ class _Pass:
         claims = heapq.merge(self._stored_claims(), self._fixed_claims(head), key=attrgetter("size"))
         nodes = self._connection.execute("SELECT last, level, hash FROM nodes ORDER BY last, level")
         claim = self._settle_due(claims, next(claims, None))
-        for row in self._connection.execute("SELECT idx, leaf, body, chain FROM leaves ORDER BY idx"):
+        for row in self._leaf_rows():
             if self._frontier.size >= head.size:
                 raise _Broken(self._frontier.size, LEAF_NOT_SIGNED, "it stands beyond the log's last signature")
             self._take_leaf(row, nodes)
@@ -181,6 +181,19 @@ class _Pass:
         if next(nodes, None) is not None:
             raise _Broken(size, NODE_ALTERED, "subtree hashes are stored for leaves that are not there")
         self._check_witnessed()
+
+    def _leaf_rows(self) -> Iterator[LeafRow]:
+        """Yield every row up to the first unreadable one, which raises sqlite3.Error.
+
+        The driver reads one row ahead and would report it in place of the one before: then go on one by one.
+        """
+        query = "SELECT idx, leaf, body, chain FROM leaves {} ORDER BY idx"
+        try:
+            yield from self._connection.execute(query.format(""))
+        except sqlite3.Error:
+            single = query.format("WHERE idx >= ?") + " LIMIT 1"
+            while row := self._connection.execute(single, (self._frontier.size,)).fetchone():
+                yield row
 
     def _head_claim(self) -> _Claim:
         row = self._connection.execute("SELECT note FROM head WHERE one = 1").fetchone()
