@@ -10,7 +10,6 @@ Source: the bucket method of Pippenger, FOCS 1976, as a trade between passes and
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -82,24 +81,17 @@ def _first_fit(by_size: list[int], sizes: Sequence[int], limit: int) -> list[lis
 
 
 def _fill(rows: Rows, joint: NDArray[np.int64], square: mpz) -> _Buckets:
-    codes, order, bounds = _runs(joint)
-    products, tails = rows.runs(order.tolist(), bounds, square)
-    return _Buckets(codes, products, tails)
+    occupied, dense = np.unique(joint, return_inverse=True)
+    return _Buckets(occupied, *rows.sweep(dense.tolist(), len(occupied), square))
 
 
 def _fold(buckets: _Buckets, codes: NDArray[np.int64], square: mpz) -> _Buckets:
     """Join the buckets that share one of the new codes."""
-    occupied, order, bounds = _runs(codes)
-    products, tails = [], []
-    members = order.tolist()
-    for start, stop in itertools.pairwise(bounds):
-        first, *rest = members[start:stop]
-        product, tail = buckets.products[first], buckets.tails[first]
-        for member in rest:
-            product = product * buckets.products[member] % square
-            tail += buckets.tails[member]
-        products.append(product)
-        tails.append(tail)
+    occupied, dense = np.unique(codes, return_inverse=True)
+    products, tails = [mpz(1)] * len(occupied), [mpz(0)] * len(occupied)
+    for code, product, tail in zip(dense.tolist(), buckets.products, buckets.tails, strict=True):
+        products[code] = products[code] * product % square
+        tails[code] += tail
     return _Buckets(occupied, products, tails)
 
 
@@ -116,10 +108,3 @@ def _marginals(buckets: _Buckets, sizes: list[int], modulus: mpz) -> list[list[m
     low = _fold(buckets, buckets.codes % lower, square)
     high = _fold(buckets, buckets.codes // lower, square)
     return _marginals(low, sizes[:middle], modulus) + _marginals(high, sizes[middle:], modulus)
-
-
-def _runs(codes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.intp], list[int]]:
-    """Return the distinct codes, the positions sorted by code, and where each code's run begins (and the last ends)."""
-    order = np.argsort(codes, kind="stable")
-    distinct, starts = np.unique(codes[order], return_index=True)
-    return distinct, order, [*starts.tolist(), len(codes)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gmpy2
 from gmpy2 import mpz
 
-from protocols.paillier.split_form import join, split
+from protocols.paillier.split_form import Splitting, join
 
 _BREAK_EVEN = 48  # powers for which building the table costs as much as it saves
 _BLOCK = 64  # exponents
@@ -46,9 +46,9 @@ class FixedBase:
         digits = list(zip(*exponents, strict=True))
         for index in range(0, self.digits, 2):
             (heads, adds), (more_heads, more_adds) = self._rows[index], self._rows[index + 1]
-            step = list(zip(digits[index], digits[index + 1], strict=True))
-            products = [heads[d] * more_heads[e] * p % square for p, (d, e) in zip(products, step, strict=True)]
-            tails = [adds[d] + more_adds[e] + t for t, (d, e) in zip(tails, step, strict=True)]
+            first, second = digits[index], digits[index + 1]
+            products = [heads[d] * more_heads[e] * p % square for p, d, e in zip(products, first, second, strict=True)]
+            tails = [adds[d] + more_adds[e] + t for t, d, e in zip(tails, first, second, strict=True)]
         return [join(p, t, self._modulus, square) for p, t in zip(products, tails, strict=True)]
 
     def _table(self) -> list[tuple[list[mpz], list[mpz]]]:
@@ -58,5 +58,5 @@ class FixedBase:
             for _ in range(255):
                 powers.append(powers[-1] * base % self._square)
             base = powers[-1] * base % self._square
-            rows.append(split(powers, self._modulus))
+            rows.append(Splitting(powers, self._modulus).finish())
         return rows[::-1]

@@ -14,30 +14,29 @@ import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
-from protocols.errors import MalformedMessage, VerificationFailed
+from protocols.errors import MalformedMessage
 from protocols.paillier.buckets import Feature, plan_passes
 from protocols.paillier.keys import PublicKey
 from protocols.paillier.multi_exponent import read_weights, weighted_product
-from protocols.paillier.passes import run_passes, split_rows, worth_splitting
-from protocols.paillier.split_form import PlainRows, Rows, SplitForm
+from protocols.paillier.passes import run_passes
+from protocols.paillier.storage import Storage
 
 
 class CiphertextVector:
     """Ciphertexts under one public key, each in (0, n^2) and prime to n."""
 
-    __slots__ = ("_split", "_values", "public_key")
+    __slots__ = ("_storage", "public_key")
 
-    def __init__(self, public_key: PublicKey, values: Iterable[mpz], split: SplitForm | None = None) -> None:
+    def __init__(self, public_key: PublicKey, values: Iterable[mpz] | Storage) -> None:
         """Wrap values that are known to be valid; bytes from a peer enter through `from_bytes` alone."""
         self.public_key = public_key
-        self._values = tuple(values)
-        self._split = split  # made when first needed
+        self._storage = values if isinstance(values, Storage) else Storage(public_key.modulus, tuple(values))
 
     def __repr__(self) -> str:
         return f"CiphertextVector({len(self)} under {self.public_key.fingerprint[:16]})"
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self._storage)
 
     def __iter__(self) -> Iterator[mpz]:
         """Iterate over the raw ciphertexts."""
@@ -64,20 +63,11 @@ class CiphertextVector:
         width = public_key.ciphertext_bytes
         if len(data) % width:
             raise MalformedMessage(f"{len(data)} bytes are no whole number of ciphertexts of {width}")
-        values = [mpz.from_bytes(data[start : start + width], "big") for start in range(0, len(data), width)]
-        n, square, product = public_key.modulus, public_key.modulus_square, mpz(1)
-        for value in values:
-            if value >= square:
-                raise VerificationFailed("a ciphertext is not below n^2", code="CIPHERTEXT_RANGE")
-            product = product * value % n
-        if gmpy2.gcd(product, n) != 1:  # zero included
-            raise VerificationFailed("a ciphertext is not a unit modulo n^2", code="CIPHERTEXT_RANGE")
-        return cls(public_key, values)
+        return cls(public_key, Storage.validated(public_key.modulus, bytes(data)))
 
     def to_bytes(self) -> bytes:
         """Return the ciphertexts, big-endian and of fixed width, one after the other."""
-        width = self.public_key.ciphertext_bytes
-        return b"".join([value.to_bytes(width, "big") for value in self._values])
+        return self._storage.to_bytes()
 
     @classmethod
     def concat(cls, vectors: Sequence[CiphertextVector]) -> CiphertextVector:
@@ -117,9 +107,7 @@ class CiphertextVector:
 
     def take(self, indices: NDArray[np.intp]) -> CiphertextVector:
         """Return the ciphertexts at `indices`, in that order."""
-        rows = np.asarray(indices).tolist()
-        split = self._split.take(rows) if self._split is not None else None
-        return CiphertextVector(self.public_key, [self._values[row] for row in rows], split)
+        return CiphertextVector(self.public_key, self._storage.take(np.asarray(indices).tolist()))
 
     def total(self) -> CiphertextVector:
         """Return one ciphertext of the sum of all plaintexts."""
@@ -162,7 +150,9 @@ class CiphertextVector:
         features = [Feature(column.astype(np.int64), size) for column, size in zip(bins.T, n_bins, strict=True)]
         passes = plan_passes(len(self), n_bins)
         found: dict[int, CiphertextVector] = {}
-        sums = run_passes(self._rows(len(passes)), [[features[f] for f in together] for together in passes], self._n)
+        sums = run_passes(
+            self._storage.rows(len(passes)), [[features[f] for f in together] for together in passes], self._n
+        )
         for together, histograms in zip(passes, sums, strict=True):
             for feature, histogram in zip(together, histograms, strict=True):
                 found[feature] = CiphertextVector(self.public_key, histogram)
@@ -180,7 +170,7 @@ class CiphertextVector:
             return CiphertextVector(self.public_key, [mpz(1)] * weights.shape[1])
         reading, square = read_weights(weights), self.public_key.modulus_square
         features = [[digit.feature for digit in together] for together in reading.passes]
-        sums = run_passes(self._rows(len(features)), features, self._n)
+        sums = run_passes(self._storage.rows(len(features)), features, self._n)
         products = self._minimum_shares(reading.minima)
         for together, histograms in zip(reading.passes, sums, strict=True):
             for digit, histogram in zip(together, histograms, strict=True):
@@ -197,11 +187,9 @@ class CiphertextVector:
         inverse = gmpy2.invert(total, square)
         return [gmpy2.powmod(inverse if minimum < 0 else total, abs(minimum), square) for minimum in minima]
 
-    def _rows(self, passes: int) -> Rows:
-        """Return the rows in the form in which so many passes over them cost least."""
-        if self._split is None and worth_splitting(passes):
-            self._split = split_rows(self._values, self._n)
-        return self._split or PlainRows(self._values)
+    @property
+    def _values(self) -> tuple[mpz, ...]:
+        return self._storage.values
 
     @property
     def _n(self) -> mpz:
