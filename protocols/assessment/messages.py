@@ -18,7 +18,7 @@ from msgspec import Meta
 from protocols.channel.identity import Key32, PartyName
 from protocols.channel.wire import Message, encode
 
-Code = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Z_]+$")]
+Code = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Z_]+\Z")]
 Seconds = Annotated[int, Meta(ge=0, lt=1 << 40)]
 
 

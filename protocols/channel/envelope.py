@@ -132,7 +132,7 @@ class Parcel(Message, frozen=True):
     """What one transport message carries: the envelopes for, or from, one party; or the code of its refusal."""
 
     envelopes: tuple[Envelope, ...] = ()
-    refusal: Annotated[str, Meta(max_length=64, pattern=r"^[A-Z_]*$")] = ""
+    refusal: Annotated[str, Meta(max_length=64, pattern=r"^[A-Z_]*\Z")] = ""
 
 
 def open_parcel(data: bytes) -> tuple[Envelope, ...]:

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, NewType
+from typing import Annotated, Final, NewType
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -22,10 +22,13 @@ from protocols.channel.wire import Message, encode
 from protocols.errors import VerificationFailed
 
 PartyId = NewType("PartyId", str)
+_PROBE: Final = X25519PrivateKey.from_private_bytes(bytes(range(32)))
+"""Any scalar tells a degenerate point: all map it to zero. Protects nothing."""
+
 Randomness = Callable[[int], bytes]
 Key32 = Annotated[bytes, Meta(min_length=32, max_length=32)]
 Signature = Annotated[bytes, Meta(min_length=64, max_length=64)]
-PartyName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
+PartyName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")]
 
 
 class PartyRole(StrEnum):
@@ -119,8 +122,17 @@ def make_card(keys: PartyKeys, role: PartyRole, paillier_key: bytes = b"", paill
 
 
 def verify_card(card: PartyCard) -> None:
-    """Return if the card is signed by the key that it names. Raises: VerificationFailed."""
+    """Return if the card is signed by the key that it names, and its two agreement keys agree on secrets.
+
+    A degenerate key would fix every secret agreed with it, and so open what is sealed to, or masked against, its owner.
+    Raises: VerificationFailed.
+    """
     verify(card, card.unsigned(), card.signature)
+    for key in (card.sealing_key, card.mask_key):
+        try:
+            _PROBE.exchange(X25519PublicKey.from_public_bytes(key))
+        except ValueError as error:
+            raise VerificationFailed(f"an agreement key of {card.party} is degenerate", code="CARD_KEY") from error
 
 
 def verify(card: PartyCard, data: bytes, signature: bytes) -> None:
