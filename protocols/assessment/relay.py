@@ -14,7 +14,7 @@ class RelayQuery:
     """The coordinator in one query. `denials` and `outcome` are what its log may say."""
 
     def __init__(self, query: Query, channel: Channel, bank_key: PublicKey) -> None:
-        self.query, self._channel, self._bank_key = query, channel, bank_key
+        self.query, self.channel, self._bank_key = query, channel, bank_key
         self._bank = PartyId(query.bank)
         self._shares: dict[PartyId, bytes] = {}
         self.denials: dict[PartyId, str] = {}
@@ -27,7 +27,7 @@ class RelayQuery:
         nodes = [PartyId(node) for node in self.query.nodes]
         if sender == self._bank and receiver == EVERYONE:
             return nodes
-        if sender == self._bank and receiver == self._channel.keys.party:
+        if sender == self._bank and receiver == self.channel.keys.party:
             return []
         if (sender == self._bank and receiver in nodes) or (sender in nodes and receiver == self._bank):
             return [receiver]
@@ -39,19 +39,28 @@ class RelayQuery:
         Raises: MalformedMessage, UnexpectedMessage, VerificationFailed.
         """
         sender = PartyId(envelope.sender)
-        self._channel.verify(envelope)
-        if envelope.message == "Acknowledgement" and sender == self._bank:
-            self.outcome = self._channel.unwrap(envelope, Acknowledgement).outcome
+        self.channel.verify(envelope)
         if sender == self._bank:
+            self._note_outcome(envelope)
             return []
+        if sender not in self.query.nodes:
+            raise UnexpectedMessage(f"{sender} takes no part in this query")
         if sender in self._shares or sender in self.denials:
             raise UnexpectedMessage(f"{sender} has answered before")
         if envelope.message == "Denial":
-            self.denials[sender] = self._channel.read_open(envelope, Denial).code
+            self.denials[sender] = self.channel.read_open(envelope, Denial).code
             return []
-        self._shares[sender] = self._channel.read_open(envelope, ScoreShare).ciphertext
+        self._shares[sender] = self.channel.read_open(envelope, ScoreShare).ciphertext
         if len(self._shares) < len(self.query.nodes):
             return []
         product = combine([self._shares[PartyId(node)] for node in self.query.nodes], self._bank_key)
         self.combined = True
-        return [self._channel.wrap(self._bank, CombinedScore(product), sealed=False)]
+        return [self.channel.wrap(self._bank, CombinedScore(product), sealed=False)]
+
+    def _note_outcome(self, envelope: Envelope) -> None:
+        if envelope.message != "Acknowledgement":
+            return
+        outcome = self.channel.unwrap(envelope, Acknowledgement).outcome
+        if self.outcome is not None:
+            raise UnexpectedMessage("the bank has closed this query before")
+        self.outcome = outcome

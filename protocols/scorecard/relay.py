@@ -19,6 +19,7 @@ class RelayTraining:
         self._bank = PartyId(spec.bank)
         self._order = owner_order(spec.bank, tuple(node.party for node in spec.nodes))
         self._shares: dict[int, dict[PartyId, bytes]] = {}
+        self._combined: set[int] = set()
         self.finished: bytes | None = None
 
     @property
@@ -47,17 +48,24 @@ class RelayTraining:
         Raises: MalformedMessage, UnexpectedMessage, VerificationFailed.
         """
         self._channel.verify(envelope)
+        sender = PartyId(envelope.sender)
+        senders = {"RunFinished": self._order[:1], "MaskedTotals": self._order[1:]}.get(envelope.message, self._order)
+        if sender not in senders:
+            raise UnexpectedMessage(f"{envelope.message} is not for {sender} to send")
         if envelope.message == "RunFinished":
             self.finished = self._channel.unwrap(envelope, m.RunFinished).model
-        if envelope.message != "MaskedTotals":
-            return []
-        share = self._channel.read_open(envelope, m.MaskedTotals)
+        if envelope.message == "MaskedTotals":
+            return self._combine_when_ready(sender, self._channel.read_open(envelope, m.MaskedTotals))
+        return []
+
+    def _combine_when_ready(self, sender: PartyId, share: m.MaskedTotals) -> list[Envelope]:
         shares = self._shares.setdefault(share.release, {})
-        if envelope.sender in shares:
-            raise UnexpectedMessage(f"{envelope.sender} has sent its share of release {share.release} before")
-        shares[PartyId(envelope.sender)] = share.vector
+        if sender in shares or share.release in self._combined:
+            raise UnexpectedMessage(f"{sender} has sent its share of release {share.release} before")
+        shares[sender] = share.vector
         if len(shares) < len(self.spec.nodes):
             return []
-        product = combine([shares[PartyId(node.party)] for node in self.spec.nodes], self._bank_key)
         del self._shares[share.release]
+        self._combined.add(share.release)
+        product = combine([shares[PartyId(node.party)] for node in self.spec.nodes], self._bank_key)
         return [self._channel.wrap(self._bank, m.CombinedTotals(share.release, product), sealed=False)]
