@@ -18,7 +18,6 @@ from nodes.binning import FineBinning, bin_rows, cohort_columns, row_index
 from nodes.boundary import handle_parcel
 from nodes.features import FeatureTable
 from nodes.ledger import Answer, Ledger, StoredPart
-from nodes.pins import Pins
 from nodes.policy import NodePolicy
 from protocols.assessment.layout import Coverage
 from protocols.assessment.manifest import SignedManifest
@@ -26,6 +25,7 @@ from protocols.assessment.messages import Denial, Query, Subject
 from protocols.assessment.node import Evaluation, check_query, share_of
 from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyCard, PartyId, PartyKeys, PartyRole, Randomness
+from protocols.channel.pins import Pins
 from protocols.channel.wire import Message, decode, encode
 from protocols.consent import Purpose, cohort_subject, verify_consent
 from protocols.errors import BudgetExceeded, PolicyDenied, UnexpectedMessage, VerificationFailed
@@ -35,7 +35,6 @@ from protocols.scorecard.node import NodeTraining
 from protocols.scorecard.rows import BinnedRows
 
 SECONDS_PER_DAY = 86_400
-MAX_OPEN_RUNS = 4
 MAX_OPEN_QUERIES = 4096
 _binnings = msgspec.msgpack.Decoder(tuple[FineBinning, ...])
 
@@ -135,14 +134,14 @@ class DataNodeAgent:
     # ---- training
 
     def _open_run(self, envelope: Envelope) -> list[Envelope]:
+        """Admit a run, in place of an unfinished one of the same bank. Raises: as the policy and the pins say."""
         site = self._site
         spec = decode(envelope.body, RunSpec)
         channel = site.channel(spec.transcript())
         channel.unwrap(envelope, RunSpec)
         self._check_parties(envelope, spec)
         site.policy.check_run(spec)
-        if len(self._runs) >= MAX_OPEN_RUNS:
-            raise BudgetExceeded(f"{len(self._runs)} runs are open", code="TOO_MANY_RUNS")
+        self._runs = {t: run for t, run in self._runs.items() if run.spec.bank != spec.bank}
         keys = {PartyId(p): site.pins.paillier_key(PartyId(p), spec.key_bits) for p in _parties(spec)}
         site.ledger.open_run(channel.transcript, spec.bank, spec.row_totals)
         self._runs[channel.transcript] = NodeTraining(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from protocols.errors import BudgetExceeded, PolicyDenied, VerificationFailed
@@ -115,16 +115,10 @@ class Ledger:
             if answer.decision == "RELEASE":
                 self._check_quota(connection, answer, queries_per_day)
                 self._lock_node_set(connection, answer)
-            row = (
-                answer.query,
-                answer.transcript,
-                answer.bank,
-                answer.day,
-                answer.decision,
-                answer.at,
-                answer.response,
+            connection.execute(
+                "INSERT INTO answer VALUES (:query, :transcript, :bank, :subject, :day, :decision, :at, :response)",
+                {field.name: getattr(answer, field.name) for field in fields(answer)},
             )
-            connection.execute("INSERT INTO answer VALUES (?, ?, ?, ?, ?, ?, ?)", row)
 
     @staticmethod
     def _check_quota(connection: sqlite3.Connection, answer: Answer, queries_per_day: int) -> None:

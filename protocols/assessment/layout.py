@@ -80,6 +80,11 @@ def read(manifest: Manifest, value: int) -> Opened:
     return Opened(total, tuple(themes), tuple(Coverage(state) for state in coverage))
 
 
+def layout_bits(manifest: Manifest) -> int:
+    """Return how many bits the sum occupies; a key must have more."""
+    return manifest.total_bits + THEME_BITS * len(manifest.themes) + COVERAGE_BITS * len(manifest.nodes)
+
+
 def band(theme: Theme, points_lost: int) -> int:
     """Return the band 0–3 of points lost at one node."""
     return sum(points_lost >= limit for limit in theme.band_points)

@@ -76,13 +76,19 @@ def verify_manifest(signed: SignedManifest, cards: Mapping[PartyId, PartyCard]) 
     manifest = signed.manifest
     if len(signed.signatures) != len(manifest.nodes):
         raise VerificationFailed(f"{len(signed.signatures)} signatures for {len(manifest.nodes)} nodes")
+    check_nodes(manifest, cards)
+    for entry, signature in zip(manifest.nodes, signed.signatures, strict=True):
+        verify_manifest_signature(manifest, cards[PartyId(entry.party)], signature)
+
+
+def check_nodes(manifest: Manifest, cards: Mapping[PartyId, PartyCard]) -> None:
+    """Return if the nodes are sorted and distinct, each under its pinned card. Raises: VerificationFailed."""
     if [entry.party for entry in manifest.nodes] != sorted({entry.party for entry in manifest.nodes}):
         raise VerificationFailed("the nodes of a manifest are sorted and distinct")
-    for entry, signature in zip(manifest.nodes, signed.signatures, strict=True):
+    for entry in manifest.nodes:
         card = cards.get(PartyId(entry.party))
         if card is None or card.fingerprint() != entry.card:
             raise VerificationFailed(f"the manifest names a card of {entry.party} that is not pinned")
-        verify(card, _CONTEXT + manifest.model_hash(), signature)
 
 
 def verify_manifest_signature(manifest: Manifest, card: PartyCard, signature: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from protocols.assessment.layout import Coverage, band, lay_out
+from protocols.assessment.layout import Coverage, band, lay_out, layout_bits
 from protocols.assessment.manifest import Manifest
 from protocols.assessment.messages import Query, ScoreShare
 from protocols.channel.identity import PartyCard, PartyId, PartyKeys, Randomness
@@ -37,6 +37,17 @@ def check_query(query: Query, manifest: Manifest, now: int, clock_skew: int = 60
         raise PolicyDenied("the model does not serve this purpose", code="PURPOSE_DENIED")
     if not query.issued - clock_skew <= now < query.expires + clock_skew or query.expires - query.issued > 3600:
         raise VerificationFailed("the query does not hold at this time", code="QUERY_EXPIRED")
+
+
+def check_part(manifest: Manifest, part: Sequence[FeaturePoints], bank_key: PublicKey) -> None:
+    """Return if every answer from `part` can be laid out as the manifest says. Raises: VerificationFailed."""
+    highest = sum(max(feature.points) for feature in part)
+    if not highest <= manifest.maximum_total < 1 << manifest.total_bits:
+        raise VerificationFailed("the part's totals exceed the range that the manifest states")
+    if any(feature.theme >= len(manifest.themes) for feature in part):
+        raise VerificationFailed("the part names a theme that the manifest does not")
+    if layout_bits(manifest) >= bank_key.bits:
+        raise VerificationFailed(f"an answer of {layout_bits(manifest)} bits does not fit the bank's key")
 
 
 def share_of(

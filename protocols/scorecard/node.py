@@ -17,6 +17,7 @@ from protocols.errors import MalformedMessage, UnexpectedMessage, VerificationFa
 from protocols.masks import zero_sum_masks
 from protocols.paillier import CiphertextVector, PrivateKey, PublicKey
 from protocols.scorecard import messages as m
+from protocols.scorecard.admission import check_manifest, check_plan, check_spec
 from protocols.scorecard.arithmetic import (
     TOTAL_BITS,
     encrypt_for_owner,
@@ -64,7 +65,8 @@ class NodeTraining:
         site: Site,
         randomness: Randomness,
     ) -> None:
-        self._spec, self._channel, self._site, self._randomness = spec, channel, site, randomness
+        check_spec(spec, channel.cards)
+        self.spec, self._channel, self._site, self._randomness = spec, channel, site, randomness
         self._paillier, self._keys = paillier, keys
         self._me = channel.keys.party
         self._bank = PartyId(spec.bank)
@@ -100,15 +102,15 @@ class NodeTraining:
 
     def _on_labels(self, envelope: Envelope) -> Sent:
         labels = self._once(envelope, m.EncryptedLabels)
-        if digest(labels) != self._spec.labels:
+        if digest(labels) != self.spec.labels:
             raise VerificationFailed("the label vector is not the one that the run commits to")
         self._labels = labels.vector
         return self._histograms_when_ready()
 
     def _on_cohort(self, envelope: Envelope) -> Sent:
         cohort = self._once(envelope, m.Cohort)
-        if len(cohort.ids) != self._spec.rows or len(set(cohort.ids)) != len(cohort.ids):
-            raise MalformedMessage(f"a cohort of {self._spec.rows} distinct enterprises is due")
+        if len(cohort.ids) != self.spec.rows or len(set(cohort.ids)) != len(cohort.ids):
+            raise MalformedMessage(f"a cohort of {self.spec.rows} distinct enterprises is due")
         self._cohort = cohort
         return self._histograms_when_ready()
 
@@ -116,11 +118,11 @@ class NodeTraining:
         if self._labels is None or self._cohort is None:
             return []
         vector = CiphertextVector.from_bytes(self._keys[self._bank], self._labels)
-        if len(vector) != self._spec.training_rows:
-            raise MalformedMessage(f"{len(vector)} labels for {self._spec.training_rows} training rows")
-        rows = self._site.bin_cohort(self._spec, self._cohort)
+        if len(vector) != self.spec.training_rows:
+            raise MalformedMessage(f"{len(vector)} labels for {self.spec.training_rows} training rows")
+        rows = self._site.bin_cohort(self.spec, self._cohort)
         self._require_large_bins(rows)
-        self._site.release(self._spec, "BinHistograms", m.LeakClass.AGGREGATE)
+        self._site.release(self.spec, "BinHistograms", m.LeakClass.AGGREGATE)
         cells = CiphertextVector.concat(vector.histograms(rows.codes[: len(vector)], rows.fine_bins()))
         packing = histogram_packing(len(vector), self._keys[self._bank].bits)
         sums = masked_sums(cells, packing, self._randomness)
@@ -130,8 +132,8 @@ class NodeTraining:
     def _require_large_bins(self, rows: BinnedRows) -> None:
         """Refuse, as a last line of defence, to count fewer enterprises than the run's minimum in any bin."""
         counts = [count for feature in rows.features for count in feature.counts]
-        if any(0 < count < self._spec.minimum_bin for count in counts):
-            raise ValueError(f"a bin holds fewer than {self._spec.minimum_bin} enterprises")
+        if any(0 < count < self.spec.minimum_bin for count in counts):
+            raise ValueError(f"a bin holds fewer than {self.spec.minimum_bin} enterprises")
 
     # ---- 5.3: the Gram matrix
 
@@ -142,13 +144,14 @@ class NodeTraining:
         due = [n for n, table in zip(rows.fine_bins(), message.features, strict=False) if table is not None]
         if len(message.features) != len(rows.features) or shapes != due:
             raise MalformedMessage("WOE tables do not match the features of this node")
-        self._columns = WoeColumns.build(rows, self._spec.training_rows, message.features)
+        self._columns = WoeColumns.build(rows, self.spec.training_rows, message.features)
         self._plan = {PartyId(entry.party): entry.columns for entry in message.plan}
         if set(self._plan) != set(self._order) or self._plan[self._me] != self._columns.count:
             raise MalformedMessage("the plan of columns does not match the run")
+        check_plan(self.spec, self._plan)
         if not self._columns.count:
             return []
-        self._site.release(self._spec, "LocalGram", m.LeakClass.AGGREGATE)
+        self._site.release(self.spec, "LocalGram", m.LeakClass.AGGREGATE)
         gram = self._columns.gram()
         upper = tuple(int(gram[i, j]) for i in range(len(gram)) for j in range(i, len(gram)))
         sent = [self._channel.wrap(self._bank, m.LocalGram(upper))]
@@ -163,13 +166,13 @@ class NodeTraining:
 
     def _on_columns(self, envelope: Envelope) -> Sent:
         owner = PartyId(envelope.sender)
-        if owner not in self._order[: self._order.index(self._me)]:
-            raise UnexpectedMessage(f"columns of {owner} are not for this node")
         columns = _require(self._columns)
+        if owner not in self._order[: self._order.index(self._me)] or not self._plan[owner]:
+            raise UnexpectedMessage(f"columns of {owner} are not for this node")
         message = self._once(envelope, m.EncryptedColumns, sender=owner)
         if not columns.count:
             return []
-        self._site.release(self._spec, f"MaskedProducts/{owner}", m.LeakClass.AGGREGATE)
+        self._site.release(self.spec, f"MaskedProducts/{owner}", m.LeakClass.AGGREGATE)
         products, masks = multiply_columns(
             message.vector, self._plan[owner], self._keys[owner], columns, self._randomness
         )
@@ -181,12 +184,12 @@ class NodeTraining:
     def _on_products(self, envelope: Envelope) -> Sent:
         evaluator = PartyId(envelope.sender)
         columns = _require(self._columns)
-        if evaluator not in self._evaluators(self._me):
+        if evaluator not in self._evaluators(self._me) or not columns.count:
             raise UnexpectedMessage(f"{evaluator} does not multiply this node's columns")
         message = self._once(envelope, m.MaskedProducts, sender=evaluator)
-        self._site.release(self._spec, f"ProductShare/{evaluator}", m.LeakClass.AGGREGATE)
+        self._site.release(self.spec, f"ProductShare/{evaluator}", m.LeakClass.AGGREGATE)
         share = open_products(
-            message.vector, columns.count, self._plan[evaluator], self._spec.training_rows, self._paillier
+            message.vector, columns.count, self._plan[evaluator], self.spec.training_rows, self._paillier
         )
         return [self._channel.wrap(self._bank, m.ProductShare(evaluator, share))]
 
@@ -196,23 +199,23 @@ class NodeTraining:
         tables = self._from_bank(envelope, m.PointTables)
         rows = _require(self._rows)
         due = 0 if self._tables is None else self._tables.release + 1
-        if tables.release != due or due >= self._spec.row_totals:
+        if tables.release != due or due >= self.spec.row_totals or self._manifest is not None:
             raise UnexpectedMessage(f"release {tables.release} of totals is not due")
         if [len(feature.points) for feature in tables.features] != rows.fine_bins():
             raise MalformedMessage("point tables do not match the features of this node")
         highest = sum(max(feature.points) for feature in tables.features)
-        if highest * len(self._spec.nodes) >= 1 << TOTAL_BITS:
-            raise MalformedMessage(f"totals over {len(self._spec.nodes)} nodes would exceed {TOTAL_BITS} bits")
-        self._site.release(self._spec, f"MaskedTotals/{due}", m.LeakClass.ROW_TOTALS)
+        if highest * len(self.spec.nodes) >= 1 << TOTAL_BITS:
+            raise MalformedMessage(f"totals over {len(self.spec.nodes)} nodes would exceed {TOTAL_BITS} bits")
+        self._site.release(self.spec, f"MaskedTotals/{due}", m.LeakClass.ROW_TOTALS)
         self._tables = tables
-        count = self._spec.rows if tables.rows is m.Rows.ALL else self._spec.training_rows
+        count = self.spec.rows if tables.rows is m.Rows.ALL else self.spec.training_rows
         values = totals(rows, count, [feature.points for feature in tables.features])
         return [self._channel.wrap(self._bank, self._masked(tables.release, values.tolist()), sealed=False)]
 
     def _masked(self, release: int, values: list[int]) -> m.MaskedTotals:
         key = self._keys[self._bank]
         plain = total_packing(key.bits).pack(values)
-        peers = {n.party: self._channel.cards[PartyId(n.party)].mask_key for n in self._spec.nodes}
+        peers = {n.party: self._channel.cards[PartyId(n.party)].mask_key for n in self.spec.nodes}
         del peers[self._me]
         salt = self._channel.transcript + b"totals" + release.to_bytes(2)
         masks = zero_sum_masks(self._me, self._channel.keys.mask, peers, salt, len(plain), key.n)
@@ -226,11 +229,11 @@ class NodeTraining:
         self._mark("EncryptedResiduals", str(releases))
         key = self._keys[self._bank]
         vector = CiphertextVector.from_bytes(key, message.vector)
-        if len(vector) != self._spec.training_rows:
-            raise MalformedMessage(f"{len(vector)} residuals for {self._spec.training_rows} training rows")
+        if len(vector) != self.spec.training_rows:
+            raise MalformedMessage(f"{len(vector)} residuals for {self.spec.training_rows} training rows")
         if not columns.count:
             return []
-        self._site.release(self._spec, f"GradientShare/{releases}", m.LeakClass.AGGREGATE)
+        self._site.release(self.spec, f"GradientShare/{releases}", m.LeakClass.AGGREGATE)
         sums = [*weigh_bins(vector, columns, squared=False), *weigh_bins(vector, columns, squared=True)]
         packing = gradient_packing(len(vector), key.bits)
         share = masked_sums(CiphertextVector.concat(sums), packing, self._randomness, filled=2)
@@ -241,14 +244,7 @@ class NodeTraining:
     def _on_manifest(self, envelope: Envelope) -> Sent:
         manifest = self._once(envelope, Manifest)
         tables = _require(self._tables)
-        entry = manifest.part(self._me)
-        own_card = self._channel.cards[self._me].fingerprint()
-        if manifest.run != self._channel.transcript or manifest.bank != self._bank:
-            raise VerificationFailed("the manifest is of another run or bank")
-        if entry is None or entry.card != own_card or entry.part != digest(tables):
-            raise VerificationFailed("the manifest does not state this node's part")
-        if {node.party for node in manifest.nodes} != {node.party for node in self._spec.nodes}:
-            raise VerificationFailed("the manifest is for another node set than the run")
+        check_manifest(manifest, self.spec, self._me, self._channel.cards, tables, self._keys[self._bank])
         self._manifest = manifest
         signature = sign_manifest(manifest, self._channel.keys)
         return [self._channel.wrap(self._bank, m.ManifestSignature(manifest.model_hash(), signature))]

@@ -7,6 +7,7 @@ from protocols.channel.identity import PartyId
 from protocols.errors import UnexpectedMessage
 from protocols.paillier import PublicKey
 from protocols.scorecard import messages as m
+from protocols.scorecard.admission import check_spec
 from protocols.scorecard.releases import combine
 from protocols.scorecard.rows import owner_order
 
@@ -15,6 +16,7 @@ class RelayTraining:
     """The coordinator in one run: knows who takes part, who gets what, and combines totals when all have come."""
 
     def __init__(self, spec: m.RunSpec, channel: Channel, bank_key: PublicKey) -> None:
+        check_spec(spec, channel.cards)
         self.spec, self._channel, self._bank_key = spec, channel, bank_key
         self._bank = PartyId(spec.bank)
         self._order = owner_order(spec.bank, tuple(node.party for node in spec.nodes))

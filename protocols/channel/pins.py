@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from protocols.channel.identity import PartyCard, PartyId, PartyRole, verify_card
+from protocols.channel.identity import PartyCard, PartyId, PartyRole, Randomness, verify_card
 from protocols.errors import VerificationFailed
 from protocols.paillier import PrivateKey, PublicKey, prove_key, verify_key_proof
-from protocols.paillier.sampling import Randomness
 
 _PROOF_CONTEXT = b"credit-federation/paillier-key/v1\0"
 

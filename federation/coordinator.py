@@ -1,0 +1,209 @@
+"""The coordinator: routes every envelope, writes each into the log before it goes on, and combines ciphertexts.
+
+It holds no decryption key and no enterprise data. What it learns is what its log says: who asked what of whom, when,
+and how large the messages were.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from federation.audit import AuditLog
+from protocols.assessment.messages import CombinedScore, Denial, LogReceipt, Query, ScoreShare
+from protocols.assessment.relay import RelayQuery
+from protocols.channel.envelope import Channel, Envelope
+from protocols.channel.identity import PartyId, PartyKeys, PartyRole
+from protocols.channel.pins import Pins
+from protocols.channel.wire import decode, encode
+from protocols.errors import UnexpectedMessage, VerificationFailed
+from protocols.paillier import PublicKey
+from protocols.scorecard.messages import LEAKS, LeakClass, RunSpec
+from protocols.scorecard.relay import RelayTraining
+from protocols.transparency.leaves import Leaf, LeafKind, attributes
+
+Routed = list[tuple[PartyId, Envelope]]
+
+
+@dataclass(frozen=True, slots=True)
+class CoordinatorSite:
+    """What the coordinator brings: identity, pinned cards, the log and a clock in milliseconds."""
+
+    keys: PartyKeys = field(repr=False)
+    pins: Pins = field(repr=False)
+    log: AuditLog = field(repr=False)
+    key_bits: int
+    clock_ms: Callable[[], int]
+
+
+class Coordinator:
+    """Takes the envelopes of one party at a time; `route` returns who gets what next, all of it logged."""
+
+    def __init__(self, site: CoordinatorSite) -> None:
+        self._site = site
+        self._runs: dict[bytes, RelayTraining] = {}
+        self._queries: dict[bytes, RelayQuery] = {}
+        self._leaves: list[Leaf] = []
+        self.leaks: dict[LeakClass, int] = {}
+
+    def route(self, sender: PartyId, envelopes: Sequence[Envelope]) -> Routed:
+        """Verify, log and route what a party has sent; nothing is returned before its leaf is durable.
+
+        Raises: MalformedMessage, UnexpectedMessage, VerificationFailed.
+        """
+        routed: Routed = []
+        for envelope in envelopes:
+            if envelope.sender != sender:
+                raise VerificationFailed(f"{sender} has sent an envelope in the name of {envelope.sender}")
+            routed += self._route_one(envelope)
+        self._flush()
+        return routed
+
+    def record(self, kind: LeafKind, actor: str, values: dict[str, str | int]) -> None:
+        """Append one leaf about the federation itself, such as a key or a policy."""
+        self._leaves.append(self._leaf(kind, actor, b"", values))
+        self._flush()
+
+    def _route_one(self, envelope: Envelope) -> Routed:
+        if envelope.message == "RunSpec":
+            self._open_run(envelope)
+        elif envelope.message == "Query":
+            return self._open_query(envelope)
+        if envelope.transcript in self._runs:
+            return self._route_training(envelope, self._runs[envelope.transcript])
+        if envelope.transcript in self._queries:
+            return self._route_query(envelope, self._queries[envelope.transcript])
+        raise UnexpectedMessage(f"{envelope.message} from {envelope.sender} belongs to nothing that is open")
+
+    def _channel(self, transcript: bytes) -> Channel:
+        return Channel(self._site.keys, self._site.pins.cards, transcript)
+
+    def _bank_key(self, bank: str, bits: int) -> PublicKey:
+        self._site.pins.card(PartyId(bank), PartyRole.BANK)
+        return self._site.pins.paillier_key(PartyId(bank), bits)
+
+    # ---- training
+
+    def _open_run(self, envelope: Envelope) -> None:
+        spec = decode(envelope.body, RunSpec)
+        transcript = spec.transcript()
+        channel = self._channel(transcript)
+        channel.unwrap(envelope, RunSpec)
+        if envelope.sender != spec.bank or transcript in self._runs:
+            raise VerificationFailed("a run is announced once, by its bank")
+        for node in spec.nodes:
+            self._site.pins.card(PartyId(node.party), PartyRole.DATA_NODE)
+        self._runs[transcript] = RelayTraining(spec, channel, self._bank_key(spec.bank, spec.key_bits))
+
+    def _route_training(self, envelope: Envelope, run: RelayTraining) -> Routed:
+        produced = run.receive(envelope)
+        for passed in (envelope, *produced):
+            self._log_step(passed, run.spec)
+        if run.finished is not None:
+            del self._runs[envelope.transcript]
+        routed = [(party, envelope) for party in run.audience(envelope)]
+        return routed + [(PartyId(reply.receiver), reply) for reply in produced]
+
+    def _log_step(self, envelope: Envelope, spec: RunSpec) -> None:
+        leak = LEAKS.get(envelope.message, LeakClass.NONE)
+        if leak is not LeakClass.NONE:
+            self.leaks[leak] = self.leaks.get(leak, 0) + 1
+        kind = LeafKind.MANIFEST if envelope.message == "SignedManifest" else LeafKind.TRAIN_STEP
+        values: dict[str, str | int] = {
+            "bank": spec.bank,
+            "step": envelope.message,
+            "leak_class": leak.value,
+            "bytes": len(envelope.body),
+            "transcript_hash": envelope.transcript.hex(),
+        }
+        self._leaves.append(self._leaf(kind, envelope.sender, spec.run, values, evidence=envelope))
+
+    # ---- assessments
+
+    def _open_query(self, envelope: Envelope) -> Routed:
+        query = decode(envelope.body, Query)
+        transcript = query.transcript()
+        channel = self._channel(transcript)
+        channel.unwrap(envelope, Query)
+        if envelope.sender != query.bank or transcript in self._queries:
+            raise VerificationFailed("a query is asked once, by its bank")
+        relay = RelayQuery(query, channel, self._bank_key(query.bank, self._site.key_bits))
+        self._queries[transcript] = relay
+        values: dict[str, str | int] = {
+            "bank": query.bank,
+            "model_hash": query.model.hex(),
+            "nodes": len(query.nodes),
+            "transcript_hash": transcript.hex(),
+        }
+        self._log_query(LeafKind.REQUEST, envelope, relay, values)
+        return [(node, envelope) for node in relay.audience(envelope)]
+
+    def _route_query(self, envelope: Envelope, relay: RelayQuery) -> Routed:
+        produced = relay.receive(envelope)
+        routed = [(party, envelope) for party in relay.audience(envelope)]
+        if envelope.message == "ScoreShare":
+            share = relay.channel.read_open(envelope, ScoreShare)
+            self._log_query(LeafKind.RELEASE, envelope, relay, {"policy_hash": share.policy.hex()})
+        elif envelope.message == "Denial":
+            denial = relay.channel.read_open(envelope, Denial)
+            values: dict[str, str | int] = {"code": denial.code, "policy_hash": denial.policy.hex()}
+            self._log_query(LeafKind.DENY, envelope, relay, values)
+        elif envelope.message == "Acknowledgement" and relay.outcome is not None:
+            self._log_query(LeafKind.ACK, envelope, relay, {"decision": relay.outcome.value.upper()})
+            del self._queries[envelope.transcript]
+        for reply in produced:
+            routed += self._log_result(reply, relay)
+        return routed
+
+    def _log_result(self, reply: Envelope, relay: RelayQuery) -> Routed:
+        """Log the product, then release it together with the log's receipt."""
+        combined = relay.channel.read_open(reply, CombinedScore)
+        ciphertext = hashlib.sha256(combined.ciphertext).hexdigest()
+        self._log_query(LeafKind.RESULT, reply, relay, {"ciphertext_hash": ciphertext})
+        receipt = self._flush()
+        bank = PartyId(relay.query.bank)
+        return [(bank, relay.channel.wrap(bank, receipt, sealed=False)), (bank, reply)]
+
+    def _log_query(self, kind: LeafKind, envelope: Envelope, relay: RelayQuery, values: dict[str, str | int]) -> None:
+        query = relay.query
+        leaf = self._leaf(
+            kind,
+            envelope.sender,
+            query.query,
+            values,
+            purpose=query.purpose,
+            subject=query.subject_tag,
+            evidence=envelope,
+        )
+        self._leaves.append(leaf)
+
+    # ---- the log
+
+    def _leaf(
+        self,
+        kind: LeafKind,
+        actor: str,
+        reference: bytes,
+        values: dict[str, str | int],
+        *,
+        purpose: str = "",
+        subject: bytes = b"",
+        evidence: Envelope | None = None,
+    ) -> Leaf:
+        return Leaf(
+            kind=kind,
+            timestamp_ms=self._site.clock_ms(),
+            actor=actor,
+            reference=reference,
+            purpose=purpose,
+            subject=subject,
+            attributes=attributes(values),
+            evidence=hashlib.sha256(encode(evidence)).digest() if evidence is not None else b"",
+        )
+
+    def _flush(self) -> LogReceipt:
+        """Make all waiting leaves durable; return the receipt of the last one."""
+        leaves, self._leaves = self._leaves, []
+        receipts = self._site.log.append(leaves)
+        return LogReceipt(receipts[-1].index, receipts[-1].note) if receipts else LogReceipt(0, b"")

@@ -1,0 +1,122 @@
+"""Flower in one process: a `Grid` whose client apps are called directly, and all that we need of flwr's insides.
+
+Every message still becomes protobuf bytes and back, both ways, so that nothing passes here which the deployed engine
+would refuse, and so that no object of one party reaches another.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+from flwr.app import Array, ArrayRecord, Context, Message, MessageType, RecordDict
+from flwr.clientapp import ClientApp
+from flwr.common.constant import SUPERLINK_NODE_ID
+from flwr.common.serde import message_from_proto, message_to_proto
+from flwr.proto.message_pb2 import Message as ProtoMessage
+from flwr.proto.node_pb2 import NodeInfo
+from flwr.serverapp import Grid
+from flwr.supercore.run import Run
+from flwr.supercore.task_identity import TaskIdentity
+
+PARCEL = "parcel"
+Observer = Callable[[int, bool, bytes], None]
+
+
+def parcel_message(parcel: bytes, node_id: int, group: str) -> Message:
+    """Return the query message that carries a parcel to a node."""
+    array = Array(np.frombuffer(parcel, dtype=np.uint8))
+    content = RecordDict({PARCEL: ArrayRecord({PARCEL: array})})
+    return Message(content, node_id, MessageType.QUERY, group_id=group)
+
+
+def reply_parcel(message: Message) -> bytes | None:
+    """Return the parcel of a reply, or None if it carries none."""
+    if message.has_error():
+        return None
+    record = message.content.array_records.get(PARCEL)
+    if record is None or PARCEL not in record:
+        return None
+    return bytes(record[PARCEL].numpy().astype(np.uint8, copy=False).tobytes())
+
+
+class EmbeddedGrid(Grid):
+    """Calls each node's `ClientApp` in this process, in the order of the messages.
+
+    `observer` sees, for each message, the node id, whether it goes to the node, and its serialised bytes.
+    """
+
+    def __init__(
+        self, apps: Mapping[int, ClientApp], names: Mapping[int, str], observer: Observer | None = None
+    ) -> None:
+        self._apps, self._names, self._observer = dict(apps), dict(names), observer
+        self._run = Run.create_empty(1)
+        TaskIdentity.run_id, TaskIdentity.task_id, TaskIdentity.node_id = self._run.run_id, 1, SUPERLINK_NODE_ID
+        self._contexts = {
+            node: Context(run_id=1, node_id=node, node_config={}, state=RecordDict(), run_config={}) for node in apps
+        }
+        self._replies: dict[str, bytes] = {}
+
+    def set_run(self, run: Run) -> None:
+        """Take the run that a `ServerApp` executes in."""
+        self._run = run
+
+    @property
+    def run(self) -> Run:
+        """The run of this grid."""
+        return self._run
+
+    def create_message(
+        self, content: RecordDict, message_type: str, dst_node_id: int, group_id: str, ttl: float | None = None
+    ) -> Message:
+        """Return a message; kept because the interface asks for it."""
+        return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
+
+    def get_node_ids(self) -> Iterable[int]:
+        """Return the ids of all nodes."""
+        return list(self._apps)
+
+    def get_nodes(self) -> Iterable[NodeInfo]:
+        """Return id and registered name of all nodes."""
+        return [NodeInfo(node_id=node, name=self._names[node]) for node in self._apps]
+
+    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        """Deliver messages at once; their replies wait to be pulled."""
+        return [self._deliver(message) for message in messages]
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        """Return the replies to these messages that have not been pulled yet."""
+        found = [self._replies.pop(message_id) for message_id in message_ids if message_id in self._replies]
+        return [_deserialise(data) for data in found]
+
+    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
+        """Deliver messages and return all replies; no reply here is later than its message."""
+        return self.pull_messages(self.push_messages(messages))
+
+    def _deliver(self, message: Message) -> str:
+        message_id = str(uuid.uuid4())
+        message.metadata.__dict__["_message_id"] = message_id
+        node = message.metadata.dst_node_id
+        if node not in self._apps:
+            raise ValueError(f"there is no node {node}")
+        data = _serialise(message)
+        self._observe(node, True, data)
+        reply = self._apps[node](_deserialise(data), self._contexts[node])
+        reply.metadata.__dict__["_message_id"] = str(uuid.uuid4())
+        answer = _serialise(reply)
+        self._observe(node, False, answer)
+        self._replies[message_id] = answer
+        return message_id
+
+    def _observe(self, node: int, inbound: bool, data: bytes) -> None:
+        if self._observer is not None:
+            self._observer(node, inbound, data)
+
+
+def _serialise(message: Message) -> bytes:
+    return bytes(message_to_proto(message).SerializeToString())
+
+
+def _deserialise(data: bytes) -> Message:
+    return message_from_proto(ProtoMessage.FromString(data))

@@ -1,0 +1,279 @@
+"""A whole federation in one process: every party in its own folder, talking in Flower messages alone.
+
+The one module that joins nodes and coordinator. Each party's agent is built from that party's folder and source; what
+passes between them passes as serialised messages over the embedded grid, which an observer may record.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+import msgspec
+import numpy as np
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from flwr.app import Context, RecordDict
+from flwr.clientapp import ClientApp
+from numpy.typing import NDArray
+from sklearn.model_selection import train_test_split
+
+from federation.audit import AuditLog, write_log_keys
+from federation.coordinator import Coordinator, CoordinatorSite
+from federation.grid import EmbeddedGrid, Observer
+from federation.rounds import Mailroom, RoundEvent, Traffic, server_app
+from nodes.agent import DataNodeAgent, NodeSite, system_clock
+from nodes.bank_agent import BankAgent, BankSite, Split, TrainingTerms
+from nodes.flower_relay import make_client_app
+from nodes.keystore import create_party, read_cards, read_keys, read_paillier, write_cards
+from nodes.ledger import Ledger
+from nodes.model_file import ModelFile
+from nodes.policy import NodePolicy
+from nodes.results import AssessmentResult
+from nodes.sources import DatasetDescription, read_bank_source, read_description, read_node_source
+from protocols.channel.identity import PartyId, PartyRole
+from protocols.consent import Consent, Purpose, cohort_subject, issue_consent
+from protocols.errors import ConfigurationError
+from protocols.scorecard.messages import NodeEntry
+from protocols.scorecard.model import BankRows, TrainedScorecard, TrainingPlan
+from protocols.transparency.leaves import LeafKind
+from protocols.transparency.notes import NoteSigner
+
+BANK: Final = PartyId("bank")
+COORDINATOR: Final = PartyId("coordinator")
+CONSENT_SERVICE: Final = PartyId("consent_service")
+FEDERATION_FILE: Final = "federation.json"
+LOG_NAME: Final = "credit-federation.local/log"
+CONSENT_SECONDS: Final = 86_400
+FIRST_NODE_ID: Final = 1001
+
+
+class FederationFile(msgspec.Struct, frozen=True):
+    """What `federation.json` says: public facts only. `data` is relative to the folder, or absolute."""
+
+    data: str
+    key_bits: int
+    domains: tuple[str, ...]
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """A finished run as its bank sees it, with the traffic that it took."""
+
+    scorecard: TrainedScorecard
+    data: BankRows = field(repr=False)
+    model: ModelFile = field(repr=False)
+    traffic: Traffic
+    leaks: dict[str, int]
+
+
+def create_federation(folder: Path, description: DatasetDescription, key_bits: int, policy: NodePolicy) -> None:
+    """Make every party's folder and keys below `folder`, and let all pin each other's cards.
+
+    Raises: OSError; ConfigurationError if a domain is named like another party.
+    """
+    reserved = {BANK, COORDINATOR, CONSENT_SERVICE}
+    nodes = [PartyId(domain) for domain in description.node_domains]
+    if reserved & set(nodes):
+        raise ConfigurationError(f"a domain cannot be named {', '.join(sorted(reserved & set(nodes)))}")
+    roles = {COORDINATOR: PartyRole.COORDINATOR, CONSENT_SERVICE: PartyRole.CONSENT_SERVICE, BANK: PartyRole.BANK}
+    roles |= dict.fromkeys(nodes, PartyRole.DATA_NODE)
+    with_key = (PartyRole.BANK, PartyRole.DATA_NODE)
+    cards = [
+        create_party(folder / party, party, role, key_bits if role in with_key else None)
+        for party, role in roles.items()
+    ]
+    write_cards(folder / "cards", cards)
+    for node in nodes:
+        (folder / node / "policy.json").write_bytes(msgspec.json.format(msgspec.json.encode(policy)))
+    (folder / CONSENT_SERVICE / "withheld.txt").write_text("", encoding="utf-8")
+    _write(folder, FederationFile(_data_path(folder, description.directory), key_bits, tuple(nodes)))
+
+
+def _data_path(folder: Path, data: Path) -> str:
+    absolute, inside = data.resolve(), folder.resolve()
+    return str(absolute.relative_to(inside)) if absolute.is_relative_to(inside) else str(absolute)
+
+
+def _write(folder: Path, file: FederationFile) -> None:
+    (folder / FEDERATION_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(file)) + b"\n")
+
+
+class LocalFederation:
+    """All parties of a folder, alive in this process. Use as a context manager; closing releases every file."""
+
+    def __init__(
+        self,
+        folder: Path,
+        observer: Observer | None = None,
+        on_round: Callable[[RoundEvent], None] = lambda event: None,
+        clock: Callable[[], int] = system_clock,
+    ) -> None:
+        """Load every party from its folder. Raises: ConfigurationError, VerificationFailed."""
+        self.folder, self._clock, self._on_round = folder, clock, on_round
+        self.file = read_federation(folder)
+        self.description = read_description(folder / self.file.data)
+        self.pins = read_cards(folder / "cards")
+        self.traffic = Traffic()
+        self._ledgers: dict[PartyId, Ledger] = {}
+        self._consents = read_keys(folder / CONSENT_SERVICE)
+        self.log, self.coordinator = self._open_coordinator()
+        nodes = [PartyId(domain) for domain in self.file.domains]
+        self.tables = {node: read_node_source(self.description, node) for node in nodes}
+        self.bank_table, self.outcomes = read_bank_source(self.description)
+        self.bank = BankAgent(self._bank_site())
+        doors = {node: DataNodeAgent(self._node_site(node)).handle for node in nodes} | {BANK: self.bank.handle}
+        self.names = dict(enumerate(doors, start=FIRST_NODE_ID))
+        apps: dict[int, ClientApp] = {number: make_client_app(doors[party]) for number, party in self.names.items()}
+        self._grid = EmbeddedGrid(apps, self.names, observer)
+
+    def __enter__(self) -> LocalFederation:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for ledger in self._ledgers.values():
+            ledger.close()
+        self.log.close()
+
+    def _open_coordinator(self) -> tuple[AuditLog, Coordinator]:
+        home = self.folder / COORDINATOR
+        keys = read_keys(home)
+        log = AuditLog(home / "log.sqlite", NoteSigner(LOG_NAME, keys.signing))
+        site = CoordinatorSite(keys, self.pins, log, self.file.key_bits, lambda: self._clock() * 1000)
+        coordinator = Coordinator(site)
+        if log.size == 0:
+            write_log_keys(home, log.keys)
+            for card in self.pins.cards.values():
+                values: dict[str, str | int] = {"role": card.role.value, "key_hash": card.fingerprint()}
+                coordinator.record(LeafKind.KEY, card.party, values)
+        return log, coordinator
+
+    def _node_site(self, node: PartyId) -> NodeSite:
+        home = self.folder / node
+        self._ledgers[node] = Ledger(home / "ledger.sqlite")
+        policy = msgspec.json.decode((home / "policy.json").read_bytes(), type=NodePolicy)
+        return NodeSite(
+            domain=node,
+            keys=read_keys(home),
+            paillier=read_paillier(home),
+            pins=self.pins,
+            table=self.tables[node],
+            policy=policy,
+            ledger=self._ledgers[node],
+            clock=self._clock,
+        )
+
+    def _bank_site(self) -> BankSite:
+        home = self.folder / BANK
+        keys = read_keys(home)
+        return BankSite(
+            keys=keys,
+            paillier=read_paillier(home),
+            pins=self.pins,
+            table=self.bank_table,
+            outcomes=self.outcomes,
+            log_key=self.log.keys.log,
+            tag_key=_tag_key(keys.to_bytes()),
+            clock=self._clock,
+        )
+
+    # ---- what the bank asks for
+
+    def train(self, split: Split, plan: TrainingPlan, minimum_bin: int) -> Training:
+        """Train a scorecard over the grid and keep it at the bank.
+
+        Raises: PeerRefused with the node's code, PolicyDenied, VerificationFailed; no model is then kept.
+        """
+        entries = tuple(
+            NodeEntry(node, node, self.pins.cards[PartyId(node)].fingerprint()) for node in sorted(self.file.domains)
+        )
+        terms = TrainingTerms(entries, minimum_bin=minimum_bin, plan=plan)
+        consent = self._consent(cohort_subject(self.bank.cohort_ids(split)), Purpose.TRAINING)
+        started = time.monotonic()
+        transcript = self.bank.open_training(split, terms, consent)
+        self.traffic.seconds["labels"] = time.monotonic() - started
+        self._deliver()
+        scorecard, data, model = self.bank.trained(transcript)
+        (self.folder / BANK / "model.json").write_bytes(msgspec.json.format(msgspec.json.encode(model)))
+        self.file = msgspec.structs.replace(self.file, model=model.model)
+        _write(self.folder, self.file)
+        leaks = {leak.value: count for leak, count in self.coordinator.leaks.items()}
+        return Training(scorecard, data, model, self.traffic, leaks)
+
+    def assess(self, enterprises: Sequence[str]) -> list[AssessmentResult]:
+        """Ask all nodes about enterprises and return the results, in order; a denial is a result too.
+
+        Raises: ConfigurationError without a trained model; PeerRefused, VerificationFailed, TransportError.
+        """
+        model = self.model()
+        asked = [self.bank.ask(e, self._consent_of(e), model) for e in enterprises]
+        self._deliver()
+        return [self.bank.result(transcript) for transcript in asked]
+
+    def model(self) -> ModelFile:
+        """Return the bank's model. Raises: ConfigurationError, code NO_MODEL."""
+        path = self.folder / BANK / "model.json"
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=ModelFile)
+        except (OSError, msgspec.DecodeError) as error:
+            raise ConfigurationError(f"{path}: no trained model; run `credfed train`", code="NO_MODEL") from error
+
+    def _deliver(self) -> None:
+        mailroom = Mailroom(self.coordinator, BANK, self.traffic, self._on_round)
+        context = Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={})
+        server_app(mailroom)(self._grid, context)
+
+    # ---- the consent service, which acts for the enterprises
+
+    def withhold_consent(self, enterprise: str) -> None:
+        """Let an enterprise refuse: the service issues no consent for it any more."""
+        with (self.folder / CONSENT_SERVICE / "withheld.txt").open("a", encoding="utf-8") as file:
+            file.write(f"{enterprise}\n")
+
+    def _consent_of(self, enterprise: str) -> str:
+        withheld = (self.folder / CONSENT_SERVICE / "withheld.txt").read_text(encoding="utf-8").split()
+        return "" if enterprise in withheld else self._consent(enterprise, Purpose.ASSESSMENT)
+
+    def _consent(self, subject: str, purpose: Purpose) -> str:
+        now = self._clock()
+        token_id = secrets.token_hex(16)
+        consent = Consent(subject, BANK, purpose, self.file.domains, now, now + CONSENT_SECONDS, token_id)
+        return issue_consent(consent, self._consents)
+
+
+def read_federation(folder: Path) -> FederationFile:
+    """Read `federation.json`. Raises: ConfigurationError, code NOT_A_FEDERATION."""
+    path = folder / FEDERATION_FILE
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=FederationFile)
+    except OSError as error:
+        raise ConfigurationError(f"{folder}: no {FEDERATION_FILE} there", code="NOT_A_FEDERATION") from error
+    except msgspec.DecodeError as error:
+        raise ConfigurationError(f"{path}: {error}", code="NOT_A_FEDERATION") from error
+
+
+def _tag_key(secret: bytes) -> bytes:
+    """Derive the key of the bank's subject tags from its own secrets: tags link its queries for it alone."""
+    return HKDF(SHA256(), 32, salt=None, info=b"credit-federation/tag-key/v1").derive(secret)
+
+
+def split_rows(outcomes: NDArray[np.int64], test_size: float, seed: int) -> Split:
+    """Return the split that every report names: stratified, by row numbers of the bank's file.
+
+    Raises: ConfigurationError, code BAD_SPLIT, if the rows are too few to split so.
+    """
+    try:
+        training, test = train_test_split(
+            np.arange(len(outcomes)), test_size=test_size, random_state=seed, stratify=outcomes
+        )
+    except ValueError as error:
+        raise ConfigurationError(f"{len(outcomes)} rows cannot be split: {error}", code="BAD_SPLIT") from error
+    return Split(training, test)

@@ -1,0 +1,84 @@
+"""What training on pooled plaintext would give: the comparison of `--compare`, which breaks every promise here.
+
+It takes everybody's rows in one process. It exists to show what the federation costs in accuracy, on data whose owner
+may pool it anyway, and must never run in a real federation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xgboost
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from protocols.channel.identity import PartyId
+from protocols.credit.binning import BinnedFeature
+from protocols.credit.metrics import Validation, validate
+from protocols.credit.woe import WOE_SCALE
+from protocols.scorecard.rows import BinnedRows
+
+Column = NDArray[np.float64] | NDArray[np.object_]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class PooledRows:
+    """All parties' rows in cohort order, training rows first. Shapes: `bad` (rows,); `raw` columns (rows,)."""
+
+    binned: Mapping[PartyId, BinnedRows]
+    raw: Sequence[Column]
+    bad: NDArray[np.int64]
+    training_rows: int
+
+
+def centralised_scorecard(pooled: PooledRows, features: Mapping[PartyId, Sequence[BinnedFeature]]) -> Validation:
+    """Return the test quality of exact logistic regression on the same bins and the same selected features."""
+    columns = [
+        np.asarray(feature.woe, dtype=np.float64)[pooled.binned[party].codes[:, index]] / WOE_SCALE
+        for party, binned in features.items()
+        for index, feature in enumerate(binned)
+        if feature.selected
+    ]
+    n, test = pooled.training_rows, pooled.bad[pooled.training_rows :]
+    if not columns:
+        return validate(np.zeros(len(test)), test)
+    matrix = np.column_stack(columns)
+    model = LogisticRegression(C=1e6, max_iter=5000, tol=1e-8).fit(matrix[:n], pooled.bad[:n])
+    return validate(-np.asarray(model.decision_function(matrix[n:]), dtype=np.float64), test)
+
+
+def gradient_boosting(pooled: PooledRows, seed: int) -> Validation:
+    """Return the test quality of XGBoost on the pooled raw features, unconstrained."""
+    n, test = pooled.training_rows, pooled.bad[pooled.training_rows :]
+    if not pooled.raw:
+        return validate(np.zeros(len(test)), test)
+    kinds = ["q" if column.dtype == np.float64 else "c" for column in pooled.raw]
+    matrix = np.column_stack([_numeric(column) for column in pooled.raw])
+    train, rest = (
+        xgboost.DMatrix(matrix[rows], label=pooled.bad[rows], feature_types=kinds, enable_categorical=True)
+        for rows in (slice(None, n), slice(n, None))
+    )
+    settings = {
+        "objective": "binary:logistic",
+        "max_depth": 4,
+        "eta": 0.05,
+        "subsample": 0.8,
+        "colsample_bytree": 0.8,
+        "min_child_weight": 5,
+        "seed": seed,
+        "nthread": 2,
+    }
+    model = xgboost.train(settings, train, num_boost_round=300)
+    return validate(-np.asarray(model.predict(rest, output_margin=True), dtype=np.float64), test)
+
+
+def _numeric(column: Column) -> Floats:
+    """Return numbers as they are and categories as codes; missing as NaN."""
+    if column.dtype == np.float64:
+        return np.asarray(column, dtype=np.float64)
+    codes: dict[str, int] = {}
+    values = [np.nan if v is None else float(codes.setdefault(str(v), len(codes))) for v in column.tolist()]
+    return np.array(values, dtype=np.float64)

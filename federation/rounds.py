@@ -1,0 +1,161 @@
+"""The `ServerApp`: carries parcels between the parties, round by round, until nobody has anything more to say.
+
+One round is one exchange over Flower's grid. What is in the parcels, and who gets them next, is the coordinator's
+business; this module knows only parties, bytes and time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from flwr.app import Context
+from flwr.serverapp import Grid, ServerApp
+
+from federation.coordinator import Coordinator
+from federation.grid import parcel_message, reply_parcel
+from protocols.channel.envelope import Envelope, open_parcel, pack_parcel
+from protocols.channel.identity import PartyId
+from protocols.errors import PeerRefused, TransportError
+
+PHASES: Mapping[str, str] = {
+    "RunSpec": "histograms",
+    "EncryptedLabels": "histograms",
+    "Cohort": "histograms",
+    "BinHistograms": "binning",
+    "WoeTables": "gram_matrix",
+    "EncryptedColumns": "gram_matrix",
+    "MaskedProducts": "gram_matrix",
+    "MaskShare": "gram_matrix",
+    "ProductShare": "gram_matrix",
+    "LocalGram": "gram_matrix",
+    "PointTables": "totals",
+    "MaskedTotals": "totals",
+    "CombinedTotals": "totals",
+    "EncryptedResiduals": "refinement",
+    "GradientShare": "refinement",
+    "Manifest": "manifest",
+    "ManifestSignature": "manifest",
+    "SignedManifest": "manifest",
+    "Query": "assessment",
+    "Subject": "assessment",
+    "ScoreShare": "assessment",
+    "CombinedScore": "assessment",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RoundEvent:
+    """What a round did. Units: bytes on the wire in both directions, seconds of wall time."""
+
+    number: int
+    phase: str
+    parties: tuple[str, ...]
+    bytes: int
+    seconds: float
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What has passed so far, for reports."""
+
+    rounds: int = 0
+    bytes_sent: dict[str, int] = field(default_factory=dict)
+    bytes_received: dict[str, int] = field(default_factory=dict)
+    messages_received: dict[str, int] = field(default_factory=dict)
+    kinds_received: dict[str, set[str]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+class Mailroom:
+    """Runs rounds over a grid for one coordinator."""
+
+    def __init__(
+        self,
+        coordinator: Coordinator,
+        first: PartyId,
+        traffic: Traffic,
+        on_round: Callable[[RoundEvent], None] = lambda event: None,
+    ) -> None:
+        self._coordinator, self._first, self._traffic, self._on_round = coordinator, first, traffic, on_round
+
+    def run(self, grid: Grid) -> None:
+        """Collect what the first party has to say, and carry on until all is delivered.
+
+        Raises: PeerRefused with the party's code; TransportError for a party that does not answer; the coordinator's
+        own errors for parcels that do not verify. A run that ends so has changed nothing at any party.
+        """
+        nodes = {PartyId(node.name): node.node_id for node in grid.get_nodes()}
+        pending: dict[PartyId, list[Envelope]] = {self._first: []}
+        while pending:
+            started = time.monotonic()
+            self._traffic.rounds += 1
+            before = sum(self._traffic.bytes_sent.values()) + sum(self._traffic.bytes_received.values())
+            replies = self._exchange(grid, nodes, pending)
+            phase = _phase(pending)
+            next_pending: dict[PartyId, list[Envelope]] = {}
+            for party, envelopes in replies.items():
+                for receiver, envelope in self._coordinator.route(party, envelopes):
+                    next_pending.setdefault(receiver, []).append(envelope)
+            seconds = time.monotonic() - started
+            self._traffic.seconds[phase] = self._traffic.seconds.get(phase, 0.0) + seconds
+            size = sum(self._traffic.bytes_sent.values()) + sum(self._traffic.bytes_received.values()) - before
+            self._on_round(RoundEvent(self._traffic.rounds, phase, tuple(pending), size, seconds))
+            pending = next_pending
+
+    def _exchange(
+        self, grid: Grid, nodes: Mapping[PartyId, int], pending: Mapping[PartyId, list[Envelope]]
+    ) -> dict[PartyId, tuple[Envelope, ...]]:
+        messages, parties = [], []
+        for party, envelopes in pending.items():
+            if party not in nodes:
+                raise TransportError(f"{party} is not connected")
+            parcel = pack_parcel(tuple(envelopes))
+            self._count_received(party, envelopes, len(parcel))
+            messages.append(parcel_message(parcel, nodes[party], str(self._traffic.rounds)))
+            parties.append(party)
+        answers = {reply.metadata.reply_to_message_id: reply for reply in grid.send_and_receive(messages)}
+        replies = {}
+        for party, message in zip(parties, messages, strict=True):
+            answer = answers.get(message.metadata.message_id)
+            reply = None if answer is None else reply_parcel(answer)
+            if reply is None:
+                raise TransportError(f"{party} did not answer")
+            self._traffic.bytes_sent[party] = self._traffic.bytes_sent.get(party, 0) + len(reply)
+            replies[party] = _open(party, reply)
+        return replies
+
+    def _count_received(self, party: PartyId, envelopes: list[Envelope], size: int) -> None:
+        traffic = self._traffic
+        traffic.bytes_received[party] = traffic.bytes_received.get(party, 0) + size
+        traffic.messages_received[party] = traffic.messages_received.get(party, 0) + len(envelopes)
+        traffic.kinds_received.setdefault(party, set()).update(envelope.message for envelope in envelopes)
+
+
+def server_app(mailroom: Mailroom) -> ServerApp:
+    """Return the Flower app that runs the rounds; its errors reach the caller of the app."""
+    app = ServerApp()
+
+    @app.main()
+    def main(grid: Grid, context: Context) -> None:
+        mailroom.run(grid)
+
+    return app
+
+
+def _open(party: PartyId, parcel: bytes) -> tuple[Envelope, ...]:
+    try:
+        return open_parcel(parcel)
+    except PeerRefused as refusal:
+        raise PeerRefused(f"{party} refused: {refusal.code}", code=refusal.code) from None
+
+
+def _phase(pending: Mapping[PartyId, list[Envelope]]) -> str:
+    """Return the phase that most bytes of a round belong to."""
+    weights: dict[str, int] = {}
+    for envelopes in pending.values():
+        for envelope in envelopes:
+            phase = PHASES.get(envelope.message, "other")
+            weights[phase] = weights.get(phase, 0) + len(envelope.body)
+    return max(weights, key=lambda phase: weights[phase], default="opening")

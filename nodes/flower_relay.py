@@ -1,0 +1,35 @@
+"""The door for Flower: a `ClientApp` that passes bytes to the agent and bytes back, and knows nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from flwr.app import Array, ArrayRecord, Context, Message, RecordDict
+from flwr.clientapp import ClientApp
+
+PARCEL = "parcel"
+
+
+def make_client_app(handle: Callable[[bytes], bytes]) -> ClientApp:
+    """Return an app that relays each query message to `handle`, an agent's door, which never raises."""
+    app = ClientApp()
+
+    @app.query()
+    def relay(message: Message, context: Context) -> Message:
+        reply = handle(parcel_of(message))
+        array = Array(np.frombuffer(reply, dtype=np.uint8))
+        return Message(RecordDict({PARCEL: ArrayRecord({PARCEL: array})}), reply_to=message)
+
+    return app
+
+
+def parcel_of(message: Message) -> bytes:
+    """Return the parcel that a message carries, or b"" (which decodes to nothing) if it carries none."""
+    record = message.content.array_records.get(PARCEL)
+    if record is None or PARCEL not in record:
+        return b""
+    try:
+        return record[PARCEL].numpy().astype(np.uint8, copy=False).tobytes()
+    except ValueError:
+        return b""

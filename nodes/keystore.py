@@ -1,0 +1,100 @@
+"""A party's secrets on its own disk: one file of keys, readable by the owner alone.
+
+`party.key` holds the signing, sealing and mask keys; `paillier.pem` the Paillier key, encrypted under a passphrase that
+`party.key` also holds. Public cards of all parties are in `cards/`.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+import msgspec
+
+from protocols.channel.identity import PartyCard, PartyId, PartyKeys, PartyRole, make_card
+from protocols.channel.pins import Pins, paillier_proof
+from protocols.channel.wire import decode, encode
+from protocols.errors import ConfigurationError, MalformedMessage
+from protocols.paillier import PrivateKey
+
+KEY_FILE = "party.key"
+PAILLIER_FILE = "paillier.pem"
+
+
+class _Secrets(msgspec.Struct, frozen=True):
+    """The content of `party.key`. Never printed: its representation shows the party alone."""
+
+    party: str
+    keys: bytes
+    passphrase: bytes
+
+    def __repr__(self) -> str:
+        return f"_Secrets(party={self.party!r})"
+
+
+def create_party(folder: Path, party: PartyId, role: PartyRole, key_bits: int | None) -> PartyCard:
+    """Draw a party's keys, write them for the owner alone, and return its public card.
+
+    `key_bits` is the Paillier key's length, None for a party without one. Raises: OSError.
+    """
+    folder.mkdir(parents=True, mode=0o700)
+    keys = PartyKeys.generate(party, secrets.token_bytes)
+    passphrase = secrets.token_bytes(32)
+    _write_private(folder / KEY_FILE, msgspec.msgpack.encode(_Secrets(party, keys.to_bytes(), passphrase)))
+    if key_bits is None:
+        return make_card(keys, role)
+    paillier = PrivateKey.generate(key_bits, secrets.token_bytes)
+    _write_private(folder / PAILLIER_FILE, paillier.to_pem(passphrase, secrets.token_bytes))
+    proof = paillier_proof(party, paillier, secrets.token_bytes)
+    return make_card(keys, role, paillier.public_key.to_bytes(), proof)
+
+
+def read_keys(folder: Path) -> PartyKeys:
+    """Return a party's signing, sealing and mask keys. Raises: ConfigurationError."""
+    stored = _read_secrets(folder)
+    return PartyKeys.from_bytes(PartyId(stored.party), stored.keys)
+
+
+def read_paillier(folder: Path) -> PrivateKey:
+    """Return a party's Paillier key. Raises: ConfigurationError, VerificationFailed."""
+    path = folder / PAILLIER_FILE
+    try:
+        pem = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read", code="MISSING_KEY") from error
+    return PrivateKey.from_pem(pem, _read_secrets(folder).passphrase)
+
+
+def write_cards(folder: Path, cards: list[PartyCard]) -> None:
+    """Write the public cards that every party pins."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for card in cards:
+        (folder / f"{card.party}.card").write_bytes(encode(card))
+
+
+def read_cards(folder: Path) -> Pins:
+    """Return the pinned cards of a federation. Raises: ConfigurationError, VerificationFailed."""
+    paths = sorted(folder.glob("*.card"))
+    if not paths:
+        raise ConfigurationError(f"{folder}: no party cards", code="MISSING_KEY")
+    try:
+        return Pins(decode(path.read_bytes(), PartyCard) for path in paths)
+    except MalformedMessage as error:
+        raise ConfigurationError(f"{folder}: {error}", code="MALFORMED_CARD") from error
+
+
+def _read_secrets(folder: Path) -> _Secrets:
+    path = folder / KEY_FILE
+    try:
+        return msgspec.msgpack.decode(path.read_bytes(), type=_Secrets)
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read", code="MISSING_KEY") from error
+    except msgspec.DecodeError as error:
+        raise ConfigurationError(f"{path}: not a party's key file", code="MISSING_KEY") from error
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)

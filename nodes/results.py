@@ -1,0 +1,101 @@
+"""What a bank's own systems get for one assessment: the result, or why there is none."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Literal
+
+import msgspec
+
+from protocols.assessment.bank import BankQuery
+from protocols.assessment.layout import Coverage, Opened
+from protocols.assessment.manifest import BANDS, Manifest
+from protocols.assessment.messages import Query
+from protocols.credit.logistic import Calibration
+from protocols.credit.scale import grade, probability_of_default, score
+
+VALID_DAYS = 30
+ADVISORY = "advisory only: a person decides on the loan"
+
+
+class ThemeResult(msgspec.Struct, frozen=True):
+    """One reason: how many points were lost on it, as a band from 0 (none) to 3 (many)."""
+
+    theme: str
+    severity: int
+
+
+class AssessmentResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of one assessment. Units: `pd` a probability; `score` points, higher is safer; times ISO 8601 UTC.
+
+    Reveals: to the bank, the score of an enterprise that consented; never a feature or a node's own part of it.
+    """
+
+    request: str
+    enterprise: str
+    status: Literal["ok", "denied", "failed"]
+    code: str = ""
+    denied_by: dict[str, str] = {}
+    pd: float | None = None
+    score: int | None = None
+    grade: str | None = None
+    themes: tuple[ThemeResult, ...] = ()
+    coverage: dict[str, str] = {}
+    model: str = ""
+    as_of: str = ""
+    valid_until: str = ""
+    receipt: int | None = None
+    advice: str = ADVISORY
+
+
+def describe_answer(
+    query: Query,
+    opened: Opened,
+    enterprise: str,
+    manifest: Manifest,
+    calibration: Calibration,
+    own_points: int,
+    receipt: int,
+    now: int,
+) -> AssessmentResult:
+    """Return the result that an opened sum, and the bank's own points, amount to."""
+    log_odds = calibration.intercept + calibration.slope * (opened.total + own_points)
+    pd = probability_of_default(log_odds)
+    today = datetime.datetime.fromtimestamp(now, datetime.UTC)
+    themes = (
+        ThemeResult(theme.code, min(bands, BANDS)) for theme, bands in zip(manifest.themes, opened.themes, strict=True)
+    )
+    return AssessmentResult(
+        request=query.query.hex(),
+        enterprise=enterprise,
+        status="ok",
+        pd=pd,
+        score=round(score(log_odds)),
+        grade=grade(pd).value,
+        themes=tuple(sorted(themes, key=lambda theme: -theme.severity)),
+        coverage=_coverage(manifest, opened.coverage),
+        model=manifest.model_hash().hex(),
+        as_of=today.date().isoformat(),
+        valid_until=(today + datetime.timedelta(days=VALID_DAYS)).date().isoformat(),
+        receipt=receipt,
+    )
+
+
+def describe_refusal(role: BankQuery, enterprise: str, manifest: Manifest) -> AssessmentResult:
+    """Return why there is no score: denials by node, an answer that did not verify, or nodes that did not answer."""
+    domains = {entry.party: entry.domain for entry in manifest.nodes}
+    denied = {domains[node]: code for node, code in role.denials.items()}
+    failure = role.failure.code if role.failure else "INSUFFICIENT_COVERAGE"
+    return AssessmentResult(
+        request=role.query.query.hex(),
+        enterprise=enterprise,
+        status="denied" if denied else "failed",
+        code=next(iter(sorted(set(denied.values()))), failure),
+        denied_by=denied,
+        coverage={domain: "refused" if domain in denied else "ok" for domain in domains.values()} if denied else {},
+        model=manifest.model_hash().hex(),
+    )
+
+
+def _coverage(manifest: Manifest, states: tuple[Coverage, ...]) -> dict[str, str]:
+    return {entry.domain: state.name.lower() for entry, state in zip(manifest.nodes, states, strict=True)}
