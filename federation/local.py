@@ -35,7 +35,7 @@ from nodes.ledger import Ledger
 from nodes.model_file import ModelFile
 from nodes.policy import NodePolicy
 from nodes.results import AssessmentResult
-from nodes.sources import DatasetDescription, read_bank_source, read_description, read_node_source
+from nodes.sources import DatasetDescription, read_bank_source, read_description, read_node_source, require_usccs
 from protocols.channel.identity import PartyId, PartyRole
 from protocols.consent import Consent, Purpose, cohort_subject, issue_consent
 from protocols.errors import ConfigurationError
@@ -43,6 +43,7 @@ from protocols.scorecard.messages import NodeEntry
 from protocols.scorecard.model import BankRows, TrainedScorecard, TrainingPlan
 from protocols.transparency.leaves import LeafKind
 from protocols.transparency.notes import NoteSigner
+from protocols.uscc import validate as validate_uscc
 
 BANK: Final = PartyId("bank")
 COORDINATOR: Final = PartyId("coordinator")
@@ -54,11 +55,15 @@ FIRST_NODE_ID: Final = 1001
 
 
 class FederationFile(msgspec.Struct, frozen=True):
-    """What `federation.json` says: public facts only. `data` is relative to the folder, or absolute."""
+    """What `federation.json` says: public facts only.
+
+    `data` is relative to the folder, or absolute; `uscc` tells whether enterprises go by unified social credit codes.
+    """
 
     data: str
     key_bits: int
     domains: tuple[str, ...]
+    uscc: bool
     model: str = ""
 
 
@@ -76,12 +81,14 @@ class Training:
 def create_federation(folder: Path, description: DatasetDescription, key_bits: int, policy: NodePolicy) -> None:
     """Make every party's folder and keys below `folder`, and let all pin each other's cards.
 
-    Raises: OSError; ConfigurationError if a domain is named like another party.
+    Every source is read and checked first. Raises: OSError; ConfigurationError if a source is wrong, or a domain is
+    named like another party.
     """
     reserved = {BANK, COORDINATOR, CONSENT_SERVICE}
     nodes = [PartyId(domain) for domain in description.node_domains]
     if reserved & set(nodes):
         raise ConfigurationError(f"a domain cannot be named {', '.join(sorted(reserved & set(nodes)))}")
+    uscc = _check_sources(description)
     roles = {COORDINATOR: PartyRole.COORDINATOR, CONSENT_SERVICE: PartyRole.CONSENT_SERVICE, BANK: PartyRole.BANK}
     roles |= dict.fromkeys(nodes, PartyRole.DATA_NODE)
     with_key = (PartyRole.BANK, PartyRole.DATA_NODE)
@@ -93,7 +100,18 @@ def create_federation(folder: Path, description: DatasetDescription, key_bits: i
     for node in nodes:
         (folder / node / "policy.json").write_bytes(msgspec.json.format(msgspec.json.encode(policy)))
     (folder / CONSENT_SERVICE / "withheld.txt").write_text("", encoding="utf-8")
-    _write(folder, FederationFile(_data_path(folder, description.directory), key_bits, tuple(nodes)))
+    _write(folder, FederationFile(_data_path(folder, description.directory), key_bits, tuple(nodes), uscc))
+
+
+def _check_sources(description: DatasetDescription) -> bool:
+    """Read every source once; return whether enterprises go by USCC. Raises: ConfigurationError."""
+    bank, _ = read_bank_source(description)
+    uscc = require_usccs(description.source(BANK), bank.ids)
+    for domain in description.node_domains:
+        table = read_node_source(description, domain)
+        if uscc:
+            require_usccs(description.source(domain), table.ids)
+    return uscc
 
 
 def _data_path(folder: Path, data: Path) -> str:
@@ -211,8 +229,11 @@ class LocalFederation:
     def assess(self, enterprises: Sequence[str]) -> list[AssessmentResult]:
         """Ask all nodes about enterprises and return the results, in order; a denial is a result too.
 
-        Raises: ConfigurationError without a trained model; PeerRefused, VerificationFailed, TransportError.
+        Raises: ConfigurationError without a trained model, or for a wrong code; PeerRefused, VerificationFailed,
+        TransportError.
         """
+        for enterprise in enterprises if self.file.uscc else ():
+            validate_uscc(enterprise)
         model = self.model()
         asked = [self.bank.ask(e, self._consent_of(e), model) for e in enterprises]
         self._deliver()

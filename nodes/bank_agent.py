@@ -37,6 +37,7 @@ from protocols.transparency.checkpoints import verify_log_signature
 from protocols.transparency.leaves import subject_tag
 from protocols.transparency.notes import VerifierKey, parse_note
 
+FINE_BINS = 32
 QUERY_SECONDS = 300
 VALID_DAYS = 30
 
@@ -78,7 +79,7 @@ class TrainingTerms:
 
     nodes: tuple[m.NodeEntry, ...]
     minimum_bin: int = 50
-    fine_bins: int = 32
+    fine_bins: int = FINE_BINS
     plan: TrainingPlan = field(default_factory=TrainingPlan)
 
 

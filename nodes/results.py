@@ -58,7 +58,18 @@ def describe_answer(
     receipt: int,
     now: int,
 ) -> AssessmentResult:
-    """Return the result that an opened sum, and the bank's own points, amount to."""
+    """Return the result that an opened sum, and the bank's own points, amount to; no score if no node knows it."""
+    coverage = {entry.domain: s.name.lower() for entry, s in zip(manifest.nodes, opened.coverage, strict=True)}
+    if Coverage.OK not in opened.coverage:
+        return AssessmentResult(
+            request=query.query.hex(),
+            enterprise=enterprise,
+            status="failed",
+            code="INSUFFICIENT_COVERAGE",
+            coverage=coverage,
+            model=manifest.model_hash().hex(),
+            receipt=receipt,
+        )
     log_odds = calibration.intercept + calibration.slope * (opened.total + own_points)
     pd = probability_of_default(log_odds)
     today = datetime.datetime.fromtimestamp(now, datetime.UTC)
@@ -73,7 +84,7 @@ def describe_answer(
         score=round(score(log_odds)),
         grade=grade(pd).value,
         themes=tuple(sorted(themes, key=lambda theme: -theme.severity)),
-        coverage=_coverage(manifest, opened.coverage),
+        coverage=coverage,
         model=manifest.model_hash().hex(),
         as_of=today.date().isoformat(),
         valid_until=(today + datetime.timedelta(days=VALID_DAYS)).date().isoformat(),
@@ -85,7 +96,7 @@ def describe_refusal(role: BankQuery, enterprise: str, manifest: Manifest) -> As
     """Return why there is no score: denials by node, an answer that did not verify, or nodes that did not answer."""
     domains = {entry.party: entry.domain for entry in manifest.nodes}
     denied = {domains[node]: code for node, code in role.denials.items()}
-    failure = role.failure.code if role.failure else "INSUFFICIENT_COVERAGE"
+    failure = role.failure.code if role.failure else "NODE_MISSING"
     return AssessmentResult(
         request=role.query.query.hex(),
         enterprise=enterprise,
@@ -95,7 +106,3 @@ def describe_refusal(role: BankQuery, enterprise: str, manifest: Manifest) -> As
         coverage={domain: "refused" if domain in denied else "ok" for domain in domains.values()} if denied else {},
         model=manifest.model_hash().hex(),
     )
-
-
-def _coverage(manifest: Manifest, states: tuple[Coverage, ...]) -> dict[str, str]:
-    return {entry.domain: state.name.lower() for entry, state in zip(manifest.nodes, states, strict=True)}

@@ -1,0 +1,25 @@
+"""`credfed`: the federation from the command line."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
+os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
+
+import typer
+
+from federation.cli import assess as assess_command
+from federation.cli import audit as audit_command
+from federation.cli import train as train_command
+
+app = typer.Typer(
+    name="credfed",
+    help="How risky is a loan to this small firm? Answered jointly by the offices that know, "
+    "without a record leaving any of them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command()(train_command.train)
+app.command()(assess_command.assess)
+app.add_typer(audit_command.app, name="audit")

@@ -1,0 +1,156 @@
+"""`results.json`: what a training run achieved, took and revealed."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import msgspec
+
+from federation.local import BANK, LocalFederation, Training
+from federation.oracle import PooledRows, centralised_scorecard, gradient_boosting
+from nodes.bank_agent import Split
+from nodes.binning import bin_rows, cohort_columns, row_index
+from protocols.channel.identity import PartyId
+from protocols.credit.metrics import Validation, validate
+from protocols.scorecard.model import TrainingPlan
+from protocols.scorecard.plaintext import train_pooled
+
+
+class FeatureResult(msgspec.Struct, frozen=True):
+    """One feature that a party offered."""
+
+    domain: str
+    name: str
+    iv: float
+    selected: bool
+    reason: str
+
+
+class Results(msgspec.Struct, frozen=True, omit_defaults=False):
+    """The content of `results.json`. Units: seconds of wall time, bytes on the wire; a measure without value is null.
+
+    The `_centralised` and `_gradient_boosting` measures exist only with `--compare`, which pools all files.
+    """
+
+    dataset: str
+    model: str
+    model_hash: str
+    rows_train: int
+    rows_test: int
+    key_bits: int
+    auc: float | None
+    ks: float | None
+    gini: float | None
+    brier: float | None
+    calibration_slope: float | None
+    auc_bank_only: float | None
+    ks_bank_only: float | None
+    rounds: int
+    bytes_sent: dict[str, int]
+    seconds: dict[str, float]
+    leaks: dict[str, int]
+    features: tuple[FeatureResult, ...]
+    warnings: tuple[str, ...]
+    auc_centralised: float | None = None
+    ks_centralised: float | None = None
+    auc_gradient_boosting: float | None = None
+    ks_gradient_boosting: float | None = None
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """The oracle's measures on the same test rows."""
+
+    centralised: Validation
+    boosting: Validation
+
+
+def compare(federation: LocalFederation, training: Training, split: Split, minimum_bin: int, seed: int) -> Comparison:
+    """Pool everybody's rows in this process and train the oracles. Breaks every promise; for demonstration only."""
+    ids = federation.bank.cohort_ids(split)
+    n = len(split.training)
+    tables = {BANK: federation.bank_table} | federation.tables
+    binned = {
+        party: bin_rows(table, ids, n, FINE_BINS, minimum_bin)[0] for party, table in tables.items() if table.columns
+    }
+    raw = [column for table in tables.values() for column in cohort_columns(table, row_index(table), ids).values()]
+    pooled = PooledRows({PartyId(p): rows for p, rows in binned.items()}, raw, training.data.bad, n)
+    return Comparison(centralised_scorecard(pooled, training.scorecard.features), gradient_boosting(pooled, seed))
+
+
+def federated_validation(training: Training) -> Validation:
+    """Return the quality of the federated model on the test rows."""
+    n = training.data.training_rows
+    log_odds = training.scorecard.calibration.log_odds(training.scorecard.totals)
+    return validate(log_odds[n:], training.data.bad[n:])
+
+
+def bank_only(training: Training, plan: TrainingPlan) -> Validation:
+    """Return the quality of the same model family on the bank's own features alone."""
+    alone = train_pooled(BANK, training.data, {}, plan)
+    n = training.data.training_rows
+    return validate(alone.calibration.log_odds(alone.totals)[n:], training.data.bad[n:])
+
+
+def build_results(
+    data: Path, training: Training, key_bits: int, plan: TrainingPlan, comparison: Comparison | None
+) -> Results:
+    """Return the results of a run, for `results.json`."""
+    ours, alone = federated_validation(training), bank_only(training, plan)
+    features = tuple(
+        FeatureResult(f.domain, f.name, round(f.iv, 6), f.selected, f.reason)
+        for binned in training.scorecard.features.values()
+        for f in binned
+    )
+    n = training.data.training_rows
+    results = Results(
+        dataset=data.resolve().name,
+        model="scorecard",
+        model_hash=training.model.model,
+        rows_train=n,
+        rows_test=len(training.data.bad) - n,
+        key_bits=key_bits,
+        auc=_finite(ours.auc),
+        ks=_finite(ours.ks),
+        gini=_finite(ours.gini),
+        brier=_finite(ours.brier),
+        calibration_slope=_finite(ours.calibration_slope),
+        auc_bank_only=_finite(alone.auc),
+        ks_bank_only=_finite(alone.ks),
+        rounds=training.traffic.rounds,
+        bytes_sent=dict(sorted(training.traffic.bytes_sent.items())),
+        seconds={phase: round(seconds, 3) for phase, seconds in training.traffic.seconds.items()},
+        leaks=training.leaks,
+        features=features,
+        warnings=_warnings(training, features),
+    )
+    if comparison is None:
+        return results
+    return msgspec.structs.replace(
+        results,
+        auc_centralised=_finite(comparison.centralised.auc),
+        ks_centralised=_finite(comparison.centralised.ks),
+        auc_gradient_boosting=_finite(comparison.boosting.auc),
+        ks_gradient_boosting=_finite(comparison.boosting.ks),
+    )
+
+
+def _warnings(training: Training, features: tuple[FeatureResult, ...]) -> tuple[str, ...]:
+    """Return what a reader must know before believing the figures."""
+    found = []
+    n, bad = training.data.training_rows, int(training.data.training_bad.sum())
+    if not any(feature.selected for feature in features):
+        found.append(f"no feature could be used: {n} training rows are too few for bins of the minimum size")
+    if min(bad, n - bad) < 100:
+        found.append(f"only {min(bad, n - bad)} training rows of the rarer outcome: the figures carry a wide error")
+    nodes = len(training.scorecard.manifest.manifest.nodes)
+    if nodes < 3:
+        found.append(f"only {nodes} data node{'s' if nodes > 1 else ''}: with the bank's help one can be inferred")
+    leaks = [f.name for f in features if f.iv > 0.5 and f.selected]
+    if leaks:
+        found.append(f"information value above .5, check for a leak of the outcome: {', '.join(leaks[:5])}")
+    return tuple(found)
+
+
+def _finite(value: float) -> float | None:
+    return round(value, 6) if math.isfinite(value) else None

@@ -1,0 +1,151 @@
+"""`credfed train`: a scorecard from files that stay with their parties."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.table import Table
+
+from federation.cli.output import console, errors, print_json, quiet_libraries, reported_errors
+from federation.cli.progress import round_progress
+from federation.cli.results import Comparison, Results, build_results, compare
+from federation.cli.workspace import whole_folder
+from federation.local import BANK, LocalFederation, Training, create_federation, split_rows
+from federation.rounds import RoundEvent
+from nodes.bank_agent import Split
+from nodes.policy import NodePolicy
+from nodes.sources import DatasetDescription, read_description
+from protocols.errors import ConfigurationError
+from protocols.scorecard.model import TrainingPlan
+
+KEY_BITS = typer.Option("--key-bits", help="Length of every Paillier key: 2048 or more.", min=2048, max=8192)
+SEED = typer.Option("--seed", help="Seed of the train/test split.", min=0, max=2**32 - 1)
+
+
+def train(
+    data: Annotated[Path, typer.Option("--data", help="Folder with domains.json and one node_<domain> file a party.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the federation, its model and results.json.")],
+    model: Annotated[str, typer.Option("--model", help="Model family: scorecard.")] = "scorecard",
+    test_size: Annotated[float, typer.Option("--test-size", help="Share of rows that only test the model.")] = 0.3,
+    seed: Annotated[int, SEED] = 0,
+    key_bits: Annotated[int, KEY_BITS] = 2048,
+    refinements: Annotated[
+        int,
+        typer.Option(
+            "--refinements", help="Newton refinements; each opens one total per enterprise to the bank.", min=0, max=2
+        ),
+    ] = 1,
+    min_bin: Annotated[
+        int, typer.Option("--min-bin", help="k: the fewest enterprises that any released sum covers.", min=2)
+    ] = 50,
+    do_compare: Annotated[
+        bool, typer.Option("--compare", help="Also train on POOLED PLAINTEXT as an oracle. For demonstration only.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print results.json instead of tables.")] = False,
+) -> None:
+    """Train a credit scorecard on encrypted aggregates of every party's own file.
+
+    DATA holds domains.json ({"id": …, "label": …, "domains": {domain: [columns]}}) and, for each party,
+    node_<domain>.csv, .csv.gz or .parquet; the label only in node_bank. Each party reads its own file alone; what
+    passes between them are Flower messages with ciphertexts under keys of 2048 bits or more.
+
+    Writes to OUT: results.json, the bank's model, every party's keys and ledger, the coordinator's audit log.
+    Exit code 2 for bad input, naming file, column and row; nothing is then written.
+    """
+    quiet_libraries()
+    with reported_errors(as_json):
+        if model != "scorecard":
+            raise ConfigurationError(f"unknown model {model!r}; known: scorecard", code="UNKNOWN_MODEL")
+        if not 0 < test_size < 1:
+            raise ConfigurationError(f"--test-size {test_size} is not between 0 and 1", code="BAD_SPLIT")
+        description = read_description(data)
+        with whole_folder(out) as folder:
+            job = Job(description, test_size, seed, key_bits, TrainingPlan(refinements=refinements), min_bin)
+            with round_progress(as_json) as on_round:
+                results = job.run(folder, on_round, do_compare).results
+        if as_json:
+            print_json(results)
+        else:
+            show_results(results, out)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A finished job: its results, the run, the split and the comparison, for reports."""
+
+    results: Results
+    training: Training
+    split: Split
+    comparison: Comparison | None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One training job on one folder of node files."""
+
+    description: DatasetDescription
+    test_size: float
+    seed: int
+    key_bits: int
+    plan: TrainingPlan
+    minimum_bin: int
+
+    def run(self, folder: Path, on_round: Callable[[RoundEvent], None], do_compare: bool) -> Outcome:
+        """Create the federation in `folder`, train, and write `results.json` there."""
+        nodes = len(self.description.node_domains)
+        policy = NodePolicy(banks=(BANK,), minimum_bin=self.minimum_bin, minimum_nodes=min(3, nodes))
+        create_federation(folder, self.description, self.key_bits, policy)
+        with LocalFederation(folder, on_round=on_round) as federation:
+            split = split_rows(federation.outcomes, self.test_size, self.seed)
+            training = federation.train(split, self.plan, self.minimum_bin)
+            comparison = None
+            if do_compare:
+                warn_of_pooling()
+                comparison = compare(federation, training, split, self.minimum_bin, self.seed)
+        results = build_results(self.description.directory, training, self.key_bits, self.plan, comparison)
+        (folder / "results.json").write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")
+        return Outcome(results, training, split, comparison)
+
+
+def warn_of_pooling() -> None:
+    """Say, loudly, what a comparison does."""
+    errors.print(
+        "[bold yellow]--compare pools every party's plaintext rows in this process as an oracle.[/] "
+        "It breaks what a federation promises: never use it on data that may not be pooled."
+    )
+
+
+def show_results(results: Results, out: Path) -> None:
+    """Print what a person wants to know of a run."""
+    table = Table(title=f"{results.dataset}: {results.rows_train:,} training rows, {results.rows_test:,} test rows")
+    for heading in ("on the test rows", "AUC", "KS"):
+        table.add_column(heading, justify="left" if heading == "on the test rows" else "right")
+    for name, auc, ks in comparison_rows(results):
+        table.add_row(name, *(f"{v:.4f}" if v is not None else "–" for v in (auc, ks)))
+    console.print(table)
+    selected = sum(feature.selected for feature in results.features)
+    leaks = ", ".join(f"{count} × {leak}" for leak, count in results.leaks.items())
+    console.print(
+        f"{selected} of {len(results.features)} features selected · {results.rounds} rounds · "
+        f"{sum(results.bytes_sent.values()) / 1e6:,.1f} MB sent · {sum(results.seconds.values()):,.1f} s"
+    )
+    console.print(f"revealed to the bank: {leaks}")
+    for warning in results.warnings:
+        errors.print(f"[yellow]warning[/] {warning}")
+    console.print(f"written to {out}: results.json, bank/model.json, coordinator/log.sqlite")
+
+
+def comparison_rows(results: Results) -> list[tuple[str, float | None, float | None]]:
+    """Return name, AUC and KS of each model that was measured."""
+    rows = [
+        ("bank alone", results.auc_bank_only, results.ks_bank_only),
+        ("federation", results.auc, results.ks),
+        ("all data pooled, same model", results.auc_centralised, results.ks_centralised),
+        ("all data pooled, gradient boosting", results.auc_gradient_boosting, results.ks_gradient_boosting),
+    ]
+    return rows if results.auc_centralised is not None else rows[:2]
