@@ -26,18 +26,17 @@ from gmpy2 import mpz
 from protocols.paillier.keys import PrivateKey, PublicKey
 from protocols.paillier.modular_power import modular_powers
 from protocols.paillier.obfuscators import ObfuscatorSource, OthersResidues, OwnerResidues
-from protocols.paillier.pool import ObfuscatorPool
 from protocols.paillier.sampling import Randomness, uniform_unit
 from protocols.paillier.vector import CiphertextVector
 
 
 class OwnerEncryptor:
-    """Encrypt as the key owner, with obfuscators uniform among all n-th residues, optionally from a pool's stock.
+    """Encrypt as the key owner: obfuscators uniform among all n-th residues, from a pool where one is given.
 
     Source: Paillier, EUROCRYPT 1999, section 7 (CRT).
     """
 
-    def __init__(self, private_key: PrivateKey, randomness: Randomness, pool: ObfuscatorPool | None = None) -> None:
+    def __init__(self, private_key: PrivateKey, randomness: Randomness, pool: ObfuscatorSource | None = None) -> None:
         self.public_key = private_key.public_key
         self._source = OwnerResidues(private_key, randomness) if pool is None else _of_key(pool, self.public_key)
 
@@ -52,7 +51,7 @@ class Encryptor:
     Reveals: nothing to those who cannot factor n.
     """
 
-    def __init__(self, public_key: PublicKey, randomness: Randomness, pool: ObfuscatorPool | None = None) -> None:
+    def __init__(self, public_key: PublicKey, randomness: Randomness, pool: ObfuscatorSource | None = None) -> None:
         self.public_key = public_key
         self._source = OthersResidues(public_key, randomness) if pool is None else _of_key(pool, public_key)
 
@@ -84,7 +83,7 @@ def _encrypt(values: Sequence[int], key: PublicKey, source: ObfuscatorSource) ->
     return CiphertextVector(key, ciphertexts)
 
 
-def _of_key(pool: ObfuscatorPool, key: PublicKey) -> ObfuscatorPool:
+def _of_key(pool: ObfuscatorSource, key: PublicKey) -> ObfuscatorSource:
     if pool.public_key != key:
         raise ValueError("the pool belongs to another key")
     return pool
