@@ -314,6 +314,20 @@ def test_rewrite_the_unwitnessed_end_without_a_key(site: Site) -> None:
     assert (site.failure().leaf, site.failure().code) == (30, "ROOT_MISMATCH")
 
 
+def test_rewrite_the_unwitnessed_end_and_sign_it_with_another_key(site: Site) -> None:
+    """The hashes and the heads fit; only the key is not the log's."""
+    other = NoteSigner(STOLEN.name, Ed25519PrivateKey.from_private_bytes(b"O" * 32))
+    leaves = site.leaves()
+    connection = sqlite3.connect(site.path)
+    honest = connection.execute("SELECT size, note FROM checkpoints").fetchall()
+    connection.close()
+    site.rebuild([*leaves[:33], FORGED, *leaves[34:]], other)
+    site.run(*(("UPDATE checkpoints SET note = ? WHERE size = ?", (note, size)) for size, note in honest))
+    assert (site.failure().leaf, site.failure().code) == (30, "CHECKPOINT_INVALID")
+    with pytest.raises(VerificationFailed):
+        site.open()
+
+
 # --- rolled back: old copies of true files are put back
 
 
@@ -430,6 +444,16 @@ def test_re_sign_the_end_that_no_witness_has_seen(site: Site) -> None:
     assert verify_directory(site.directory).witnessed_size == 30
     failure = site.failure(site.receipts[33].note)
     assert (failure.leaf, failure.code) == (30, "ROOT_MISMATCH")
+
+
+def test_sign_the_right_root_under_a_wrong_size(site: Site) -> None:
+    """A note that says 40 leaves, over the root of 36, would let the log claim later that four leaves are missing."""
+    frontier = Frontier()
+    for leaf, _ in site.leaves():
+        frontier, _ = frontier.push(leaf_hash(leaf))
+    lie = sign_checkpoint(STOLEN, 40, frontier.root()).encode()
+    site.run(("INSERT INTO checkpoints VALUES (?, ?)", (SIZE, lie)))
+    assert (site.failure().leaf, site.failure().code) == (30, "ROOT_MISMATCH")
 
 
 def test_fork_the_log_with_a_stolen_key(site: Site, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from federation.audit import AuditLog, verify_log
 from federation.audit import log as log_module
+from federation.audit.storage import LeafRow
 from protocols.errors import ConfigurationError, MalformedMessage, UnexpectedMessage, VerificationFailed
 from protocols.transparency import (
     Leaf,
@@ -25,6 +26,7 @@ from protocols.transparency import (
     verify_inclusion,
 )
 from protocols.transparency.hashing import EMPTY_ROOT, leaf_hash
+from protocols.transparency.prover import CompletedNode
 
 
 def test_receipts_say_where_each_leaf_stands_and_carry_the_logs_signature(log: AuditLog) -> None:
@@ -200,6 +202,25 @@ def test_a_full_disk_is_told_to_every_caller_and_the_log_goes_on_afterwards(site
     assert log.size == 10
     connection.execute("PRAGMA max_page_count=1000000")
     assert [receipt.index for receipt in log.append(make_leaves(10, 12))] == [10, 11]
+    site.witness(log)
+    assert verify_log(site.path, KEYS).ok
+
+
+def test_a_commit_whose_outcome_is_unknown_is_read_back_from_the_file(
+    site: Site, log: AuditLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk reports an error after the commit was on it: the callers learn of no receipt, the leaves stay."""
+    commit = log._writer.commit_group
+
+    def failing(rows: list[LeafRow], nodes: list[CompletedNode], head: bytes) -> None:
+        commit(rows, nodes, head)
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(log._writer, "commit_group", failing)
+    with pytest.raises(ConfigurationError):
+        log.append(make_leaves(0, 3))
+    monkeypatch.undo()
+    assert [receipt.index for receipt in log.append(make_leaves(3, 5))] == [3, 4]
     site.witness(log)
     assert verify_log(site.path, KEYS).ok
 

@@ -201,6 +201,20 @@ def test_wrong_index_or_size_fails() -> None:
             verify_inclusion(leaf, index, size, path, root)
 
 
+def test_a_path_too_long_or_too_short_for_the_sizes_fails() -> None:
+    """Each path here hashes to the given root, but a tree of the stated size has no such path."""
+    tree = MemoryNodes(numbered(8))
+    roots = [tree_root(tree, size) for size in range(9)]
+    with pytest.raises(VerificationFailed):
+        verify_inclusion(leaf_hash(b"leaf 1"), 0, 1, [leaf_hash(b"leaf 0")], roots[2])
+    with pytest.raises(VerificationFailed):
+        verify_inclusion(leaf_hash(b"leaf 0"), 0, 3, [leaf_hash(b"leaf 1")], roots[2])
+    with pytest.raises(VerificationFailed):
+        verify_consistency(3, 4, roots[7], roots[8], consistency_path(tree, 7, 8))
+    with pytest.raises(VerificationFailed):
+        verify_consistency(3, 8, roots[3], roots[4], consistency_path(tree, 3, 4))
+
+
 @pytest.mark.parametrize(
     ("index", "size", "path"),
     [(5, 5, []), (-1, 5, []), (0, -1, []), (0, 1 << 60, []), (0, 2, [b"short"]), (0, 2, [EMPTY_ROOT] * 200)],
