@@ -124,6 +124,14 @@ def test_a_fork_at_a_power_of_two_is_refused() -> None:
         witness.receive(forked.request(8), 1001)
 
 
+def test_a_fork_at_a_power_of_two_is_proved_once_the_forked_leaves_are_shown() -> None:
+    forked = History([*leaves(5), *(f"other {i}" for i in range(20))])
+    evidence = SplitView(
+        History(leaves(8)).note(), forked.note(), tree_root(forked, 8), consistency_path(forked, 8, forked.size)
+    )
+    verify_split_view(evidence, LOG.verifier)
+
+
 def test_honest_notes_are_no_evidence() -> None:
     history = History(leaves(20))
     assert compare_checkpoints(history.note(11), history.note(20), LOG.verifier) is None
