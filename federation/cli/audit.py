@@ -32,7 +32,7 @@ def verify(
     if as_json:
         print_json(_as_json(report))
     elif report.failure is None:
-        console.print(f"[green]ok[/] {report.leaves} leaves, root {report.root.hex()}")
+        console.print(f"[green]ok[/] {report.leaves} leaves, root {report.root.hex()}", soft_wrap=True)
     else:
         failure = report.failure
         console.print(f"[bold red]BROKEN[/] at leaf {failure.leaf} ({failure.code}): {failure.reason}", soft_wrap=True)

@@ -11,6 +11,7 @@ import typer
 
 from federation.cli import assess as assess_command
 from federation.cli import audit as audit_command
+from federation.cli import demo as demo_command
 from federation.cli import train as train_command
 
 app = typer.Typer(
@@ -20,6 +21,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.command()(demo_command.demo)
 app.command()(train_command.train)
 app.command()(assess_command.assess)
 app.add_typer(audit_command.app, name="audit")

@@ -9,7 +9,7 @@ import msgspec
 
 from federation.local import BANK, LocalFederation, Training
 from federation.oracle import PooledRows, centralised_scorecard, gradient_boosting
-from nodes.bank_agent import Split
+from nodes.bank_agent import FINE_BINS, Split
 from nodes.binning import bin_rows, cohort_columns, row_index
 from protocols.channel.identity import PartyId
 from protocols.credit.metrics import Validation, validate

@@ -18,6 +18,7 @@ from federation.cli.workspace import whole_folder
 from federation.local import BANK, LocalFederation, Training, create_federation, split_rows
 from federation.rounds import RoundEvent
 from nodes.bank_agent import Split
+from nodes.features import load_catalogue
 from nodes.policy import NodePolicy
 from nodes.sources import DatasetDescription, read_description
 from protocols.errors import ConfigurationError
@@ -65,7 +66,8 @@ def train(
             raise ConfigurationError(f"--test-size {test_size} is not between 0 and 1", code="BAD_SPLIT")
         description = read_description(data)
         with whole_folder(out) as folder:
-            job = Job(description, test_size, seed, key_bits, TrainingPlan(refinements=refinements), min_bin)
+            plan = TrainingPlan(refinements=refinements, themes=catalogue_themes())
+            job = Job(description, test_size, seed, key_bits, plan, min_bin)
             with round_progress(as_json) as on_round:
                 results = job.run(folder, on_round, do_compare).results
         if as_json:
@@ -110,6 +112,11 @@ class Job:
         results = build_results(self.description.directory, training, self.key_bits, self.plan, comparison)
         (folder / "results.json").write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")
         return Outcome(results, training, split, comparison)
+
+
+def catalogue_themes() -> dict[tuple[str, str], str]:
+    """Return the theme of each feature that the catalogue knows; others are reported under none."""
+    return {(entry.domain, entry.name): entry.theme.value for entry in load_catalogue()}
 
 
 def warn_of_pooling() -> None:

@@ -38,7 +38,7 @@ class BinningRules:
     minimum_count: int = 50
     maximum_bins: int = 8
     minimum_iv: float = 0.002
-    significance: float = 0.001
+    significance: float = 0.01
     direction: Direction = Direction.AUTO
 
 
