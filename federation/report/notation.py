@@ -33,7 +33,10 @@ def signed(value: float | None, digits: int = 3) -> str:
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """Return a share in percent."""
+    """Return a share in percent; one too small for its digits is written as below the smallest of them."""
+    smallest = 10.0**-digits
+    if share is not None and 0 < 100 * share < smallest / 2:
+        return f"< {decimal(smallest, digits)}\u00a0%"
     text = decimal(None if share is None else 100 * share, digits)
     return text if text == NOT_AVAILABLE else f"{text}\u00a0%"
 
@@ -61,7 +64,8 @@ def seconds(value: float) -> str:
         return f"{1000 * value:.0f}\u00a0ms"
     if value < 120:
         return f"{value:.1f}\u00a0s"
-    return f"{value // 60:.0f} min {value % 60:.0f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest}\u00a0s"
 
 
 def width(text: str) -> int:

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from federation.report import notation, wording
 from federation.report.charts import calibration_plot, ks_chart, roc, score_distribution
 from federation.report.curves import calibration, distribution, grade_table, roc_points, separation
-from federation.report.data import RunReport
+from federation.report.data import POOLED, POOLED_BOOSTING, RunReport
 from federation.report.network import network
 from federation.report.sections import answers, comparison_bars, comparisons, domains, phase_bars, steps
 
@@ -40,6 +40,7 @@ def render(report: RunReport) -> str:
         network=network(report.parties),
         comparisons=comparisons(report.comparisons),
         comparison_bars=comparison_bars(report.comparisons),
+        pooled=any(model.name in (POOLED, POOLED_BOOSTING) for model in report.comparisons),
         defaults=int(bad.sum()),
         roc=roc(roc_points(scores, bad), report.validation.auc),
         ks=ks_chart(separation(scores, bad)),

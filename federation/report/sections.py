@@ -24,6 +24,7 @@ from federation.report.data import (
 from federation.report.notation import decimal, seconds, width
 from federation.report.scorescale import score_scale
 from federation.report.steps import woe_chart
+from federation.report.wording import words
 
 _CHINESE: Final = {
     BANK_ALONE: "仅银行",
@@ -101,9 +102,9 @@ def comparison_bars(models: Sequence[Comparison]) -> Markup:
     """Return the AUCs as bars from 0.5, what a coin reaches."""
     css = {FEDERATION: "ours"}
     rows = [Bar(m.name.removeprefix("all data "), m.auc, decimal(m.auc), css.get(m.name, "")) for m in models]
-    words = "; ".join(f"{m.name} {decimal(m.auc)}" for m in models)
+    told = "; ".join(f"{m.name} {decimal(m.auc)}" for m in models)
     highest = max([0.8, *(m.auc for m in models if m.auc is not None)])
-    return bars("comparison-bars", ("AUC by model", words), rows, (0.5, highest), _room(row.name for row in rows))
+    return bars("comparison-bars", ("AUC by model", told), rows, (0.5, highest), _room(row.name for row in rows))
 
 
 def domains(features: Sequence[Feature]) -> tuple[Domain, ...]:
@@ -142,7 +143,7 @@ def phase_bars(phases: Sequence[tuple[str, float]]) -> Markup | None:
     """Return the phases' durations as bars, in the order of the run; None if there are none."""
     if not phases:
         return None
-    rows = [Bar(name, duration, seconds(duration), "ours") for name, duration in phases]
+    rows = [Bar(words(name), duration, seconds(duration), "ours") for name, duration in phases]
     longest = max([1e-9, *(duration for _, duration in phases)])
-    words = "; ".join(f"{row.name} {row.written}" for row in rows)
-    return bars("phases", ("Seconds by phase", words), rows, (0.0, longest), _room(row.name for row in rows))
+    told = "; ".join(f"{row.name} {row.written}" for row in rows)
+    return bars("phases", ("Seconds by phase", told), rows, (0.0, longest), _room(row.name for row in rows))

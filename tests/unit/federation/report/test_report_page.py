@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_samples import assessments, features, many_features, parties, sample, scored, undetermined
 
-from federation.report import Comparison, Feature, PartyRole, PartyView, RunReport, render
+from federation.report import BANK_ALONE, FEDERATION, Comparison, Feature, PartyRole, PartyView, RunReport, render
 from federation.report.notation import NOT_AVAILABLE, width
 from federation.report.wording import denial, leak
 from protocols.scorecard.messages import LeakClass
@@ -136,6 +136,12 @@ def test_warnings_come_before_everything_else() -> None:
     html = render(replace(sample(), warnings=("first warning", "second warning")))
     assert html.index('role="alert"') < html.index("first warning") < html.index("second warning") < html.index("<h1")
     assert 'role="alert"' not in render(replace(sample(), warnings=()))
+
+
+def test_a_comparison_that_pooled_the_data_says_so() -> None:
+    assert "is an oracle" in check(render(sample())).text
+    alone = tuple(model for model in sample().comparisons if model.name in (BANK_ALONE, FEDERATION))
+    assert "is an oracle" not in check(render(replace(sample(), comparisons=alone))).text
 
 
 @pytest.mark.parametrize(
