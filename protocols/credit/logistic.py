@@ -22,7 +22,7 @@ Integers = NDArray[np.int64]
 RIDGE: Final = 1e-6
 """Relative ridge on the Hessian: keeps collinear columns solvable, moves no coefficient that the data determine."""
 
-SLOPE_STEPS: Final = 60
+MAXIMUM_STEPS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,26 +105,48 @@ class Calibration:
 
 
 def calibrate(totals: Integers, good: Integers) -> Calibration:
-    """Return the two-parameter logistic fit of outcomes on totals, by damped Newton; exact to machine precision.
+    """Return the two-parameter logistic fit of outcomes on totals. Shapes: both (rows,); see `fit_columns`."""
+    intercept, slope = fit_columns(totals[:, None].astype(np.float64), good)
+    return Calibration(float(intercept), float(slope))
 
-    Shapes: both (rows,). A constant total yields slope 0. Outcomes that the total separates perfectly have no finite
-    fit; half a case of each outcome at the two ends keeps the slope finite.
+
+def fit_columns(columns: Floats, good: Integers) -> Floats:
+    """Return the logistic fit of outcomes on a few columns, intercept first: Newton with step halving.
+
+    Shapes: `columns` (rows, k), `good` (rows,), result (k + 1,). The likelihood is concave, so the fit is its maximum.
+    A constant column gets 0. Outcomes that the columns separate perfectly have no finite fit; half a case of each
+    outcome one deviation to either side keeps it finite. A relative ridge of 1e-9 settles near-copies.
     """
     share = (good.sum() + 0.5) / (len(good) + 1.0)
-    base = float(np.log(share / (1.0 - share)))
-    spread = float(np.std(totals))
-    if spread == 0.0:
-        return Calibration(base, 0.0)
-    centre = float(np.mean(totals))
-    x = np.append((totals - centre) / spread, [-1.0, 1.0])
-    target = np.append(good, [0.5, 0.5])
-    design = np.column_stack([np.ones_like(x), x])
-    fit = np.array([base, 0.0])
-    for _ in range(SLOPE_STEPS):
+    centre, spread = columns.mean(axis=0), columns.std(axis=0)
+    used = spread > 0
+    x = np.vstack([(columns[:, used] - centre[used]) / spread[used], -np.ones(used.sum()), np.ones(used.sum())])
+    design, target = np.column_stack([np.ones(len(x)), x]), np.append(good, [0.5, 0.5])
+    fit = np.zeros(design.shape[1])
+    fit[0] = np.log(share / (1.0 - share))
+    fit = _maximise(design, target, fit) if used.any() else fit
+    result = np.zeros(columns.shape[1] + 1)
+    result[1:][used] = fit[1:] / spread[used]
+    result[0] = fit[0] - float(result[1:] @ centre)
+    return result
+
+
+def _maximise(design: Floats, target: Floats, fit: Floats) -> Floats:
+    """Return the maximum of the logistic likelihood, climbing from `fit`."""
+    likelihood = _log_likelihood(design @ fit, target)
+    ridge = 1e-9 * len(design) * np.eye(design.shape[1])
+    for _ in range(MAXIMUM_STEPS):
         p = sigmoid(design @ fit)
-        step = np.linalg.solve((design * (p * (1 - p) + 1e-12)[:, None]).T @ design, design.T @ (target - p))
-        fit += np.clip(step, -2.0, 2.0)
-        if np.abs(step).max() < 1e-12:
+        hessian = (design * (p * (1 - p) + 1e-12)[:, None]).T @ design + ridge
+        step = np.linalg.solve(hessian, design.T @ (target - p))
+        while (better := _log_likelihood(design @ (fit + step), target)) < likelihood and np.abs(step).max() > 1e-12:
+            step = step / 2
+        if better <= likelihood:
             break
-    slope = float(fit[1] / spread)
-    return Calibration(float(fit[0]) - slope * centre, slope)
+        fit, likelihood = fit + step, better
+    return fit
+
+
+def _log_likelihood(log_odds: Floats, target: Floats) -> float:
+    """Return Σ t·ln p + (1 − t)·ln(1 − p), which never overflows."""
+    return float(np.sum(target * log_odds - np.logaddexp(0.0, log_odds)))

@@ -35,7 +35,7 @@ def check_spec(spec: RunSpec, cards: Mapping[PartyId, PartyCard]) -> None:
     """
     names = [node.party for node in spec.nodes]
     if names != sorted(set(names)) or len(names) < 2 or spec.bank in names:
-        raise VerificationFailed("a run has at least two nodes, sorted, distinct, without the bank", code="WRONG_NODE_SET")
+        raise VerificationFailed("a run has two nodes or more, sorted, distinct, not the bank", code="WRONG_NODE_SET")
     for party, pinned in [(spec.bank, spec.bank_card), *((node.party, node.card) for node in spec.nodes)]:
         card = cards.get(PartyId(party))
         if card is None or card.fingerprint() != pinned:
@@ -60,7 +60,7 @@ def check_manifest(
     tables: PointTables,
     bank_key: PublicKey,
 ) -> None:
-    """Return if a node may sign: the manifest is this run's, states this node's part, and every query on it can be laid out.
+    """Return if a node may sign: the manifest is the run's, states the node's part, and has room for all its answers.
 
     Raises: VerificationFailed.
     """

@@ -19,12 +19,12 @@ from protocols.channel.identity import PartyId, Randomness
 from protocols.channel.wire import Message, digest
 from protocols.consent import Purpose
 from protocols.credit.binning import BinnedFeature, FineHistogram
-from protocols.credit.logistic import Calibration, Moments, calibrate, first_step, refine
+from protocols.credit.logistic import Moments, first_step, refine
 from protocols.errors import UnexpectedMessage, VerificationFailed
 from protocols.paillier import OwnerEncryptor, PrivateKey, PublicKey
 from protocols.scorecard import messages as m
 from protocols.scorecard.arithmetic import TOTAL_BITS
-from protocols.scorecard.candidate import Candidate, moments, prune_correlated, restrict
+from protocols.scorecard.candidate import Candidate, Span, moments, prune_correlated, restrict
 from protocols.scorecard.curvature import column_sums, open_gradient, pack_residuals, residuals, to_curvature
 from protocols.scorecard.gram import GramAssembly
 from protocols.scorecard.histograms import bin_all, open_histograms, plain_histograms
@@ -68,11 +68,12 @@ class BankTraining:
         self._moments: Moments | None = None
         self._kept: NDArray[np.intp] = np.empty(0, dtype=np.intp)
         self._candidate: Candidate | None = None
-        self._calibration = Calibration(0.0, 0.0)
+        self._span = Span()
+        self._coefficients: NDArray[np.float64] = np.zeros(1)
+        self._log_odds: NDArray[np.float64] = np.zeros(0)
         self._collection: TotalsCollection | None = None
         self._residuals: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
         self._gradients: dict[PartyId, list[int]] = {}
-        self._totals: NDArray[np.int64] | None = None
         self._manifest: Manifest | None = None
         self._signatures: dict[PartyId, bytes] = {}
         self.result: TrainedScorecard | None = None
@@ -171,14 +172,38 @@ class BankTraining:
     # ---- totals and refinement
 
     def _release(self, candidate: Candidate) -> Sent:
-        """Hand each node its part of the candidate; with the last one goes the manifest to sign."""
+        """Hand each node its part of a candidate, and ask for its totals."""
         release = 0 if self._collection is None else self._collection.release + 1
         self._candidate = candidate
         self._collection = TotalsCollection(release, self._nodes)
-        last = release == self._plan.refinements
-        rows = m.Rows.ALL if last else m.Rows.TRAINING
-        themes, theme_of = assign_themes(self._features, candidate, self._plan.themes, self._me)
-        tables = {
+        tables = self._tables(candidate, release, m.Rows.ALL)
+        return [self._channel.wrap(node, tables[node]) for node in self._nodes]
+
+    def _serve(self, coefficients: NDArray[np.float64]) -> Sent:
+        """Hand each node its part of the final model, and all of them the manifest to sign."""
+        release = _require(self._collection).release + 1
+        self._candidate = final = Candidate.build(coefficients, self._features)
+        themes, _ = assign_themes(self._features, final, self._plan.themes, self._me)
+        tables = self._tables(final, release, m.Rows.NONE)
+        self._manifest = Manifest(
+            self._channel.transcript,
+            self._me,
+            Purpose.ASSESSMENT,
+            tuple(
+                PartEntry(node.party, node.domain, node.card, digest(tables[PartyId(node.party)]))
+                for node in self.spec.nodes
+            ),
+            TOTAL_BITS,
+            final.maximum_total(),
+            themes,
+            self.spec.created,
+        )
+        sent = [self._channel.wrap(node, tables[node]) for node in self._nodes]
+        return [*sent, self._channel.wrap(EVERYONE, self._manifest)]
+
+    def _tables(self, candidate: Candidate, release: int, rows: m.Rows) -> dict[PartyId, m.PointTables]:
+        _, theme_of = assign_themes(self._features, candidate, self._plan.themes, self._me)
+        return {
             node: m.PointTables(
                 release,
                 rows,
@@ -187,24 +212,6 @@ class BankTraining:
             )
             for node in self._nodes
         }
-        sent = [self._channel.wrap(node, tables[node]) for node in self._nodes]
-        if last:
-            entries = tuple(
-                PartEntry(node.party, node.domain, node.card, digest(tables[PartyId(node.party)]))
-                for node in self.spec.nodes
-            )
-            self._manifest = Manifest(
-                self._channel.transcript,
-                self._me,
-                Purpose.ASSESSMENT,
-                entries,
-                TOTAL_BITS,
-                candidate.maximum_total(),
-                themes,
-                self.spec.created,
-            )
-            sent.append(self._channel.wrap(EVERYONE, self._manifest))
-        return sent
 
     def _on_totals(self, envelope: Envelope) -> Sent:
         node, message = self._from_node(envelope, m.MaskedTotals)
@@ -222,16 +229,14 @@ class BankTraining:
         collection = _require(self._collection)
         if not collection.complete:
             return []
-        last = collection.release == self._plan.refinements
-        count = self.spec.rows if last else self.spec.training_rows
-        own = totals(self._data.rows, count, _require(self._candidate).points[self._me])
-        values = collection.open(count, self._paillier) + own
+        candidate = _require(self._candidate)
+        own = totals(self._data.rows, self.spec.rows, candidate.points[self._me])
+        self._span.add(candidate, collection.open(self.spec.rows, self._paillier) + own)
         bad = self._data.training_bad
-        self._calibration = calibrate(values[: len(bad)], 1 - bad)
-        if last:
-            self._totals = values
-            return self._finish_when_ready()
-        self._residuals = residuals(self._calibration, values, bad)
+        self._coefficients, self._log_odds = self._span.fit(1 - bad)
+        if collection.release == self._plan.refinements:
+            return self._serve(self._coefficients)
+        self._residuals = residuals(self._log_odds[: len(bad)], bad)
         plaintexts = pack_residuals(*self._residuals, self._paillier.public_key.bits)
         vector = OwnerEncryptor(self._paillier, self._randomness).encrypt(plaintexts)
         self._gradients = {self._me: column_sums(_require(self._own_columns), *self._residuals)}
@@ -252,9 +257,8 @@ class BankTraining:
         if any(party not in self._gradients for party in parties):
             return []
         curvature = to_curvature([self._gradients[party] for party in parties], residual, weight).restrict(self._kept)
-        scaled = _require(self._candidate).calibrated(self._calibration)
         self._residuals = None
-        better = refine(scaled, _require(self._moments), curvature)
+        better = refine(self._coefficients, _require(self._moments), curvature)
         return self._release(Candidate.build(better, self._features))
 
     # ---- the manifest
@@ -270,11 +274,12 @@ class BankTraining:
 
     def _finish_when_ready(self) -> Sent:
         manifest, candidate = _require(self._manifest), _require(self._candidate)
-        if self._totals is None or len(self._signatures) < len(self._nodes):
+        if len(self._signatures) < len(self._nodes):
             return []
         signatures = tuple(self._signatures[PartyId(entry.party)] for entry in manifest.nodes)
         signed = SignedManifest(manifest, signatures)
-        self.result = TrainedScorecard(signed, self._features, candidate, self._calibration, self._totals)
+        found = candidate.nearest_totals(self._log_odds)
+        self.result = TrainedScorecard(signed, self._features, candidate, candidate.calibration(), found)
         return [
             self._channel.wrap(EVERYONE, signed),
             self._channel.wrap(EVERYONE, m.RunFinished(manifest.model_hash())),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from protocols.channel.identity import PartyId
 from protocols.credit.binning import BinnedFeature
-from protocols.credit.logistic import Calibration, Moments
+from protocols.credit.logistic import Calibration, Moments, fit_columns
 from protocols.credit.scale import POINTS_PER_LOG_ODDS
 from protocols.credit.woe import WOE_SCALE, Outcomes
 from protocols.errors import CreditFederationError
@@ -102,13 +102,44 @@ class Candidate:
             points[party] = tuple(tables)
         return cls(coefficients, points, offset)
 
-    def calibrated(self, calibration: Calibration) -> Floats:
-        """Return the coefficients of the model that `calibration` makes of this candidate's totals."""
-        stretch = calibration.slope * POINTS_PER_LOG_ODDS
-        scaled = self.coefficients * stretch
-        scaled[0] = calibration.intercept - calibration.slope * self.offset
-        return scaled
-
     def maximum_total(self) -> int:
         """Return the highest total that any enterprise can have over all parties."""
         return sum(max(table) for tables in self.points.values() for table in tables)
+
+    def calibration(self) -> Calibration:
+        """Return how a total over all parties becomes log-odds of good."""
+        slope = 1.0 / POINTS_PER_LOG_ODDS
+        return Calibration(float(self.coefficients[0]) + self.offset * slope, slope)
+
+    def nearest_totals(self, log_odds: Floats) -> NDArray[np.int64]:
+        """Return the totals that stand for `log_odds`; those of the served points differ by their rounding at most."""
+        calibration = self.calibration()
+        return np.rint((log_odds - calibration.intercept) / calibration.slope).astype(np.int64)
+
+
+class Span:
+    """The candidates whose totals were released, and the best model among all their combinations.
+
+    A total is linear in the coefficients, so the totals of any combination follow from those released: the bank fits
+    their weights exactly, by maximum likelihood on a handful of columns, without another release.
+    """
+
+    def __init__(self) -> None:
+        self._candidates: list[Candidate] = []
+        self._log_odds: list[Floats] = []
+
+    def add(self, candidate: Candidate, totals: NDArray[np.int64]) -> None:
+        """Take a candidate and its totals over all parties. Shapes: `totals` (rows,), the same rows each time."""
+        self._candidates.append(candidate)
+        self._log_odds.append(candidate.calibration().log_odds(totals))
+
+    def fit(self, good: NDArray[np.int64]) -> tuple[Floats, Floats]:
+        """Return the best combination's coefficients, intercept first, and its log-odds for all rows.
+
+        Shapes: `good` (training rows,), the first of the rows.
+        """
+        columns = np.column_stack(self._log_odds)
+        weights = fit_columns(columns[: len(good)], good)
+        coefficients = np.column_stack([c.coefficients for c in self._candidates]) @ weights[1:]
+        coefficients[0] += weights[0]
+        return coefficients, np.asarray(weights[0] + columns @ weights[1:], dtype=np.float64)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from protocols.credit.logistic import Calibration, Curvature, sigmoid
+from protocols.credit.logistic import Curvature, sigmoid
 from protocols.credit.woe import WOE_SCALE
 from protocols.errors import MalformedMessage
 from protocols.paillier import CiphertextVector, PrivateKey, decrypt
@@ -17,9 +17,9 @@ from protocols.scorecard.rows import WoeColumns
 Integers = NDArray[np.int64]
 
 
-def residuals(calibration: Calibration, totals: Integers, bad: Integers) -> tuple[Integers, Integers]:
+def residuals(log_odds: NDArray[np.float64], bad: Integers) -> tuple[Integers, Integers]:
     """Return each row's residual (good − probability of good) and weight p(1 − p), as integers of 1/RESIDUAL_SCALE."""
-    p = sigmoid(calibration.log_odds(totals))
+    p = sigmoid(log_odds)
     residual = np.rint(RESIDUAL_SCALE * ((1 - bad) - p)).astype(np.int64)
     weight = np.rint(RESIDUAL_SCALE * p * (1 - p)).astype(np.int64)
     return residual, weight

@@ -8,8 +8,8 @@ One run, as the parties see it (→ sealed to one receiver, ⇒ open to all unde
     node   → LocalGram                   ⇒ EncryptedColumns under its own key, → MaskedProducts (to their owner),
              MaskShare (to the bank)     owner → ProductShare (to the bank): the bank adds the two shares
     bank   → PointTables                 node: MaskedTotals, which open only as the sum over all nodes
-    bank   ⇒ EncryptedResiduals          node → GradientShare; the bank refines and sends the final PointTables
-    bank   ⇒ Manifest                    node → ManifestSignature; bank ⇒ SignedManifest
+    bank   ⇒ EncryptedResiduals          node → GradientShare; the bank refines and sends new PointTables; in the end
+    bank   → PointTables, ⇒ Manifest     node → ManifestSignature; bank ⇒ SignedManifest
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class LeakClass(StrEnum):
 
 
 class Rows(StrEnum):
-    """Which rows of the cohort a release covers."""
+    """Which rows of the cohort a release of totals covers; none for the final model, which is signed and served."""
 
-    TRAINING = "training"
     ALL = "all"
+    NONE = "none"
 
 
 class NodeEntry(Message, frozen=True):
@@ -169,7 +169,10 @@ class FeaturePoints(Message, frozen=True):
 
 
 class PointTables(Message, frozen=True):
-    """One node's part of a candidate model, and a call for its totals. Reveals, to one node, its own part."""
+    """One node's part of a candidate, and a call for its totals; or of the final model. Reveals, to one node, its part.
+
+    `release` counts the calls for totals before this one.
+    """
 
     release: Annotated[int, Meta(ge=0, le=16)]
     rows: Rows

@@ -19,7 +19,7 @@ from protocols.scorecard.themes import ThemeNames
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
-    """What the bank decides before a run. Each refinement costs one `row_totals` release, the back-test one more."""
+    """What the bank decides before a run. The first candidate and each refinement cost one `row_totals` release."""
 
     refinements: int = 1
     rules: BinningRules = DEFAULT_RULES
@@ -51,7 +51,10 @@ class BankRows:
 
 @dataclass(frozen=True, slots=True)
 class TrainedScorecard:
-    """What the bank holds at the end: the model, and each cohort enterprise's total for validation."""
+    """What the bank holds at the end: the model, and each cohort enterprise's total for validation.
+
+    Shapes: `totals` (rows,) over all parties, to within the rounding of the served points.
+    """
 
     manifest: SignedManifest
     features: dict[PartyId, list[BinnedFeature]] = field(repr=False)

@@ -13,6 +13,7 @@ from protocols.assessment.manifest import Manifest, SignedManifest, sign_manifes
 from protocols.channel.envelope import EVERYONE, Channel, Envelope
 from protocols.channel.identity import PartyId, Randomness
 from protocols.channel.wire import Message, digest
+from protocols.consent import cohort_subject
 from protocols.errors import MalformedMessage, UnexpectedMessage, VerificationFailed
 from protocols.masks import zero_sum_masks
 from protocols.paillier import CiphertextVector, PrivateKey, PublicKey
@@ -71,12 +72,16 @@ class NodeTraining:
         self._me = channel.keys.party
         self._bank = PartyId(spec.bank)
         self._order = owner_order(spec.bank, tuple(node.party for node in spec.nodes))
+        if self._me not in self._order[1:]:
+            raise VerificationFailed(f"{self._me} is no node of this run", code="WRONG_NODE_SET")
         self._labels: bytes | None = None
         self._cohort: m.Cohort | None = None
+        self._cohort_name = ""
         self._rows: BinnedRows | None = None
         self._columns: WoeColumns | None = None
         self._plan: dict[PartyId, int] = {}
         self._tables: m.PointTables | None = None
+        self._final = False
         self._manifest: Manifest | None = None
         self._seen: set[tuple[str, str]] = set()
 
@@ -126,7 +131,7 @@ class NodeTraining:
         cells = CiphertextVector.concat(vector.histograms(rows.codes[: len(vector)], rows.fine_bins()))
         packing = histogram_packing(len(vector), self._keys[self._bank].bits)
         sums = masked_sums(cells, packing, self._randomness)
-        self._rows, self._labels, self._cohort = rows, None, None
+        self._rows, self._cohort_name, self._labels, self._cohort = rows, cohort_subject(self._cohort.ids), None, None
         return [self._channel.wrap(self._bank, m.BinHistograms(rows.features, sums.to_bytes()))]
 
     def _require_large_bins(self, rows: BinnedRows) -> None:
@@ -198,29 +203,33 @@ class NodeTraining:
     def _on_tables(self, envelope: Envelope) -> Sent:
         tables = self._from_bank(envelope, m.PointTables)
         rows = _require(self._rows)
-        due = 0 if self._tables is None else self._tables.release + 1
-        if tables.release != due or due >= self.spec.row_totals or self._manifest is not None:
+        due, final = 0 if self._tables is None else self._tables.release + 1, tables.rows is m.Rows.NONE
+        if tables.release != due or self._final or (due >= self.spec.row_totals and not final):
             raise UnexpectedMessage(f"release {tables.release} of totals is not due")
         if [len(feature.points) for feature in tables.features] != rows.fine_bins():
             raise MalformedMessage("point tables do not match the features of this node")
         highest = sum(max(feature.points) for feature in tables.features)
         if highest * len(self.spec.nodes) >= 1 << TOTAL_BITS:
             raise MalformedMessage(f"totals over {len(self.spec.nodes)} nodes would exceed {TOTAL_BITS} bits")
-        self._site.release(self.spec, f"MaskedTotals/{due}", m.LeakClass.ROW_TOTALS)
-        self._tables = tables
-        count = self.spec.rows if tables.rows is m.Rows.ALL else self.spec.training_rows
-        values = totals(rows, count, [feature.points for feature in tables.features])
-        return [self._channel.wrap(self._bank, self._masked(tables.release, values.tolist()), sealed=False)]
+        if not final:
+            self._site.release(self.spec, f"MaskedTotals/{due}", m.LeakClass.ROW_TOTALS)
+        self._tables, self._final = tables, final
+        if final:
+            return []
+        values = totals(rows, self.spec.rows, [feature.points for feature in tables.features])
+        return [self._channel.wrap(self._bank, self._masked(tables, values.tolist()), sealed=False)]
 
-    def _masked(self, release: int, values: list[int]) -> m.MaskedTotals:
+    def _masked(self, tables: m.PointTables, values: list[int]) -> m.MaskedTotals:
+        """Mask totals so that they open only if every node was given the same cohort and the same rows to total."""
         key = self._keys[self._bank]
         plain = total_packing(key.bits).pack(values)
         peers = {n.party: self._channel.cards[PartyId(n.party)].mask_key for n in self.spec.nodes}
         del peers[self._me]
-        salt = self._channel.transcript + b"totals" + release.to_bytes(2)
+        told = f"totals/{tables.release}/{tables.rows}/{self._cohort_name}"
+        salt = self._channel.transcript + told.encode()
         masks = zero_sum_masks(self._me, self._channel.keys.mask, peers, salt, len(plain), key.n)
         masked = [(value + mask) % key.n for value, mask in zip(plain, masks, strict=True)]
-        return m.MaskedTotals(release, encrypt_for_owner(key, masked, self._randomness).to_bytes())
+        return m.MaskedTotals(tables.release, encrypt_for_owner(key, masked, self._randomness).to_bytes())
 
     def _on_residuals(self, envelope: Envelope) -> Sent:
         message = self._from_bank(envelope, m.EncryptedResiduals)
@@ -243,7 +252,7 @@ class NodeTraining:
 
     def _on_manifest(self, envelope: Envelope) -> Sent:
         manifest = self._once(envelope, Manifest)
-        tables = _require(self._tables)
+        tables = _require(self._tables if self._final else None)
         check_manifest(manifest, self.spec, self._me, self._channel.cards, tables, self._keys[self._bank])
         self._manifest = manifest
         signature = sign_manifest(manifest, self._channel.keys)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from protocols.channel.identity import PartyId
 from protocols.credit.binning import BinnedFeature
-from protocols.credit.logistic import Calibration, calibrate, first_step, refine
-from protocols.scorecard.candidate import Candidate, moments, prune_correlated, restrict
+from protocols.credit.logistic import Calibration, first_step, refine
+from protocols.scorecard.candidate import Candidate, Span, moments, prune_correlated, restrict
 from protocols.scorecard.curvature import column_sums, residuals, to_curvature
 from protocols.scorecard.histograms import bin_all, plain_histograms
 from protocols.scorecard.model import BankRows, TrainingPlan
@@ -49,16 +49,18 @@ def train_pooled(
     full = moments(features, n, everyone.good, matrix.T @ matrix)
     features, kept = prune_correlated(features, full)
     selected = restrict(full, kept)
-    candidate = Candidate.build(first_step(selected), features)
-    for _ in range(plan.refinements):
-        values = _totals(pooled, candidate, n)
-        fit = calibrate(values, 1 - bad)
-        residual, weight = residuals(fit, values, bad)
-        sums = [column_sums(c, residual, weight) for c in columns.values() if c.count]
-        curvature = to_curvature(sums, residual, weight).restrict(kept)
-        candidate = Candidate.build(refine(candidate.calibrated(fit), selected, curvature), features)
-    values = _totals(pooled, candidate, len(data.bad))
-    return PooledScorecard(features, candidate, calibrate(values[:n], 1 - bad), values)
+    span, coefficients = Span(), first_step(selected)
+    for release in range(plan.refinements + 1):
+        candidate = Candidate.build(coefficients, features)
+        span.add(candidate, _totals(pooled, candidate, len(data.bad)))
+        coefficients, log_odds = span.fit(1 - bad)
+        if release < plan.refinements:
+            residual, weight = residuals(log_odds[:n], bad)
+            sums = [column_sums(c, residual, weight) for c in columns.values() if c.count]
+            curvature = to_curvature(sums, residual, weight).restrict(kept)
+            coefficients = refine(coefficients, selected, curvature)
+    final = Candidate.build(coefficients, features)
+    return PooledScorecard(features, final, final.calibration(), final.nearest_totals(log_odds))
 
 
 def _totals(pooled: dict[PartyId, tuple[str, BinnedRows]], candidate: Candidate, count: int) -> NDArray[np.int64]:
