@@ -9,7 +9,7 @@ import msgspec
 
 from protocols.assessment.bank import BankQuery
 from protocols.assessment.layout import Coverage, Opened
-from protocols.assessment.manifest import BANDS, Manifest
+from protocols.assessment.manifest import Manifest
 from protocols.assessment.messages import Query
 from protocols.credit.logistic import Calibration
 from protocols.credit.scale import grade, probability_of_default, score
@@ -19,7 +19,7 @@ ADVISORY = "advisory only: a person decides on the loan"
 
 
 class ThemeResult(msgspec.Struct, frozen=True):
-    """One reason: how many points were lost on it, as a band from 0 (none) to 3 (many)."""
+    """One reason: the mean band of points lost on it over its nodes, from 0 (none) to 3 (many)."""
 
     theme: str
     severity: int
@@ -74,7 +74,8 @@ def describe_answer(
     pd = probability_of_default(log_odds)
     today = datetime.datetime.fromtimestamp(now, datetime.UTC)
     themes = (
-        ThemeResult(theme.code, min(bands, BANDS)) for theme, bands in zip(manifest.themes, opened.themes, strict=True)
+        ThemeResult(theme.code, round(bands / theme.nodes))
+        for theme, bands in zip(manifest.themes, opened.themes, strict=True)
     )
     return AssessmentResult(
         request=query.query.hex(),

@@ -32,9 +32,10 @@ class PartEntry(Message, frozen=True):
 
 
 class Theme(Message, frozen=True):
-    """A group of features that is reported as a reason; at least two nodes contribute to each."""
+    """A group of features that is reported as a reason; `nodes`, at least two, contribute to it."""
 
     code: Annotated[str, Meta(min_length=1, max_length=64)]
+    nodes: Annotated[int, Meta(ge=2, le=1024)]
     band_points: Annotated[tuple[int, int, int], Meta()]
 
 

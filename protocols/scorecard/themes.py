@@ -13,8 +13,8 @@ from protocols.assessment.manifest import Theme
 from protocols.channel.identity import PartyId
 from protocols.scorecard.candidate import Candidate, Features
 
-BAND_POINTS: Final = (100, 250, 500)
-"""Points lost against a node's best bins from which a theme's band is 1, 2 and 3: 10, 25 and 50 score points."""
+BAND_POINTS: Final = (150, 400, 800)
+"""Points lost against a node's best bins from which a theme's band is 1, 2 and 3: 15, 40 and 80 score points."""
 
 NO_THEME: Final = -1
 
@@ -39,4 +39,4 @@ def assign_themes(
         )
         for party, binned in features.items()
     }
-    return tuple(Theme(code, BAND_POINTS) for code in codes), index_of
+    return tuple(Theme(code, len(contributors[code]), BAND_POINTS) for code in codes), index_of
