@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from federation.cli.output import FAILED, console, print_json, quiet_libraries, reported_errors
 from federation.cli.progress import round_progress
 from federation.local import LocalFederation
 from nodes.results import AssessmentResult
 
-SEVERITIES = ("none", "minor", "notable", "severe")
+SEVERITIES = ("none", "few", "many", "most")
 
 
 def assess(
@@ -42,26 +41,31 @@ def assess(
 
 
 def show_assessments(results: list[AssessmentResult]) -> None:
-    """Print results as a table, one enterprise a row."""
-    table = Table(title="assessments (advisory only)")
-    for heading in ("enterprise", "score", "grade", "PD", "points lost by theme", "coverage", "log leaf"):
-        table.add_column(heading, justify="right" if heading in ("score", "PD", "log leaf") else "left")
+    """Print results for a person, a few lines an enterprise."""
     for result in results:
-        table.add_row(result.enterprise, *_cells(result))
-    console.print(table)
+        console.print(f"\n  [bold]{result.enterprise}[/]   {_verdict(result)}", soft_wrap=True)
+        for heading, text in _details(result):
+            console.print(f"    [dim]{heading:<12}[/] {text}", soft_wrap=True)
+    console.print("\n  advisory only: a person decides on the loan")
 
 
-def _cells(result: AssessmentResult) -> tuple[str, ...]:
-    coverage = ", ".join(f"{domain} {state}" for domain, state in result.coverage.items() if state != "ok") or "full"
+def _verdict(result: AssessmentResult) -> str:
     if result.pd is None:
-        by = ", ".join(result.denied_by) or "the bank's own checks"
-        return "–", f"[red]{result.status}[/]", "–", f"{result.code} by {by}", coverage, "–"
-    themes = ", ".join(f"{theme.theme}: {SEVERITIES[theme.severity]}" for theme in result.themes if theme.severity)
-    return (
-        str(result.score),
-        str(result.grade),
-        f"{result.pd:.2%}",
-        themes or "none",
-        coverage,
-        str(result.receipt),
-    )
+        return f"[red]no score: {result.status}[/], {result.code}"
+    return f"score [bold]{result.score}[/]   grade [bold]{result.grade}[/]   default probability {result.pd:.2%}"
+
+
+def _details(result: AssessmentResult) -> list[tuple[str, str]]:
+    found = []
+    if result.denied_by:
+        found.append(("denied by", ", ".join(f"{domain} ({code})" for domain, code in result.denied_by.items())))
+    lost = [
+        f"{theme.theme.replace('_', ' ')} {SEVERITIES[theme.severity]}" for theme in result.themes if theme.severity
+    ]
+    if lost:
+        found.append(("points lost", " · ".join(lost)))
+    if result.coverage and not result.denied_by:
+        found.append(("coverage", " · ".join(f"{domain} {state}" for domain, state in result.coverage.items())))
+    if result.receipt is not None:
+        found.append(("log receipt", f"leaf {result.receipt}; valid until {result.valid_until}"))
+    return found

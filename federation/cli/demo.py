@@ -89,11 +89,10 @@ def _show(
     results: Results, assessments: list[AssessmentResult], views: tuple[PartyView, ...], log: LogReport, out: Path
 ) -> None:
     holders = Table(title="who holds what, and what each party saw")
-    for heading in ("party", "holds", "saw in this run", "never sees", "received"):
-        holders.add_column(heading)
+    for heading in ("party", "holds", "saw in this run", "received"):
+        holders.add_column(heading, justify="right" if heading == "received" else "left")
     for view in views:
-        received = f"{view.messages_received} messages, {view.bytes_received / 1e6:,.1f} MB"
-        holders.add_row(view.party, view.holds, "; ".join(view.sees), "; ".join(view.never_sees), received)
+        holders.add_row(view.party, view.holds, "; ".join(view.sees), f"{view.bytes_received / 1e6:,.1f} MB")
     console.print(holders)
     show_results(results, out)
     console.print("\n[bold]3 · The bank asks[/] about four enterprises; the fourth has not consented")

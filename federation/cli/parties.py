@@ -16,7 +16,7 @@ HOLDINGS: Final = {
     "housing_fund": "housing fund deposits",
     "electricity": "electricity bills",
 }
-NODE_SEES: Final = ("which consenting enterprises the bank trains on and asks about", "its own part of the model")
+NODE_SEES: Final = ("which enterprises the bank asks about", "its own part of the model")
 NODE_NEVER: Final = ("outcomes", "other offices' data", "the total score")
 BANK_SEES: Final = ("sums over at least k enterprises", "one total per consenting enterprise")
 BANK_NEVER: Final = ("any record or feature of an office", "any office's own part of a score")
