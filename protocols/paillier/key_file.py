@@ -22,7 +22,7 @@ _BEGIN = "-----BEGIN CREDIT FEDERATION ENCRYPTED PAILLIER KEY-----"
 _END = "-----END CREDIT FEDERATION ENCRYPTED PAILLIER KEY-----"
 _VERSION = 1
 _LOG2_COST = 16  # 64 MiB and about a quarter of a second
-_MAX_LOG2_COST = 20
+_MAX_LOG2_COST = 18  # 256 MiB: a damaged file must not exhaust the machine
 _SALT, _NONCE, _TAG = 16, 12, 16
 _HEADER = 2 + _SALT + _NONCE
 

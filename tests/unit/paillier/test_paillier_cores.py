@@ -1,0 +1,76 @@
+"""Several cores compute what one computes, refuse what one refuses, and leave nothing behind."""
+
+from __future__ import annotations
+
+import multiprocessing
+import secrets
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gmpy2 import mpz
+
+from protocols.errors import VerificationFailed
+from protocols.paillier import CiphertextVector, OwnerEncryptor, PrivateKey, decrypt, decrypt_signed, rerandomise
+from protocols.paillier.cores import Cores, cores_in_use
+
+ROWS = 5000
+
+
+@pytest.fixture(scope="module")
+def data(key: PrivateKey, owner: OwnerEncryptor) -> bytes:
+    residues = list(owner.encrypt([3] * 72))
+    products = [a * b % key.public_key.modulus_square for a in residues for b in residues]
+    return CiphertextVector(key.public_key, products[:ROWS]).to_bytes()
+
+
+def test_results_equal_those_of_one_core(key: PrivateKey, data: bytes) -> None:
+    generator = np.random.default_rng(5)
+    bins = generator.integers(0, 10, (ROWS, 8))
+    weights = generator.integers(-128, 128, (ROWS, 4))
+    single = CiphertextVector.from_bytes(key.public_key, data)
+    expected = single.histograms(bins, [10] * 8), single.weighted_sums(weights)
+    shared_before = _shared_memory()
+    with Cores(2):
+        vector = CiphertextVector.from_bytes(key.public_key, data)
+        assert (vector.histograms(bins, [10] * 8), vector.weighted_sums(weights)) == expected
+        unsplit = CiphertextVector(key.public_key, list(single))
+        assert unsplit.histograms(bins, [10] * 8) == expected[0]
+        some = vector.take(np.arange(0, ROWS, 7))
+        assert decrypt(key, some[:40]) == [6] * 40
+        assert decrypt_signed(key, rerandomise(some[:20], secrets.token_bytes)) == [6] * 20
+    assert _shared_memory() == shared_before
+    assert not multiprocessing.active_children()
+
+
+def test_an_invalid_ciphertext_is_refused_on_any_core(key: PrivateKey, data: bytes) -> None:
+    width = key.public_key.ciphertext_bytes
+    with Cores(2):
+        for position in (0, ROWS // 2, ROWS - 1):
+            bad = bytearray(data)
+            bad[position * width : (position + 1) * width] = key.public_key.n.to_bytes(width, "big")
+            with pytest.raises(VerificationFailed):
+                CiphertextVector.from_bytes(key.public_key, bytes(bad))
+
+
+def test_small_work_stays_in_the_process(key: PrivateKey, owner: OwnerEncryptor) -> None:
+    with Cores(2):
+        vector = CiphertextVector.from_bytes(key.public_key, owner.encrypt([1] * 100).to_bytes())
+        assert decrypt(key, vector.histogram(np.arange(100) % 2, 2)) == [50, 50]
+        assert not multiprocessing.active_children()
+
+
+def test_one_core_is_none_and_two_uses_at_once_are_an_error() -> None:
+    with Cores(1) as cores:
+        assert cores_in_use() is None
+        assert cores.processes(mpz, [1, 2]) == cores.threads(mpz, [1, 2]) == [1, 2]
+        with pytest.raises(RuntimeError, match="already"), Cores(2):
+            pass
+    with pytest.raises(ValueError, match="one core"):
+        Cores(0)
+    assert cores_in_use() is None
+
+
+def _shared_memory() -> set[str]:
+    place = Path("/dev/shm")  # noqa: S108 - looked at, not written
+    return {path.name for path in place.glob("psm_*")} if place.exists() else set()
