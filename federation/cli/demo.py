@@ -32,7 +32,7 @@ MINIMUM_BIN = 50
 
 def demo(
     enterprises: Annotated[
-        int, typer.Option("--enterprises", help="Labelled enterprises in the economy.", min=500, max=200_000)
+        int, typer.Option("--enterprises", help="Labelled enterprises in the economy.", min=100, max=200_000)
     ] = 4000,
     seed: Annotated[int, SEED] = 0,
     key_bits: Annotated[int, KEY_BITS] = 2048,
@@ -53,7 +53,8 @@ def demo(
             _tell(as_json, f"[bold]1 · An economy[/]: {enterprises:,} enterprises with a loan outcome, seed {seed}")
             write(generate(enterprises, seed), folder / "data")
             plan = TrainingPlan(themes=catalogue_themes())
-            job = Job(read_description(folder / "data"), TEST_SIZE, seed, key_bits, plan, MINIMUM_BIN)
+            name = f"synthetic economy, {enterprises:,} enterprises, seed {seed}"
+            job = Job(read_description(folder / "data"), TEST_SIZE, seed, key_bits, plan, MINIMUM_BIN, name)
             _tell(as_json, f"[bold]2 · Training[/] on encrypted aggregates, {key_bits}-bit Paillier keys")
             with round_progress(as_json) as on_round:
                 outcome = job.run(folder, on_round, do_compare=True)

@@ -11,6 +11,7 @@ import typer
 
 from federation.cli import assess as assess_command
 from federation.cli import audit as audit_command
+from federation.cli import bench as bench_command
 from federation.cli import demo as demo_command
 from federation.cli import train as train_command
 
@@ -25,3 +26,4 @@ app.command()(demo_command.demo)
 app.command()(train_command.train)
 app.command()(assess_command.assess)
 app.add_typer(audit_command.app, name="audit")
+app.add_typer(bench_command.app, name="bench")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import msgspec
 
@@ -93,7 +92,7 @@ def bank_only(training: Training, plan: TrainingPlan) -> Validation:
 
 
 def build_results(
-    data: Path, training: Training, key_bits: int, plan: TrainingPlan, comparison: Comparison | None
+    dataset: str, training: Training, key_bits: int, plan: TrainingPlan, comparison: Comparison | None
 ) -> Results:
     """Return the results of a run, for `results.json`."""
     ours, alone = federated_validation(training), bank_only(training, plan)
@@ -104,7 +103,7 @@ def build_results(
     )
     n = training.data.training_rows
     results = Results(
-        dataset=data.resolve().name,
+        dataset=dataset,
         model="scorecard",
         model_hash=training.model.model,
         rows_train=n,

@@ -67,7 +67,7 @@ def train(
         description = read_description(data)
         with whole_folder(out) as folder:
             plan = TrainingPlan(refinements=refinements, themes=catalogue_themes())
-            job = Job(description, test_size, seed, key_bits, plan, min_bin)
+            job = Job(description, test_size, seed, key_bits, plan, min_bin, data.resolve().name)
             with round_progress(as_json) as on_round:
                 results = job.run(folder, on_round, do_compare).results
         if as_json:
@@ -96,6 +96,7 @@ class Job:
     key_bits: int
     plan: TrainingPlan
     minimum_bin: int
+    dataset: str
 
     def run(self, folder: Path, on_round: Callable[[RoundEvent], None], do_compare: bool) -> Outcome:
         """Create the federation in `folder`, train, and write `results.json` there."""
@@ -109,7 +110,7 @@ class Job:
             if do_compare:
                 warn_of_pooling()
                 comparison = compare(federation, training, split, self.minimum_bin, self.seed)
-        results = build_results(self.description.directory, training, self.key_bits, self.plan, comparison)
+        results = build_results(self.dataset, training, self.key_bits, self.plan, comparison)
         (folder / "results.json").write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")
         return Outcome(results, training, split, comparison)
 
