@@ -10,9 +10,9 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
-from flwr.app import Array, ArrayRecord, Context, Message, MessageType, RecordDict
+from flwr.app import Array, ArrayRecord, Context, Error, Message, MessageType, RecordDict
 from flwr.clientapp import ClientApp
-from flwr.common.constant import SUPERLINK_NODE_ID
+from flwr.common.constant import SUPERLINK_NODE_ID, ErrorCode
 from flwr.common.serde import message_from_proto, message_to_proto
 from flwr.proto.message_pb2 import Message as ProtoMessage
 from flwr.proto.node_pb2 import NodeInfo
@@ -32,13 +32,14 @@ def parcel_message(parcel: bytes, node_id: int, group: str) -> Message:
 
 
 def reply_parcel(message: Message) -> bytes | None:
-    """Return the parcel of a reply, or None if it carries none."""
+    """Return the parcel of a reply, or None if it carries none: an error, or arrays that are not what they must be."""
     if message.has_error():
         return None
-    record = message.content.array_records.get(PARCEL)
-    if record is None or PARCEL not in record:
+    try:
+        data = message.content.array_records[PARCEL][PARCEL].numpy()
+    except Exception:  # a peer's bytes decide what an array raises
         return None
-    return bytes(record[PARCEL].numpy().astype(np.uint8, copy=False).tobytes())
+    return data.tobytes() if data.dtype == np.uint8 else None
 
 
 class EmbeddedGrid(Grid):
@@ -102,12 +103,19 @@ class EmbeddedGrid(Grid):
             raise ValueError(f"there is no node {node}")
         data = _serialise(message)
         self._observe(node, True, data)
-        reply = self._apps[node](_deserialise(data), self._contexts[node])
+        reply = self._call(node, _deserialise(data))
         reply.metadata.__dict__["_message_id"] = str(uuid.uuid4())
         answer = _serialise(reply)
         self._observe(node, False, answer)
         self._replies[message_id] = answer
         return message_id
+
+    def _call(self, node: int, message: Message) -> Message:
+        """Return the app's reply; an exception of the app becomes an error reply, as in a deployed federation."""
+        try:
+            return self._apps[node](message, self._contexts[node])
+        except Exception as error:
+            return Message(Error(ErrorCode.CLIENT_APP_RAISED_EXCEPTION, type(error).__name__), reply_to=message)
 
     def _observe(self, node: int, inbound: bool, data: bytes) -> None:
         if self._observer is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -33,9 +34,18 @@ from nodes.flower_relay import make_client_app
 from nodes.keystore import create_party, read_cards, read_keys, read_paillier, write_cards
 from nodes.ledger import Ledger
 from nodes.model_file import ModelFile
-from nodes.policy import NodePolicy
+from nodes.policy import NodePolicy, read_policy
 from nodes.results import AssessmentResult
-from nodes.sources import DatasetDescription, read_bank_source, read_description, read_node_source, require_usccs
+from nodes.sources import (
+    DatasetDescription,
+    is_identifier,
+    read_bank_source,
+    read_description,
+    read_node_source,
+    require_usccs,
+    uses_usccs,
+)
+from protocols.channel.envelope import EVERYONE
 from protocols.channel.identity import PartyId, PartyRole
 from protocols.consent import Consent, Purpose, cohort_subject, issue_consent
 from protocols.errors import ConfigurationError
@@ -50,6 +60,11 @@ COORDINATOR: Final = PartyId("coordinator")
 CONSENT_SERVICE: Final = PartyId("consent_service")
 FEDERATION_FILE: Final = "federation.json"
 LOG_NAME: Final = "credit-federation.local/log"
+RESERVED: Final = frozenset(
+    {BANK, COORDINATOR, CONSENT_SERVICE, EVERYONE, "cards", "data", FEDERATION_FILE, "results.json", "report.html"}
+)
+"""What no domain can be named: other parties, and other entries of a federation's folder."""
+
 CONSENT_SECONDS: Final = 86_400
 FIRST_NODE_ID: Final = 1001
 
@@ -81,13 +96,15 @@ class Training:
 def create_federation(folder: Path, description: DatasetDescription, key_bits: int, policy: NodePolicy) -> None:
     """Make every party's folder and keys below `folder`, and let all pin each other's cards.
 
-    Every source is read and checked first. Raises: OSError; ConfigurationError if a source is wrong, or a domain is
-    named like another party.
+    Every source is read and checked first. Raises: OSError; ConfigurationError if a source is wrong, a domain is
+    named like another party or a file here, or a key cannot have this length.
     """
-    reserved = {BANK, COORDINATOR, CONSENT_SERVICE}
     nodes = [PartyId(domain) for domain in description.node_domains]
-    if reserved & set(nodes):
-        raise ConfigurationError(f"a domain cannot be named {', '.join(sorted(reserved & set(nodes)))}")
+    if RESERVED & set(nodes):
+        taken = ", ".join(sorted(RESERVED & set(nodes)))
+        raise ConfigurationError(f"a domain cannot be named {taken}", code="UNKNOWN_DOMAIN")
+    if key_bits % 64:
+        raise ConfigurationError(f"a key of {key_bits} bits: the length is a multiple of 64", code="KEY_LENGTH")
     uscc = _check_sources(description)
     roles = {COORDINATOR: PartyRole.COORDINATOR, CONSENT_SERVICE: PartyRole.CONSENT_SERVICE, BANK: PartyRole.BANK}
     roles |= dict.fromkeys(nodes, PartyRole.DATA_NODE)
@@ -106,11 +123,13 @@ def create_federation(folder: Path, description: DatasetDescription, key_bits: i
 def _check_sources(description: DatasetDescription) -> bool:
     """Read every source once; return whether enterprises go by USCC. Raises: ConfigurationError."""
     bank, _ = read_bank_source(description)
-    uscc = require_usccs(description.source(BANK), bank.ids)
+    uscc = uses_usccs(bank.ids)
+    if uscc:
+        require_usccs(description, BANK, bank.ids)
     for domain in description.node_domains:
         table = read_node_source(description, domain)
         if uscc:
-            require_usccs(description.source(domain), table.ids)
+            require_usccs(description, domain, table.ids)
     return uscc
 
 
@@ -139,17 +158,22 @@ class LocalFederation:
         self.description = read_description(folder / self.file.data)
         self.pins = read_cards(folder / "cards")
         self.traffic = Traffic()
-        self._ledgers: dict[PartyId, Ledger] = {}
         self._consents = read_keys(folder / CONSENT_SERVICE)
-        self.log, self.coordinator = self._open_coordinator()
         nodes = [PartyId(domain) for domain in self.file.domains]
         self.tables = {node: read_node_source(self.description, node) for node in nodes}
         self.bank_table, self.outcomes = read_bank_source(self.description)
+        with ExitStack() as files:
+            self._grid = self._connect(nodes, files, observer)
+            self._files = files.pop_all()
+
+    def _connect(self, nodes: list[PartyId], files: ExitStack, observer: Observer | None) -> EmbeddedGrid:
+        """Bring every party to life and join them by a grid; what they open, `files` closes."""
+        self.log, self.coordinator = self._open_coordinator(files)
         self.bank = BankAgent(self._bank_site())
-        doors = {node: DataNodeAgent(self._node_site(node)).handle for node in nodes} | {BANK: self.bank.handle}
+        doors = {node: DataNodeAgent(self._node_site(node, files)).handle for node in nodes} | {BANK: self.bank.handle}
         self.names = dict(enumerate(doors, start=FIRST_NODE_ID))
         apps: dict[int, ClientApp] = {number: make_client_app(doors[party]) for number, party in self.names.items()}
-        self._grid = EmbeddedGrid(apps, self.names, observer)
+        return EmbeddedGrid(apps, self.names, observer)
 
     def __enter__(self) -> LocalFederation:
         return self
@@ -157,14 +181,12 @@ class LocalFederation:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for ledger in self._ledgers.values():
-            ledger.close()
-        self.log.close()
+        self._files.close()
 
-    def _open_coordinator(self) -> tuple[AuditLog, Coordinator]:
+    def _open_coordinator(self, files: ExitStack) -> tuple[AuditLog, Coordinator]:
         home = self.folder / COORDINATOR
         keys = read_keys(home)
-        log = AuditLog(home / "log.sqlite", NoteSigner(LOG_NAME, keys.signing))
+        log = files.enter_context(AuditLog(home / "log.sqlite", NoteSigner(LOG_NAME, keys.signing)))
         site = CoordinatorSite(keys, self.pins, log, self.file.key_bits, lambda: self._clock() * 1000)
         coordinator = Coordinator(site)
         if log.size == 0:
@@ -174,18 +196,17 @@ class LocalFederation:
                 coordinator.record(LeafKind.KEY, card.party, values)
         return log, coordinator
 
-    def _node_site(self, node: PartyId) -> NodeSite:
+    def _node_site(self, node: PartyId, files: ExitStack) -> NodeSite:
         home = self.folder / node
-        self._ledgers[node] = Ledger(home / "ledger.sqlite")
-        policy = msgspec.json.decode((home / "policy.json").read_bytes(), type=NodePolicy)
+        ledger = files.enter_context(closing(Ledger(home / "ledger.sqlite")))
         return NodeSite(
             domain=node,
             keys=read_keys(home),
             paillier=read_paillier(home),
             pins=self.pins,
             table=self.tables[node],
-            policy=policy,
-            ledger=self._ledgers[node],
+            policy=read_policy(home / "policy.json"),
+            ledger=ledger,
             clock=self._clock,
         )
 
@@ -208,8 +229,14 @@ class LocalFederation:
     def train(self, split: Split, plan: TrainingPlan, minimum_bin: int) -> Training:
         """Train a scorecard over the grid and keep it at the bank.
 
-        Raises: PeerRefused with the node's code, PolicyDenied, VerificationFailed; no model is then kept.
+        Raises: ConfigurationError, code COHORT_TOO_SMALL; PeerRefused with the node's code, PolicyDenied,
+        VerificationFailed; no model is then kept.
         """
+        if len(split.training) < minimum_bin:
+            raise ConfigurationError(
+                f"{len(split.training)} training rows are fewer than the {minimum_bin} that a sum must cover",
+                code="COHORT_TOO_SMALL",
+            )
         entries = tuple(
             NodeEntry(node, node, self.pins.cards[PartyId(node)].fingerprint()) for node in sorted(self.file.domains)
         )
@@ -232,19 +259,25 @@ class LocalFederation:
         Raises: ConfigurationError without a trained model, or for a wrong code; PeerRefused, VerificationFailed,
         TransportError.
         """
-        for enterprise in enterprises if self.file.uscc else ():
-            validate_uscc(enterprise)
+        for enterprise in enterprises:
+            self._check_identifier(enterprise)
         model = self.model()
         asked = [self.bank.ask(e, self._consent_of(e), model) for e in enterprises]
         self._deliver()
         return [self.bank.result(transcript) for transcript in asked]
+
+    def _check_identifier(self, enterprise: str) -> None:
+        if self.file.uscc:
+            validate_uscc(enterprise)
+        elif not is_identifier(enterprise):
+            raise ConfigurationError("an enterprise's id is empty, too long, or not printable", code="INVALID_ID")
 
     def model(self) -> ModelFile:
         """Return the bank's model. Raises: ConfigurationError, code NO_MODEL."""
         path = self.folder / BANK / "model.json"
         try:
             return msgspec.json.decode(path.read_bytes(), type=ModelFile)
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, msgspec.DecodeError, UnicodeError) as error:
             raise ConfigurationError(f"{path}: no trained model; run `credfed train`", code="NO_MODEL") from error
 
     def _deliver(self) -> None:
@@ -260,7 +293,7 @@ class LocalFederation:
             file.write(f"{enterprise}\n")
 
     def _consent_of(self, enterprise: str) -> str:
-        withheld = (self.folder / CONSENT_SERVICE / "withheld.txt").read_text(encoding="utf-8").split()
+        withheld = (self.folder / CONSENT_SERVICE / "withheld.txt").read_text(encoding="utf-8").split("\n")
         return "" if enterprise in withheld else self._consent(enterprise, Purpose.ASSESSMENT)
 
     def _consent(self, subject: str, purpose: Purpose) -> str:
@@ -277,7 +310,7 @@ def read_federation(folder: Path) -> FederationFile:
         return msgspec.json.decode(path.read_bytes(), type=FederationFile)
     except OSError as error:
         raise ConfigurationError(f"{folder}: no {FEDERATION_FILE} there", code="NOT_A_FEDERATION") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeError) as error:
         raise ConfigurationError(f"{path}: {error}", code="NOT_A_FEDERATION") from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Callable
 
 from protocols.channel.envelope import Envelope, open_parcel, pack_parcel, pack_refusal
@@ -13,7 +14,10 @@ Receive = Callable[[tuple[Envelope, ...]], list[Envelope]]
 
 
 def handle_parcel(party: str, data: bytes, receive: Receive) -> bytes:
-    """Return the reply to a parcel: envelopes, or the stable code of the error. Texts stay in the party's own log."""
+    """Return the reply to a parcel: envelopes, or the stable code of the error. Texts stay in the party's own log.
+
+    The text of an error from outside the federation's own tree may quote a value; it goes nowhere.
+    """
     try:
         return pack_parcel(tuple(receive(open_parcel(data))))
     except CreditFederationError as error:
@@ -21,5 +25,5 @@ def handle_parcel(party: str, data: bytes, receive: Receive) -> bytes:
         return pack_refusal(error.code)
     except Exception as error:
         logger.error("%s failed on a parcel of %d bytes: %s", party, len(data), type(error).__name__)
-        logger.debug("details", exc_info=error)
+        logger.debug("where it failed:\n%s", "".join(traceback.format_tb(error.__traceback__)))
         return pack_refusal("INTERNAL_ERROR")

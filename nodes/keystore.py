@@ -53,7 +53,10 @@ def create_party(folder: Path, party: PartyId, role: PartyRole, key_bits: int | 
 def read_keys(folder: Path) -> PartyKeys:
     """Return a party's signing, sealing and mask keys. Raises: ConfigurationError."""
     stored = _read_secrets(folder)
-    return PartyKeys.from_bytes(PartyId(stored.party), stored.keys)
+    try:
+        return PartyKeys.from_bytes(PartyId(stored.party), stored.keys)
+    except ValueError as error:
+        raise ConfigurationError(f"{folder / KEY_FILE}: not a party's key file", code="MISSING_KEY") from error
 
 
 def read_paillier(folder: Path) -> PrivateKey:
@@ -90,7 +93,7 @@ def _read_secrets(folder: Path) -> _Secrets:
         return msgspec.msgpack.decode(path.read_bytes(), type=_Secrets)
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read", code="MISSING_KEY") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeError) as error:
         raise ConfigurationError(f"{path}: not a party's key file", code="MISSING_KEY") from error
 
 

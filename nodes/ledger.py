@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from protocols.errors import BudgetExceeded, PolicyDenied, VerificationFailed
+from protocols.errors import BudgetExceeded, ConfigurationError, PolicyDenied, VerificationFailed
 from protocols.scorecard.messages import LeakClass
 
 _SCHEMA = """
@@ -60,10 +60,14 @@ class Ledger:
     """One node's ledger in one SQLite file. Not for use by several threads at once."""
 
     def __init__(self, path: Path) -> None:
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute("PRAGMA synchronous=FULL")
-        self._connection.executescript(_SCHEMA)
+        """Open or create the ledger. Raises: ConfigurationError, code BAD_LEDGER, if the file is no ledger."""
+        try:
+            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=FULL")
+            self._connection.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            raise ConfigurationError(f"{path}: cannot be opened as a ledger: {error}", code="BAD_LEDGER") from error
 
     def close(self) -> None:
         """Close the file; everything committed is already on disk."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from protocols.consent import Purpose
-from protocols.errors import BudgetExceeded, PolicyDenied
+from protocols.errors import BudgetExceeded, ConfigurationError, PolicyDenied
 from protocols.scorecard.messages import RunSpec
 
 
@@ -52,3 +53,13 @@ class NodePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise BudgetExceeded(
                 f"{spec.row_totals} releases of row totals exceed {self.row_totals}", code="LEAK_BUDGET"
             )
+
+
+def read_policy(path: Path) -> NodePolicy:
+    """Return the policy of a JSON file. Raises: ConfigurationError, code BAD_POLICY, saying what is wrong in it."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=NodePolicy)
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read", code="BAD_POLICY") from error
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise ConfigurationError(f"{path}: {error}", code="BAD_POLICY") from error

@@ -65,7 +65,7 @@ def train(
         if not 0 < test_size < 1:
             raise ConfigurationError(f"--test-size {test_size} is not between 0 and 1", code="BAD_SPLIT")
         description = read_description(data)
-        with whole_folder(out) as folder:
+        with whole_folder(out, data) as folder:
             plan = TrainingPlan(refinements=refinements, themes=catalogue_themes())
             job = Job(description, test_size, seed, key_bits, plan, min_bin, data.resolve().name)
             with round_progress(as_json) as on_round:

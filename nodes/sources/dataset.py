@@ -13,6 +13,7 @@ from protocols.errors import ConfigurationError
 
 BANK_DOMAIN: Final = "bank"
 SUFFIXES: Final = (".csv", ".csv.gz", ".parquet")
+MAX_NAME: Final = 256
 _DOMAIN_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 
 
@@ -58,7 +59,7 @@ def read_description(directory: Path) -> DatasetDescription:
         raw = msgspec.json.decode(path.read_bytes(), type=_Description)
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read", code="MISSING_FILE") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeError) as error:
         raise ConfigurationError(f"{path}: {error}") from error
     description = DatasetDescription(directory, raw.id, raw.label, {d: tuple(c) for d, c in raw.domains.items()})
     _check(path, description)
@@ -66,26 +67,32 @@ def read_description(directory: Path) -> DatasetDescription:
 
 
 def _check(path: Path, description: DatasetDescription) -> None:
-    owners: dict[str, str] = {}
+    if description.id_column == description.label_column:
+        raise ConfigurationError(f"{path}: column {description.id_column!r} is both the id and the label")
     for domain, columns in description.domains.items():
-        if not _DOMAIN_NAME.fullmatch(domain) or domain == "coordinator":
+        if not _DOMAIN_NAME.fullmatch(domain):
             raise ConfigurationError(f"{path}: {domain!r} cannot name a domain", code="UNKNOWN_DOMAIN")
         for column in columns:
+            if not 0 < len(column) <= MAX_NAME:
+                raise ConfigurationError(f"{path}: domain {domain} lists a column name of {len(column)} characters")
             if column in (description.id_column, description.label_column):
                 raise ConfigurationError(f"{path}: domain {domain} lists {column!r}, the id or label, as a feature")
             if columns.count(column) > 1:
                 raise ConfigurationError(f"{path}: domain {domain} lists column {column!r} twice")
-            if column in owners:
-                raise ConfigurationError(f"{path}: column {column!r} is in {owners[column]} and in {domain}")
-        owners |= dict.fromkeys(columns, domain)
         if not columns and domain != BANK_DOMAIN:
             raise ConfigurationError(f"{path}: domain {domain} has no columns", code="EMPTY_NODE")
     if not description.node_domains:
         raise ConfigurationError(f"{path}: no domain but the bank's", code="EMPTY_NODE")
+    _check_files(description)
+
+
+def _check_files(description: DatasetDescription) -> None:
+    """Return if every node file belongs to a known domain. Raises: ConfigurationError, code UNKNOWN_DOMAIN."""
+    known = {*description.domains, BANK_DOMAIN}
     for file in sorted(description.directory.glob("node_*")):
-        domain = file.name.removeprefix("node_").split(".")[0]
-        if domain not in description.domains and domain != BANK_DOMAIN:
+        name = file.name.removeprefix("node_")
+        if not any(name == domain or name.startswith(f"{domain}.") for domain in known):
             raise ConfigurationError(
-                f"{file}: domain {domain} is unknown to domains.json (known: {', '.join(description.domains)})",
+                f"{file}: its domain is unknown to domains.json (known: {', '.join(description.domains)})",
                 code="UNKNOWN_DOMAIN",
             )

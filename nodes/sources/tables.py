@@ -8,16 +8,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
 from nodes.features import FeatureTable, compute_features
 from nodes.sources.dataset import BANK_DOMAIN, DatasetDescription
+from nodes.sources.files import Text, read_columns
 from protocols import uscc
 from protocols.errors import ConfigurationError
 
 MISSING_TOKENS: Final = frozenset({"", "na", "n/a", "nan", "null", "none"})
+MAX_ID: Final = 128
 Column = NDArray[np.float64] | NDArray[np.object_]
 
 
@@ -54,33 +55,43 @@ def read_bank_source(description: DatasetDescription) -> tuple[FeatureTable, NDA
     return FeatureTable(table.ids, own), outcomes
 
 
-def require_usccs(path: Path, ids: list[str]) -> bool:
-    """Return whether a party's ids are unified social credit codes; if most are, all must be.
+def is_identifier(text: str) -> bool:
+    """Return whether a text can name an enterprise: 1 to 128 printable characters."""
+    return 0 < len(text) <= MAX_ID and text.isprintable()
+
+
+def uses_usccs(ids: list[str]) -> bool:
+    """Return whether enterprises go by unified social credit codes: whether most of these ids are valid ones."""
+    return 2 * sum(map(uscc.is_valid, ids)) > len(ids)
+
+
+def require_usccs(description: DatasetDescription, domain: str, ids: list[str]) -> None:
+    """Return if every id of a party is a valid unified social credit code.
 
     Raises: ConfigurationError, code INVALID_USCC, naming the first row whose code does not check.
     """
-    valid = [uscc.is_valid(identifier) for identifier in ids]
-    if 2 * sum(valid) <= len(valid):
-        return False
-    if not all(valid):
-        row = valid.index(False)
-        raise ConfigurationError(f"{path}: row {row + 1}: not a valid unified social credit code", code="INVALID_USCC")
-    return True
+    for row, identifier in enumerate(ids, start=1):
+        if not uscc.is_valid(identifier):
+            raise ConfigurationError(
+                f"{description.source(domain)}: column {description.id_column!r}, row {row}: "
+                "not a valid unified social credit code",
+                code="INVALID_USCC",
+            )
 
 
 class _Raw:
-    """A file as text columns; what is missing is None."""
+    """A file as text columns."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.columns = _read_text(path)
+        self.columns = read_columns(path)
 
     def table(self, id_column: str, names: tuple[str, ...]) -> FeatureTable:
         for name in (id_column, *names):
             if name not in self.columns:
                 raise ConfigurationError(f"{self.path}: column {name!r} is missing", code="MISSING_COLUMN")
         ids = self._ids(id_column)
-        return FeatureTable(ids, {name: _typed(self.columns[name]) for name in names})
+        return FeatureTable(ids, {name: _typed(_without_missing(self.columns[name])) for name in names})
 
     def _ids(self, name: str) -> list[str]:
         values = self.columns[name]
@@ -89,9 +100,10 @@ class _Raw:
         first_row: dict[str, int] = {}
         for row, value in enumerate(values.tolist(), start=1):
             identifier = "" if value is None else str(value).strip()
-            if not identifier or len(identifier) > 128:
+            if not is_identifier(identifier):
                 raise ConfigurationError(
-                    f"{self.path}: column {name!r}, row {row}: the id is empty or too long", code="INVALID_ID"
+                    f"{self.path}: column {name!r}, row {row}: the id is empty, too long, or not printable text",
+                    code="INVALID_ID",
                 )
             if identifier in first_row:
                 raise ConfigurationError(
@@ -102,48 +114,46 @@ class _Raw:
         return list(first_row)
 
 
-def _read_text(path: Path) -> dict[str, NDArray[np.object_]]:
-    source = (
-        "read_parquet(?)" if path.suffix == ".parquet" else "read_csv(?, all_varchar=true, header=true, sample_size=-1)"
-    )
-    with duckdb.connect() as connection:
-        try:
-            connection.execute("SET threads = 1")
-            relation = connection.execute(f"SELECT COLUMNS(*)::VARCHAR FROM {source}", [str(path)])  # noqa: S608
-            arrays = relation.fetchnumpy()
-        except duckdb.Error as error:
-            reason = str(error).splitlines()[0][:200] if isinstance(error, duckdb.InvalidInputException) else ""
-            raise ConfigurationError(
-                f"{path}: cannot be read as {path.suffix.removeprefix('.')} {reason}".rstrip(), code="UNREADABLE_FILE"
-            ) from error
-    return {name: _nullable(values) for name, values in arrays.items()}
+def _without_missing(values: Text) -> Text:
+    """Return the column with None for every spelling of a missing value."""
+    missing = [value is None or str(value).strip().lower() in MISSING_TOKENS for value in values.tolist()]
+    values = values.copy()
+    values[np.array(missing, dtype=bool)] = None
+    return values
 
 
-def _nullable(values: NDArray[np.generic]) -> NDArray[np.object_]:
-    filled = np.array(np.ma.getdata(values), dtype=object)
-    filled[np.ma.getmaskarray(values)] = None
-    missing = [value is None or str(value).strip().lower() in MISSING_TOKENS for value in filled.tolist()]
-    filled[np.array(missing, dtype=bool)] = None
-    return filled
-
-
-def _typed(values: NDArray[np.object_]) -> Column:
+def _typed(values: Text) -> Column:
     """Return floats if every value that is there is a number, else the texts."""
     try:
-        return np.array([np.nan if value is None else float(value) for value in values.tolist()], dtype=np.float64)
+        return np.array([np.nan if value is None else _number(value) for value in values.tolist()], dtype=np.float64)
     except ValueError:
         return np.array([None if v is None else str(v).strip() for v in values.tolist()], dtype=object)
 
 
+def _number(text: str) -> float:
+    """Return the number that a text spells. Raises: ValueError; also for Python's own `1_000`, which is a category."""
+    if "_" in text:
+        raise ValueError("digits parted by underscores")
+    return float(text)
+
+
 def _outcomes(path: Path, label: str, column: Column) -> NDArray[np.int64]:
-    values = column.tolist()
-    for row, value in enumerate(values, start=1):
-        if value not in (0.0, 1.0):
-            raise ConfigurationError(f"{path}: column {label!r}, row {row}: not 0 or 1", code="LABEL_NOT_BINARY")
-    outcomes = np.array(values, dtype=np.int64)
+    outcomes = np.array([_outcome(value) for value in column.tolist()], dtype=np.int64)
+    if outcomes.min() < 0:
+        row = int(np.argmin(outcomes)) + 1
+        raise ConfigurationError(f"{path}: column {label!r}, row {row}: not 0 or 1", code="LABEL_NOT_BINARY")
     if outcomes.min() == outcomes.max():
         raise ConfigurationError(f"{path}: column {label!r}: all outcomes are alike", code="LABEL_NOT_BINARY")
     return outcomes
+
+
+def _outcome(value: object) -> int:
+    """Return 0 or 1, or -1 for anything else."""
+    try:
+        number = float(str(value))
+    except ValueError:
+        return -1
+    return int(number) if number in (0.0, 1.0) else -1
 
 
 def _selected(path: Path, table: FeatureTable, names: tuple[str, ...]) -> FeatureTable:
