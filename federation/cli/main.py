@@ -14,6 +14,7 @@ from federation.cli import audit as audit_command
 from federation.cli import bench as bench_command
 from federation.cli import demo as demo_command
 from federation.cli import train as train_command
+from federation.cli import transcript as transcript_command
 
 app = typer.Typer(
     name="credfed",
@@ -27,3 +28,4 @@ app.command()(train_command.train)
 app.command()(assess_command.assess)
 app.add_typer(audit_command.app, name="audit")
 app.add_typer(bench_command.app, name="bench")
+app.add_typer(transcript_command.app, name="transcript")

@@ -1,0 +1,81 @@
+"""What may travel in the open, and under whose key its ciphertexts are; everything else must be sealed.
+
+A kind that is not listed is a finding as soon as it travels open: whoever adds a message decides here, or seals it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from protocols.assessment import manifest as manifests
+from protocols.assessment import messages as a
+from protocols.channel.wire import Message
+from protocols.scorecard import messages as m
+from protocols.scorecard.messages import LeakClass
+
+
+class KeyOf(StrEnum):
+    """Whose Paillier key the ciphertexts of a message are under."""
+
+    SENDER = "sender"
+    RECEIVER = "receiver"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenKind:
+    """A message that anyone on the way may read: only public facts and, in one field, ciphertexts."""
+
+    kind: type[Message]
+    ciphertexts: str = ""
+    key_of: KeyOf = KeyOf.RECEIVER
+
+
+OPEN_KINDS: Final[Mapping[str, OpenKind]] = {
+    rule.kind.__name__: rule
+    for rule in (
+        OpenKind(m.RunSpec),
+        OpenKind(m.EncryptedLabels, "vector", KeyOf.SENDER),
+        OpenKind(m.EncryptedColumns, "vector", KeyOf.SENDER),
+        OpenKind(m.EncryptedResiduals, "vector", KeyOf.SENDER),
+        OpenKind(m.MaskedTotals, "vector"),
+        OpenKind(m.CombinedTotals, "vector"),
+        OpenKind(m.RunFinished),
+        OpenKind(manifests.Manifest),
+        OpenKind(manifests.SignedManifest),
+        OpenKind(a.Query),
+        OpenKind(a.ScoreShare, "ciphertext"),
+        OpenKind(a.Denial),
+        OpenKind(a.CombinedScore, "ciphertext"),
+        OpenKind(a.LogReceipt),
+        OpenKind(a.Acknowledgement),
+    )
+}
+"""All that may be read by a relay."""
+
+SEALED_KINDS: Final[frozenset[str]] = frozenset(
+    kind.__name__
+    for kind in (
+        m.Cohort,
+        m.BinHistograms,
+        m.WoeTables,
+        m.LocalGram,
+        m.MaskedProducts,
+        m.MaskShare,
+        m.ProductShare,
+        m.PointTables,
+        m.GradientShare,
+        m.ManifestSignature,
+        a.Subject,
+    )
+)
+"""All that must be sealed. The auditor enforces the complement of `OPEN_KINDS`; a test holds the two against the
+message modules, so that no message goes undeclared."""
+
+COMBINED_KINDS: Final = frozenset({m.CombinedTotals.__name__, a.CombinedScore.__name__})
+"""Products that the coordinator makes of shares that all have seen; over one node they equal its share."""
+
+RELEASES: Final[Mapping[str, LeakClass]] = {**m.LEAKS, "CombinedScore": LeakClass.ROW_TOTALS}
+"""The leak class of every message that reveals something to the bank; counting needs no key, kinds are visible."""

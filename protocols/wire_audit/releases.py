@@ -1,0 +1,137 @@
+"""Counts what a run or a query reveals, by leak class, and holds it against the plan that its opening message states.
+
+Needs no key: kinds are visible on every envelope, and the plan is public. A product that the coordinator makes is
+recomputed from the shares that passed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from protocols.assessment.messages import CombinedScore, Query, ScoreShare
+from protocols.channel.identity import PartyId
+from protocols.channel.wire import Message, digest
+from protocols.errors import CreditFederationError
+from protocols.paillier import PublicKey
+from protocols.scorecard.messages import CombinedTotals, EncryptedLabels, LeakClass, MaskedTotals, RunSpec
+from protocols.scorecard.releases import combine
+from protocols.wire_audit.findings import Code, FindingLog, Seen
+from protocols.wire_audit.kinds import RELEASES
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What one run or query revealed, and the totals per enterprise that its plan allows. Reveals: counts only."""
+
+    transcript: str
+    opening: str
+    planned_row_totals: int
+    revealed: dict[str, int]
+
+
+@dataclass(slots=True)
+class _Run:
+    first: Seen
+    opening: RunSpec | Query | None = None
+    by_class: Counter[LeakClass] = field(default_factory=Counter)
+    by_sender: Counter[tuple[str, str]] = field(default_factory=Counter)
+    shares: dict[tuple[int, str], bytes] = field(default_factory=dict)
+
+
+class ReleaseBook:
+    """One account for each transcript that a message names."""
+
+    def __init__(self, log: FindingLog, keys: dict[PartyId, PublicKey]) -> None:
+        self._log, self._keys = log, keys
+        self._runs: dict[bytes, _Run] = {}
+
+    def enter(self, transcript: bytes, kind: str, seen: Seen, message: Message | None) -> None:
+        """Count one distinct envelope; `message` is its body where that is open and well formed."""
+        run = self._runs.setdefault(transcript, _Run(seen))
+        if isinstance(message, RunSpec | Query) and message.transcript() == transcript:
+            run.opening = message
+        if kind in RELEASES and RELEASES[kind] is not LeakClass.NONE:
+            run.by_class[RELEASES[kind]] += 1
+            if RELEASES[kind] is LeakClass.ROW_TOTALS and run.by_class[LeakClass.ROW_TOTALS] > _row_totals(run.opening):
+                self._log.add(seen, Code.RELEASE_OVER_PLAN, detail=f"{_row_totals(run.opening)} totals are planned")
+        run.by_sender[kind, seen.sender] += 1
+        if run.by_sender[kind, seen.sender] > _most(kind, run.opening):
+            self._log.add(seen, Code.RELEASE_OVER_PLAN, detail=f"{_most(kind, run.opening)} of its sender are planned")
+        if message is not None:
+            self._check_body(run, message, seen)
+
+    def _check_body(self, run: _Run, message: Message, seen: Seen) -> None:
+        if isinstance(message, EncryptedLabels):
+            if isinstance(run.opening, RunSpec) and digest(message) != run.opening.labels:
+                self._log.add(seen, Code.LABELS_CHANGED)
+        elif isinstance(message, MaskedTotals):
+            run.shares[message.release, seen.sender] = message.vector
+        elif isinstance(message, ScoreShare):
+            run.shares[0, seen.sender] = message.ciphertext
+        elif isinstance(message, CombinedTotals):
+            self._check_product(run, message.release, message.vector, seen)
+        elif isinstance(message, CombinedScore):
+            self._check_product(run, 0, message.ciphertext, seen)
+
+    def _check_product(self, run: _Run, release: int, product: bytes, seen: Seen) -> None:
+        """Recompute a product from the shares of the run's whole node set; they are then forgotten."""
+        nodes, key = _nodes(run.opening), self._keys.get(PartyId(run.opening.bank if run.opening else ""))
+        shares = [run.shares.pop((release, node), None) for node in nodes]
+        missing = sum(share is None for share in shares)
+        if missing or not nodes or key is None:
+            self._log.add(seen, Code.PRODUCT_WRONG, detail=f"{missing} of {len(nodes)} nodes have sent no share")
+            return
+        try:
+            holds = combine([share for share in shares if share is not None], key) == product
+        except CreditFederationError:
+            holds = False
+        if not holds:
+            self._log.add(seen, Code.PRODUCT_WRONG)
+
+    def close(self) -> tuple[Account, ...]:
+        """Return the accounts, and note every transcript that no opening message announced."""
+        accounts = []
+        for transcript, run in self._runs.items():
+            if run.opening is None:
+                self._log.add(run.first, Code.RUN_UNKNOWN)
+            revealed = {leak.value: count for leak, count in sorted(run.by_class.items())}
+            opening = type(run.opening).__name__ if run.opening else ""
+            accounts.append(Account(transcript.hex(), opening, _row_totals(run.opening), revealed))
+        return tuple(accounts)
+
+
+def _row_totals(opening: RunSpec | Query | None) -> int:
+    """Return how many totals per enterprise a plan opens: a query opens one."""
+    if isinstance(opening, RunSpec):
+        return opening.row_totals
+    return 0 if opening is None else 1
+
+
+def _nodes(opening: RunSpec | Query | None) -> tuple[str, ...]:
+    if isinstance(opening, RunSpec):
+        return tuple(node.party for node in opening.nodes)
+    return () if opening is None else opening.nodes
+
+
+_MOST_IN_A_RUN: dict[str, Callable[[RunSpec], int]] = {
+    "RunSpec": lambda spec: 1,
+    "EncryptedLabels": lambda spec: 1,
+    "BinHistograms": lambda spec: 1,
+    "LocalGram": lambda spec: 1,
+    "MaskedProducts": lambda spec: len(spec.nodes),
+    "MaskShare": lambda spec: len(spec.nodes),
+    "ProductShare": lambda spec: len(spec.nodes),
+    "MaskedTotals": lambda spec: spec.row_totals,
+    "GradientShare": lambda spec: max(0, spec.row_totals - 1),
+}
+
+
+def _most(kind: str, opening: RunSpec | Query | None) -> int:
+    """Return how many messages of a kind one sender may send: the bank is one more owner of columns than the nodes."""
+    if isinstance(opening, RunSpec) and kind in _MOST_IN_A_RUN:
+        return _MOST_IN_A_RUN[kind](opening)
+    if isinstance(opening, Query) and kind in ("Query", "ScoreShare", "Denial"):
+        return 1
+    return 1 << 62
