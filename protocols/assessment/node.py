@@ -18,10 +18,14 @@ from protocols.scorecard.messages import FeaturePoints
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """A node's own view of one enterprise under one model. Never leaves the node in this form."""
+    """A node's own view of one enterprise under one model. Never leaves the node in this form.
+
+    `enterprise` enters the mask: shares open only if every node was asked about the same enterprise.
+    """
 
     bins: Sequence[int] = field(repr=False)
     coverage: Coverage = field(repr=False)
+    enterprise: str = field(repr=False)
 
 
 def check_query(query: Query, manifest: Manifest, now: int, clock_skew: int = 60) -> None:
@@ -74,6 +78,7 @@ def share_of(
     names = [entry.party for entry in manifest.nodes]
     value = lay_out(manifest, names.index(keys.party), total, bands, evaluation.coverage)
     peers = {name: cards[PartyId(name)].mask_key for name in names if name != keys.party}
-    mask = zero_sum_masks(keys.party, keys.mask, peers, query.transcript(), 1, bank_key.n)[0]
+    told = query.transcript() + b"subject/" + evaluation.enterprise.encode()
+    mask = zero_sum_masks(keys.party, keys.mask, peers, told, 1, bank_key.n)[0]
     ciphertext = encrypt_for_owner(bank_key, [(value + mask) % bank_key.n], randomness)
     return ScoreShare(ciphertext.to_bytes(), policy)
