@@ -37,6 +37,7 @@ class BankQuery:
         self._channel, self._key, self._coordinator = channel, key, coordinator
         self._shares: dict[PartyId, bytes] = {}
         self._combined: bytes | None = None
+        self._closed = False
         self.denials: dict[PartyId, str] = {}
         self.failure: CreditFederationError | None = None
         self.opened: Opened | None = None
@@ -72,12 +73,14 @@ class BankQuery:
         return self._close_when_ready()
 
     def _close_when_ready(self) -> list[Envelope]:
-        if len(self._shares) + len(self.denials) < len(self.query.nodes):
+        """Acknowledge once, when nothing more is due."""
+        if self._closed or len(self._shares) + len(self.denials) < len(self.query.nodes):
             return []
+        if not self.denials and self._combined is None:
+            return []
+        self._closed = True
         if self.denials:
             return [self._acknowledge(Outcome.DENIED)]
-        if self._combined is None:
-            return []
         try:
             self.opened = self._open()
         except CreditFederationError as error:
