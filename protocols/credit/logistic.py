@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocols.credit.woe import WOE_SCALE
+from protocols.errors import CreditFederationError
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -88,8 +89,12 @@ def refine(coefficients: Floats, moments: Moments, curvature: Curvature) -> Floa
 
 
 def _solve(hessian: Floats, gradient: Floats) -> Floats:
+    """Return the step. Raises: CreditFederationError, code FIT_DIVERGED, where the Hessian has no inverse."""
     ridge = RIDGE * np.trace(hessian) / len(hessian)
-    return np.asarray(np.linalg.solve(hessian + ridge * np.eye(len(hessian)), gradient), dtype=np.float64)
+    try:
+        return np.asarray(np.linalg.solve(hessian + ridge * np.eye(len(hessian)), gradient), dtype=np.float64)
+    except np.linalg.LinAlgError as error:
+        raise CreditFederationError("the fit has no solution", code="FIT_DIVERGED") from error
 
 
 @dataclass(frozen=True, slots=True)

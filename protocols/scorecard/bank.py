@@ -24,10 +24,10 @@ from protocols.errors import UnexpectedMessage, VerificationFailed
 from protocols.paillier import OwnerEncryptor, PrivateKey, PublicKey
 from protocols.scorecard import messages as m
 from protocols.scorecard.arithmetic import TOTAL_BITS
-from protocols.scorecard.candidate import Candidate, Span, moments, prune_correlated, restrict
+from protocols.scorecard.candidate import Candidate, Span, check_gram, moments, prune_correlated, restrict
 from protocols.scorecard.curvature import column_sums, open_gradient, pack_residuals, residuals, to_curvature
 from protocols.scorecard.gram import GramAssembly
-from protocols.scorecard.histograms import bin_all, open_histograms, plain_histograms
+from protocols.scorecard.histograms import bin_all, open_histograms, plain_histograms, require_outcomes
 from protocols.scorecard.model import BankRows, TrainedScorecard, TrainingPlan
 from protocols.scorecard.products import encrypt_columns, open_products
 from protocols.scorecard.releases import TotalsCollection
@@ -111,7 +111,9 @@ class BankTraining:
         if node in self._histograms:
             raise UnexpectedMessage(f"histograms of {node} were already received")
         domain = self._domains[node]
-        self._histograms[node] = open_histograms(message, domain, self.spec.training_rows, self._paillier)
+        histograms = open_histograms(message, domain, self.spec.training_rows, self._paillier)
+        require_outcomes(histograms, self._data.everyone)
+        self._histograms[node] = histograms
         if len(self._histograms) < len(self._nodes):
             return []
         own = plain_histograms(self._data.rows, "bank", self._data.training_bad)
@@ -164,6 +166,7 @@ class BankTraining:
         if not gram.complete or self._candidate is not None:
             return []
         everyone = self._data.everyone
+        check_gram(self._features, gram.matrix())
         full = moments(self._features, everyone.total, everyone.good, gram.matrix())
         self._features, self._kept = prune_correlated(self._features, full)
         self._moments = restrict(full, self._kept)

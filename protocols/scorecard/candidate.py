@@ -14,13 +14,17 @@ from protocols.credit.binning import BinnedFeature
 from protocols.credit.logistic import Calibration, Moments, fit_columns
 from protocols.credit.scale import POINTS_PER_LOG_ODDS
 from protocols.credit.woe import WOE_SCALE, Outcomes
-from protocols.errors import CreditFederationError
+from protocols.errors import CreditFederationError, VerificationFailed
+from protocols.scorecard.arithmetic import TOTAL_BITS
 
 Floats = NDArray[np.float64]
 Features = Mapping[PartyId, Sequence[BinnedFeature]]
 
 CORRELATION_LIMIT: Final = 0.95
 """Of two columns more correlated than this, the one with less information value is dropped."""
+
+COEFFICIENT_LIMIT: Final = 1e6
+"""No fit of outcomes on WOE comes near; beyond it, points would not be integers that a message can carry."""
 
 
 def moments(features: Features, training_rows: int, good: int, gram: NDArray[np.int64]) -> Moments:
@@ -30,6 +34,20 @@ def moments(features: Features, training_rows: int, good: int, gram: NDArray[np.
     good_sums = [sum(w * o.good for w, o in _coarse(f)) for f in columns]
     as_array = [np.array(values, dtype=np.int64) for values in (sums, good_sums)]
     return Moments(training_rows, good, as_array[0], as_array[1], gram)
+
+
+def check_gram(features: Features, gram: NDArray[np.int64]) -> None:
+    """Return if the matrix can be one of the columns that the histograms describe.
+
+    Their counts fix its diagonal; no entry exceeds the geometric mean of its row's and its column's diagonal.
+    Raises: VerificationFailed.
+    """
+    columns = [feature for party in features for feature in features[party] if feature.selected]
+    squares = np.array([sum(w * w * o.total for w, o in _coarse(f)) for f in columns], dtype=np.int64)
+    lengths = np.sqrt(squares.astype(np.float64))
+    bound = np.outer(lengths, lengths) * (1 + 1e-9)
+    if not np.array_equal(np.diag(gram), squares) or np.any(np.abs(gram.astype(np.float64)) > bound):
+        raise VerificationFailed("the Gram matrix contradicts the histograms", code="WRONG_GRAM")
 
 
 def _coarse(feature: BinnedFeature) -> list[tuple[int, Outcomes]]:
@@ -83,8 +101,11 @@ class Candidate:
 
     @classmethod
     def build(cls, coefficients: Floats, features: Features) -> Candidate:
-        """Round coefficient times WOE to points, per fine bin. Raises: CreditFederationError if they are not finite."""
-        if not np.all(np.isfinite(coefficients)):
+        """Round coefficient times WOE to points, per fine bin.
+
+        Raises: CreditFederationError, code FIT_DIVERGED, if they are not finite or their totals exceed TOTAL_BITS.
+        """
+        if not np.all(np.abs(coefficients) < COEFFICIENT_LIMIT):
             raise CreditFederationError("the fit did not converge", code="FIT_DIVERGED")
         points: dict[PartyId, tuple[tuple[int, ...], ...]] = {}
         offset, column = 0, 1
@@ -100,7 +121,10 @@ class Candidate:
                 offset += min(raw)
                 column += 1
             points[party] = tuple(tables)
-        return cls(coefficients, points, offset)
+        candidate = cls(coefficients, points, offset)
+        if candidate.maximum_total() >= 1 << TOTAL_BITS:
+            raise CreditFederationError(f"the fit's totals exceed {TOTAL_BITS} bits", code="FIT_DIVERGED")
+        return candidate
 
     def maximum_total(self) -> int:
         """Return the highest total that any enterprise can have over all parties."""

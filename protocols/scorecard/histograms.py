@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +11,9 @@ from numpy.typing import NDArray
 from protocols.channel.identity import PartyId
 from protocols.credit.binning import BinnedFeature, BinningRules, FineHistogram, bin_feature
 from protocols.credit.woe import Outcomes
-from protocols.errors import MalformedMessage
+from protocols.errors import MalformedMessage, VerificationFailed
 from protocols.paillier import CiphertextVector, PrivateKey, decrypt
+from protocols.scorecard.admission import column_limit
 from protocols.scorecard.arithmetic import histogram_packing, unmask_sums
 from protocols.scorecard.messages import BinHistograms, FeatureShape
 from protocols.scorecard.rows import BinnedRows
@@ -34,6 +36,13 @@ def open_histograms(message: BinHistograms, domain: str, rows: int, key: Private
     if any(not 0 <= bad <= count for bad, count in zip(bads, cells, strict=True)):
         raise MalformedMessage(f"histograms of {domain} hold more defaults than enterprises")
     return _split(message.features, domain, bads)
+
+
+def require_outcomes(histograms: list[FineHistogram], everyone: Outcomes) -> None:
+    """Return if each feature counts every default of the training rows once. Raises: VerificationFailed."""
+    for histogram in histograms:
+        if sum(o.bad for o in histogram.outcomes) != everyone.bad:
+            raise VerificationFailed(f"a histogram of {histogram.domain} has not all outcomes", code="WRONG_HISTOGRAM")
 
 
 def _split(shapes: tuple[FeatureShape, ...], domain: str, bads: list[int]) -> list[FineHistogram]:
@@ -59,8 +68,15 @@ def plain_histograms(rows: BinnedRows, domain: str, bad: NDArray[np.int64]) -> l
 def bin_all(
     histograms: Mapping[PartyId, list[FineHistogram]], everyone: Outcomes, rules: BinningRules
 ) -> dict[PartyId, list[BinnedFeature]]:
-    """Bin every feature of every party, keeping the parties' order."""
+    """Bin every feature of every party, keeping the parties' order; select at most `column_limit` of each party."""
+    limit = column_limit(everyone.total, rules.minimum_count)
     return {
-        party: [bin_feature(histogram, everyone, rules) for histogram in features]
+        party: _select_best([bin_feature(histogram, everyone, rules) for histogram in features], limit)
         for party, features in histograms.items()
     }
+
+
+def _select_best(features: list[BinnedFeature], limit: int) -> list[BinnedFeature]:
+    selected = sorted((i for i, f in enumerate(features) if f.selected), key=lambda i: (-features[i].iv, i))
+    reason = f"{limit} features of this party have more information value"
+    return [replace(f, selected=False, reason=reason) if i in selected[limit:] else f for i, f in enumerate(features)]

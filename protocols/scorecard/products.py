@@ -117,6 +117,8 @@ def add_shares(
         raise MalformedMessage(
             f"shares of {len(owner_share)} and {len(mask_share)} products where {len(maskings)} are due"
         )
+    if any(not len(a) == len(b) == h.width for a, b, h in zip(owner_share, mask_share, maskings, strict=True)):
+        raise MalformedMessage("a share of a product has the wrong width")
     products = np.empty(shape, dtype=np.int64)
     for index, (masked, hidden) in enumerate(zip(owner_share, mask_share, strict=True)):
         group, column = divmod(index, evaluator_columns)
