@@ -201,7 +201,7 @@ class EncryptedResiduals(Message, frozen=True):
 
 
 class GradientShare(Message, frozen=True):
-    """Σ w·r and Σ w²·h of each selected column. Reveals: sums over all training rows."""
+    """Σ w·r, Σ w·h, Σ w²·r and Σ w²·h of each selected column. Reveals: sums over all training rows."""
 
     vector: bytes
 
@@ -222,8 +222,14 @@ class RunFinished(Message, frozen=True):
 LEAKS: Final[dict[str, LeakClass]] = {
     "BinHistograms": LeakClass.AGGREGATE,
     "LocalGram": LeakClass.AGGREGATE,
+    "MaskedProducts": LeakClass.AGGREGATE,
     "ProductShare": LeakClass.AGGREGATE,
     "GradientShare": LeakClass.AGGREGATE,
     "CombinedTotals": LeakClass.ROW_TOTALS,
 }
-"""The leak class of each message that reveals something to the bank; all others reveal nothing to it."""
+"""The leak class of each message that reveals something to the bank; all others reveal nothing to it.
+
+`MaskedProducts` travel with a `MaskShare`: of the bank's own columns the two reveal the inner products at once, of a
+node's they do with that node's `ProductShare`. Classes describe what an honest bank learns. A bank that encrypts
+crafted labels, residuals or columns, or sends crafted points, chooses the weights of the sums: see docs/scorecard.md.
+"""
