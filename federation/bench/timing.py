@@ -1,7 +1,7 @@
 """Times in microseconds and in mm, the machine's own unit: one `a * b % n^2` of two ciphertexts.
 
 Each repetition of a measured piece of work stands between two samples of mm, and its cost in mm is taken against those
-two: a neighbour that slows the machine for a while slows both. Reported are medians over the repetitions.
+two, in CPU time: a neighbour that slows the machine for a while slows both. Reported are medians over the repetitions.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ _OPERANDS = 400
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Median cost of one unit of work."""
+    """Median cost of one unit of work: by the clock on the wall, in this process's CPU time, and in mm."""
 
-    seconds: float
+    wall: float
+    cpu: float
     mm: float
 
 
@@ -43,23 +44,23 @@ class Meter:
 
     def measure(self, work: Callable[[], object], units: int = 1, repeats: int = 5) -> Timing:
         """Run the work `repeats` times and return the median cost of one of its `units`."""
-        seconds, ratios = [], []
+        walls, cpus, ratios = [], [], []
         before = self._pulse()
         for _ in range(repeats):
-            start = time.perf_counter()
+            wall, cpu = time.perf_counter(), time.process_time()
             work()
-            elapsed = (time.perf_counter() - start) / units
+            cpus.append((time.process_time() - cpu) / units)
+            walls.append((time.perf_counter() - wall) / units)
             after = self._pulse()
-            seconds.append(elapsed)
-            ratios.append(elapsed / ((before + after) / 2))
+            ratios.append(cpus[-1] / ((before + after) / 2))
             before = after
-        return Timing(statistics.median(seconds), statistics.median(ratios))
+        return Timing(statistics.median(walls), statistics.median(cpus), statistics.median(ratios))
 
     def _pulse(self) -> float:
         square = self._square
-        start = time.perf_counter()
+        start = time.process_time()
         for left, right in zip(self._left, self._right, strict=True):
             left * right % square
-        pulse = (time.perf_counter() - start) / _OPERANDS
+        pulse = (time.process_time() - start) / _OPERANDS
         self._pulses.append(pulse)
         return pulse

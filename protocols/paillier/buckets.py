@@ -61,7 +61,7 @@ def bucket_sums(rows: Rows, features: Sequence[Feature], modulus: mpz) -> list[l
     joint = np.zeros(len(features[0].codes), dtype=np.int64)
     for feature in reversed(features):
         joint = joint * feature.size + feature.codes
-    buckets = _fill(rows, joint, modulus * modulus)
+    buckets = _fill(rows, joint, math.prod(f.size for f in features), modulus * modulus)
     return _marginals(buckets, [feature.size for feature in features], modulus)
 
 
@@ -80,19 +80,25 @@ def _first_fit(by_size: list[int], sizes: Sequence[int], limit: int) -> list[lis
     return plan
 
 
-def _fill(rows: Rows, joint: NDArray[np.int64], square: mpz) -> _Buckets:
-    occupied, dense = np.unique(joint, return_inverse=True)
-    return _Buckets(occupied, *rows.sweep(dense.tolist(), len(occupied), square))
+def _fill(rows: Rows, joint: NDArray[np.int64], size: int, square: mpz) -> _Buckets:
+    occupied, dense = _dense(joint, size)
+    return _Buckets(occupied, *rows.sweep(dense, len(occupied), square))
 
 
-def _fold(buckets: _Buckets, codes: NDArray[np.int64], square: mpz) -> _Buckets:
+def _fold(buckets: _Buckets, codes: NDArray[np.int64], size: int, square: mpz) -> _Buckets:
     """Join the buckets that share one of the new codes."""
-    occupied, dense = np.unique(codes, return_inverse=True)
+    occupied, dense = _dense(codes, size)
     products, tails = [mpz(1)] * len(occupied), [mpz(0)] * len(occupied)
-    for code, product, tail in zip(dense.tolist(), buckets.products, buckets.tails, strict=True):
+    for code, product, tail in zip(dense, buckets.products, buckets.tails, strict=True):
         products[code] = products[code] * product % square
         tails[code] += tail
     return _Buckets(occupied, products, tails)
+
+
+def _dense(codes: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64], list[int]]:
+    """Return the codes below `size` that occur, ascending, and for each entry the position of its code among them."""
+    present = np.bincount(codes, minlength=size) > 0
+    return np.flatnonzero(present), (np.cumsum(present) - 1)[codes].tolist()
 
 
 def _marginals(buckets: _Buckets, sizes: list[int], modulus: mpz) -> list[list[mpz]]:
@@ -104,7 +110,7 @@ def _marginals(buckets: _Buckets, sizes: list[int], modulus: mpz) -> list[list[m
             histogram[code] = join(product, tail, modulus, square)
         return [histogram]
     middle = (len(sizes) + 1) // 2
-    lower = math.prod(sizes[:middle])
-    low = _fold(buckets, buckets.codes % lower, square)
-    high = _fold(buckets, buckets.codes // lower, square)
+    lower, upper = math.prod(sizes[:middle]), math.prod(sizes[middle:])
+    low = _fold(buckets, buckets.codes % lower, lower, square)
+    high = _fold(buckets, buckets.codes // lower, upper, square)
     return _marginals(low, sizes[:middle], modulus) + _marginals(high, sizes[middle:], modulus)

@@ -8,7 +8,7 @@ from gmpy2 import mpz
 from protocols.paillier.split_form import Splitting, join
 
 _BREAK_EVEN = 48  # powers for which building the table costs as much as it saves
-_BLOCK = 64  # exponents
+_BLOCK = 512  # exponents
 
 
 class FixedBase:

@@ -62,18 +62,32 @@ def read_weights(weights: NDArray[np.integer]) -> Reading:
     return Reading([[whole[i] for i in together] for together in planned] + _bit_passes(rows, streams), minima)
 
 
-def weighted_product(histogram: Sequence[mpz], weights: Sequence[int], square: mpz) -> mpz:
-    """Return the product of histogram[i]^weights[i], for weights that ascend and are not negative.
+def digit_product(digit: Digit, histogram: Sequence[mpz], square: mpz) -> mpz:
+    """Return the product of histogram[code]^(weights[code] << shift): the digit's share of its column.
 
-    Descending, the running product of the histogram enters once per unit by which the weight falls.
+    From the heaviest code down, the running product of the histogram enters once per unit by which the weight falls.
     """
-    running, result = mpz(1), mpz(1)
-    for index in range(len(weights) - 1, -1, -1):
-        running = running * histogram[index] % square
-        step = weights[index] - (weights[index - 1] if index else 0)
+    running, result, weights = mpz(1), mpz(1), digit.weights
+    for code in range(len(weights) - 1, -1, -1):
+        running = running * histogram[code] % square
+        step = weights[code] - (weights[code - 1] if code else 0)
         if step:
             result = result * (running if step == 1 else gmpy2.powmod(running, step, square)) % square
-    return result
+    return gmpy2.powmod(result, 1 << digit.shift, square)
+
+
+def histogram_product(histogram: Sequence[mpz], square: mpz) -> mpz:
+    """Return the product of a histogram, which is that of all rows."""
+    product = mpz(1)
+    for value in histogram:
+        product = product * value % square
+    return product
+
+
+def powers_of_total(total: mpz, minima: Sequence[int], square: mpz) -> list[mpz]:
+    """Return the product of all rows to the power of each minimum."""
+    inverse = gmpy2.invert(total, square) if min(minima, default=0) < 0 else total
+    return [gmpy2.powmod(inverse if minimum < 0 else total, abs(minimum), square) for minimum in minima]
 
 
 def _bit_passes(rows: int, streams: list[tuple[int, NDArray[np.uint64], int]]) -> list[list[Digit]]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from protocols.errors import MalformedMessage
 from protocols.paillier.buckets import Feature, plan_passes
 from protocols.paillier.keys import PublicKey
-from protocols.paillier.multi_exponent import read_weights, weighted_product
+from protocols.paillier.multi_exponent import digit_product, histogram_product, powers_of_total, read_weights
 from protocols.paillier.passes import run_passes
 from protocols.paillier.storage import Storage
 
@@ -171,21 +171,12 @@ class CiphertextVector:
         reading, square = read_weights(weights), self.public_key.modulus_square
         features = [[digit.feature for digit in together] for together in reading.passes]
         sums = run_passes(self._storage.rows(len(features)), features, self._n)
-        products = self._minimum_shares(reading.minima)
-        for together, histograms in zip(reading.passes, sums, strict=True):
-            for digit, histogram in zip(together, histograms, strict=True):
-                share = gmpy2.powmod(weighted_product(histogram, digit.weights, square), 1 << digit.shift, square)
-                products[digit.column] = products[digit.column] * share % square
+        digits = [pair for pairs in zip(reading.passes, sums, strict=True) for pair in zip(*pairs, strict=True)]
+        total = histogram_product(digits[0][1], square) if digits else next(iter(self.total()))
+        products = powers_of_total(total, reading.minima, square)
+        for digit, histogram in digits:
+            products[digit.column] = products[digit.column] * digit_product(digit, histogram, square) % square
         return CiphertextVector(self.public_key, products)
-
-    def _minimum_shares(self, minima: list[int]) -> list[mpz]:
-        """Return each minimum times the encrypted sum of all rows."""
-        square = self.public_key.modulus_square
-        if not any(minima):
-            return [mpz(1)] * len(minima)
-        total = next(iter(self.total()))
-        inverse = gmpy2.invert(total, square)
-        return [gmpy2.powmod(inverse if minimum < 0 else total, abs(minimum), square) for minimum in minima]
 
     @property
     def _values(self) -> tuple[mpz, ...]:

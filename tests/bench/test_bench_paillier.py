@@ -1,4 +1,4 @@
-"""The benchmark's jobs compute the right thing, and its report has the agreed shape. Figures are reported, never gated."""
+"""The benchmark computes the right thing and reports it in the agreed shape. Figures are reported, never gated."""
 
 from __future__ import annotations
 
