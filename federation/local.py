@@ -30,10 +30,11 @@ from federation.grid import EmbeddedGrid, Observer
 from federation.rounds import Mailroom, RoundEvent, Traffic, server_app
 from nodes.agent import DataNodeAgent, NodeSite, system_clock
 from nodes.bank_agent import BankAgent, BankSite, Split, TrainingTerms
+from nodes.features.compute import DEFAULT_AS_OF
 from nodes.flower_relay import make_client_app
 from nodes.keystore import create_party, read_cards, read_keys, read_paillier, write_cards
 from nodes.ledger import Ledger
-from nodes.model_file import ModelFile
+from nodes.model_file import ModelFile, RunFacts, read_model_file, write_model_file
 from nodes.policy import NodePolicy, read_policy
 from nodes.results import AssessmentResult
 from nodes.sources import (
@@ -59,6 +60,7 @@ BANK: Final = PartyId("bank")
 COORDINATOR: Final = PartyId("coordinator")
 CONSENT_SERVICE: Final = PartyId("consent_service")
 FEDERATION_FILE: Final = "federation.json"
+MODEL_FILE: Final = "model.json"
 LOG_NAME: Final = "credit-federation.local/log"
 RESERVED: Final = frozenset(
     {BANK, COORDINATOR, CONSENT_SERVICE, EVERYONE, "cards", "data", FEDERATION_FILE, "results.json", "report.html"}
@@ -226,8 +228,8 @@ class LocalFederation:
 
     # ---- what the bank asks for
 
-    def train(self, split: Split, plan: TrainingPlan, minimum_bin: int) -> Training:
-        """Train a scorecard over the grid and keep it at the bank.
+    def train(self, split: Split, plan: TrainingPlan, minimum_bin: int, dataset: str = "") -> Training:
+        """Train a scorecard over the grid and keep it at the bank, signed; `dataset` is what it calls its data.
 
         Raises: ConfigurationError, code COHORT_TOO_SMALL; PeerRefused with the node's code, PolicyDenied,
         VerificationFailed; no model is then kept.
@@ -246,11 +248,13 @@ class LocalFederation:
         transcript = self.bank.open_training(split, terms, consent)
         self.traffic.seconds["labels"] = time.monotonic() - started
         self._deliver()
-        scorecard, data, model = self.bank.trained(transcript)
-        (self.folder / BANK / "model.json").write_bytes(msgspec.json.format(msgspec.json.encode(model)))
+        leaks = {leak.value: count for leak, count in self.coordinator.leaks.items()}
+        as_of = DEFAULT_AS_OF.isoformat() if self.description.source(BANK).is_dir() else ""
+        facts = RunFacts(dataset, as_of, self.traffic.rounds, leaks)
+        scorecard, data, model = self.bank.trained(transcript, facts)
+        write_model_file(self.folder / BANK / MODEL_FILE, model)
         self.file = msgspec.structs.replace(self.file, model=model.model)
         _write(self.folder, self.file)
-        leaks = {leak.value: count for leak, count in self.coordinator.leaks.items()}
         return Training(scorecard, data, model, self.traffic, leaks)
 
     def assess(self, enterprises: Sequence[str]) -> list[AssessmentResult]:
@@ -273,12 +277,8 @@ class LocalFederation:
             raise ConfigurationError("an enterprise's id is empty, too long, or not printable", code="INVALID_ID")
 
     def model(self) -> ModelFile:
-        """Return the bank's model. Raises: ConfigurationError, code NO_MODEL."""
-        path = self.folder / BANK / "model.json"
-        try:
-            return msgspec.json.decode(path.read_bytes(), type=ModelFile)
-        except (OSError, msgspec.DecodeError, UnicodeError) as error:
-            raise ConfigurationError(f"{path}: no trained model; run `credfed train`", code="NO_MODEL") from error
+        """Return the bank's model as it signed it. Raises: ConfigurationError, code NO_MODEL; VerificationFailed."""
+        return read_model_file(self.folder / BANK / MODEL_FILE, self.pins.card(BANK, PartyRole.BANK))
 
     def _deliver(self) -> None:
         mailroom = Mailroom(self.coordinator, BANK, self.traffic, self._on_round)
@@ -330,4 +330,4 @@ def split_rows(outcomes: NDArray[np.int64], test_size: float, seed: int) -> Spli
         )
     except ValueError as error:
         raise ConfigurationError(f"{len(outcomes)} rows cannot be split: {error}", code="BAD_SPLIT") from error
-    return Split(training, test)
+    return Split(training, test, seed)

@@ -17,7 +17,7 @@ from nodes.agent import system_clock
 from nodes.binning import FineBinning, bin_rows, cohort_columns, row_index
 from nodes.boundary import handle_parcel
 from nodes.features import FeatureTable
-from nodes.model_file import ModelFile, model_file
+from nodes.model_file import ModelFile, RunFacts, model_file, sign_model_file
 from nodes.results import AssessmentResult, describe_answer, describe_refusal
 from protocols.assessment.bank import BankQuery
 from protocols.assessment.manifest import verify_manifest
@@ -63,10 +63,11 @@ class BankSite:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Row numbers of the bank's file that train the model, and those that test it."""
+    """Row numbers of the bank's file that train the model, and those that test it; `seed` if one drew them."""
 
     training: NDArray[np.intp]
     test: NDArray[np.intp]
+    seed: int | None = None
 
     def order(self) -> NDArray[np.intp]:
         """Return all rows of the cohort, training rows first."""
@@ -88,6 +89,7 @@ class _Run:
     training: BankTraining
     data: BankRows
     binnings: tuple[FineBinning, ...]
+    seed: int | None
 
 
 class BankAgent:
@@ -151,7 +153,7 @@ class BankAgent:
         )
         cohorts = {PartyId(node.party): m.Cohort(ids, consent) for node in terms.nodes}
         self._outbox += training.start(labels, cohorts)
-        self._runs[channel.transcript] = _Run(training, data, binnings)
+        self._runs[channel.transcript] = _Run(training, data, binnings, split.seed)
         return channel.transcript
 
     def _bin_own(
@@ -165,12 +167,14 @@ class BankAgent:
         parties = [PartyId(spec.bank), *(PartyId(node.party) for node in spec.nodes)]
         return {party: self._site.pins.paillier_key(party, spec.key_bits) for party in parties}
 
-    def trained(self, transcript: bytes) -> tuple[TrainedScorecard, BankRows, ModelFile]:
-        """Return the outcome of a finished run. Raises: UnexpectedMessage while it is not finished."""
+    def trained(self, transcript: bytes, facts: RunFacts) -> tuple[TrainedScorecard, BankRows, ModelFile]:
+        """Return what a finished run gave, the model signed. Raises: UnexpectedMessage while it is not finished."""
         run = self._runs[transcript]
-        if run.training.result is None:
+        trained = run.training.result
+        if trained is None:
             raise UnexpectedMessage("the run is not finished")
-        return run.training.result, run.data, model_file(run.training.result, self._me, run.binnings)
+        model = model_file(trained, run.data, run.training.spec, run.binnings, run.seed, facts)
+        return trained, run.data, sign_model_file(model, self._site.keys)
 
     # ---- assessments
 

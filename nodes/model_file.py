@@ -1,96 +1,126 @@
-"""The bank's model as a file: what it needs to read an answer, and what an auditor of the model needs to see.
+"""The bank's model as a file: made of a finished run, signed, written, read back and verified.
 
-JSON; written by the bank for itself. It holds the bank's own part, and the nodes' bins and points as the bank computed
-them; it holds no enterprise.
+The format is `nodes.model_format`, the validation in it `nodes.model_quality`; this module makes the file of a
+scorecard, and is where others import from.
 """
 
 from __future__ import annotations
 
 import base64
-
-import msgspec
+from collections.abc import Iterator
+from typing import Final
 
 from nodes.binning import FineBinning
-from protocols.assessment.manifest import SignedManifest
-from protocols.channel.wire import decode, encode
+from nodes.model_format import (
+    FORMAT,
+    DomainCoverage,
+    ModelBin,
+    ModelFeature,
+    ModelFile,
+    RunFacts,
+    TrainingFacts,
+    read_model_file,
+    sign_model_file,
+    verify_model_file,
+    write_model_file,
+)
+from nodes.model_quality import measure
+from protocols.channel.wire import encode
 from protocols.credit.binning import BinnedFeature
-from protocols.credit.logistic import Calibration
 from protocols.credit.woe import WOE_SCALE
-from protocols.errors import MalformedMessage
-from protocols.scorecard.model import TrainedScorecard
+from protocols.scorecard.candidate import Candidate
+from protocols.scorecard.messages import RunSpec
+from protocols.scorecard.model import BankRows, TrainedScorecard
 
-FORMAT = "credit-federation-scorecard/1"
+__all__ = [
+    "FORMAT",
+    "DomainCoverage",
+    "ModelBin",
+    "ModelFeature",
+    "ModelFile",
+    "RunFacts",
+    "TrainingFacts",
+    "domain_coverage",
+    "model_file",
+    "read_model_file",
+    "sign_model_file",
+    "training_facts",
+    "verify_model_file",
+    "write_model_file",
+]
 
-
-class ModelBin(msgspec.Struct, frozen=True):
-    """One step of a feature: its share of the training rows, how many of it defaulted, and what it scores."""
-
-    share: float
-    bad_rate: float
-    woe: float
-    points: int
-    missing: bool
-
-
-class ModelFeature(msgspec.Struct, frozen=True):
-    """One feature of the scorecard, in coarse bins. Points are tenths of a score point."""
-
-    party: str
-    domain: str
-    name: str
-    iv: float
-    selected: bool
-    reason: str
-    bins: tuple[ModelBin, ...]
+SCORECARD: Final = "scorecard"
 
 
-class ModelFile(msgspec.Struct, frozen=True):
-    """A trained model at its bank. `manifest` is the signed manifest, base64 of its canonical bytes."""
-
-    format: str
-    model: str
-    manifest: str
-    intercept: float
-    slope: float
-    own_points: tuple[tuple[int, ...], ...]
-    own_binnings: tuple[FineBinning, ...]
-    features: tuple[ModelFeature, ...]
-
-    def signed_manifest(self) -> SignedManifest:
-        """Return the manifest with all nodes' signatures. Raises: MalformedMessage."""
-        try:
-            return decode(base64.b64decode(self.manifest, validate=True), SignedManifest)
-        except ValueError as error:
-            raise MalformedMessage("the model file's manifest is not base64") from error
-
-    @property
-    def calibration(self) -> Calibration:
-        """Return how a total becomes log-odds."""
-        return Calibration(self.intercept, self.slope)
-
-
-def model_file(trained: TrainedScorecard, bank: str, binnings: tuple[FineBinning, ...]) -> ModelFile:
-    """Return the file of a trained scorecard."""
+def model_file(
+    trained: TrainedScorecard,
+    data: BankRows,
+    spec: RunSpec,
+    binnings: tuple[FineBinning, ...],
+    seed: int | None,
+    run: RunFacts,
+) -> ModelFile:
+    """Return the file of a trained scorecard, not yet signed."""
     points = trained.candidate.points
-    features = tuple(
-        _feature(party, feature, table)
-        for party, binned in trained.features.items()
-        for feature, table in zip(binned, points[party], strict=True)
-    )
-    own = next((tables for party, tables in points.items() if party == bank), ())
+    features = tuple(_features(trained))
+    own = next((tables for party, tables in points.items() if party == spec.bank), ())
+    log_odds = trained.calibration.log_odds(trained.totals)
     return ModelFile(
-        FORMAT,
-        trained.manifest.manifest.model_hash().hex(),
-        base64.b64encode(encode(trained.manifest)).decode(),
-        trained.calibration.intercept,
-        trained.calibration.slope,
-        own,
-        binnings,
-        features,
+        format=FORMAT,
+        family=SCORECARD,
+        bank=spec.bank,
+        model=trained.manifest.manifest.model_hash().hex(),
+        manifest=base64.b64encode(encode(trained.manifest)).decode(),
+        intercept=trained.calibration.intercept,
+        slope=trained.calibration.slope,
+        constant=float(trained.candidate.coefficients[0]),
+        own_points=own,
+        own_binnings=binnings,
+        features=features,
+        coverage=domain_coverage(features),
+        training=training_facts(data, spec, seed, run),
+        quality=measure(log_odds, data.bad, data.training_rows),
     )
 
 
-def _feature(party: str, feature: BinnedFeature, points: tuple[int, ...]) -> ModelFeature:
+def training_facts(data: BankRows, spec: RunSpec, seed: int | None, run: RunFacts) -> TrainingFacts:
+    """Return how a model was trained, from what the bank asked for and holds."""
+    bad_train = int(data.training_bad.sum())
+    return TrainingFacts(
+        created=spec.created,
+        rows_train=spec.training_rows,
+        rows_test=spec.rows - spec.training_rows,
+        bad_train=bad_train,
+        bad_test=int(data.bad.sum()) - bad_train,
+        seed=seed,
+        key_bits=spec.key_bits,
+        minimum_bin=spec.minimum_bin,
+        fine_bins=spec.fine_bins,
+        row_totals=spec.row_totals,
+        run=run,
+    )
+
+
+def domain_coverage(features: tuple[ModelFeature, ...]) -> tuple[DomainCoverage, ...]:
+    """Return what each domain could not describe, domains in the order in which they first appear."""
+    found = []
+    for domain in dict.fromkeys(feature.domain for feature in features):
+        members = [feature for feature in features if feature.domain == domain]
+        missing = [feature.missing_share for feature in members]
+        selected = sum(feature.selected for feature in members)
+        found.append(DomainCoverage(domain, len(members), selected, min(missing), sum(missing) / len(missing)))
+    return tuple(found)
+
+
+def _features(trained: TrainedScorecard) -> Iterator[ModelFeature]:
+    coefficients: Iterator[float] = iter(trained.candidate.coefficients[1:].tolist())
+    candidate: Candidate = trained.candidate
+    for party, binned in trained.features.items():
+        for feature, points in zip(binned, candidate.points[party], strict=True):
+            yield _feature(party, feature, points, next(coefficients) if feature.selected else None)
+
+
+def _feature(party: str, feature: BinnedFeature, points: tuple[int, ...], coefficient: float | None) -> ModelFeature:
     rows = sum(outcome.total for outcome in feature.outcomes)
     missing = len(feature.woe) - 1
     bins = tuple(
@@ -103,4 +133,14 @@ def _feature(party: str, feature: BinnedFeature, points: tuple[int, ...]) -> Mod
         )
         for group, outcome in zip(feature.groups, feature.outcomes, strict=True)
     )
-    return ModelFeature(party, feature.domain, feature.name, feature.iv, feature.selected, feature.reason, bins)
+    return ModelFeature(
+        party=party,
+        domain=feature.domain,
+        name=feature.name,
+        iv=feature.iv,
+        selected=feature.selected,
+        reason=feature.reason,
+        coefficient=coefficient,
+        missing_share=sum(step.share for step in bins if step.missing),
+        bins=bins,
+    )

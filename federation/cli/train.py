@@ -105,7 +105,7 @@ class Job:
         create_federation(folder, self.description, self.key_bits, policy)
         with LocalFederation(folder, on_round=on_round) as federation:
             split = split_rows(federation.outcomes, self.test_size, self.seed)
-            training = federation.train(split, self.plan, self.minimum_bin)
+            training = federation.train(split, self.plan, self.minimum_bin, self.dataset)
             comparison = None
             if do_compare:
                 warn_of_pooling()

@@ -52,11 +52,20 @@ def validate(log_odds: Floats, bad: Integers) -> Validation:
     )
 
 
-def population_stability(expected: Floats, actual: Floats, bins: int = 10) -> float:
-    """Return the population stability index of two score samples over deciles of the first; below .1 is stable."""
+def stability_shares(expected: Floats, actual: Floats, bins: int = 10) -> tuple[Floats, Floats]:
+    """Return the share of each sample in the deciles of the first, half a case added to each count.
+
+    Shapes: (rows,) each in; two of (deciles,) out, fewer than `bins` where scores are tied.
+    """
     edges = np.unique(np.quantile(expected, np.linspace(0, 1, bins + 1)[1:-1]))
     shares = []
     for sample in (expected, actual):
         counts = np.bincount(np.searchsorted(edges, sample, side="right"), minlength=len(edges) + 1)
         shares.append((counts + 0.5) / (len(sample) + 0.5 * (len(edges) + 1)))
-    return float(np.sum((shares[1] - shares[0]) * np.log(shares[1] / shares[0])))
+    return shares[0], shares[1]
+
+
+def population_stability(expected: Floats, actual: Floats, bins: int = 10) -> float:
+    """Return the population stability index of two score samples over deciles of the first; below .1 is stable."""
+    before, after = stability_shares(expected, actual, bins)
+    return float(np.sum((after - before) * np.log(after / before)))

@@ -1,0 +1,190 @@
+"""The bank's model as a file: what it needs to read an answer, and what an auditor of the model needs to see.
+
+JSON, signed by the bank. It holds the bank's own part, the nodes' bins and points as the bank computed them, how the
+model was trained, and how it did on the test rows; it holds no enterprise, and no value or score of one. The signature
+covers the values, in their canonical encoding: a file that was formatted anew still verifies, one that says anything
+else does not.
+"""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from nodes.binning import FineBinning
+from nodes.model_quality import ModelQuality
+from protocols.assessment.manifest import SignedManifest
+from protocols.channel.identity import PartyCard, PartyKeys, PartyRole, verify
+from protocols.channel.wire import decode
+from protocols.credit.logistic import Calibration
+from protocols.errors import ConfigurationError, MalformedMessage, VerificationFailed
+
+FORMAT: Final = "credit-federation-model/2"
+TAMPERED: Final = "MODEL_TAMPERED"
+UNREADABLE: Final = "MODEL_UNREADABLE"
+_CONTEXT: Final = b"credit-federation/model-file/v2\0"
+_canonical = msgspec.msgpack.Encoder(order="deterministic")
+
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+class ModelBin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One step of a feature: its share of the training rows, how many of it defaulted, and what it scores."""
+
+    share: Share
+    bad_rate: Share
+    woe: float
+    points: int
+    missing: bool
+
+
+class ModelFeature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One feature of the scorecard, in coarse bins.
+
+    Units: points in tenths of a score point; `coefficient` in log-odds of good per unit of WOE, null if not selected;
+    `missing_share` of the training rows, 0 also where fewer than k were missing.
+    """
+
+    party: str
+    domain: str
+    name: str
+    iv: float
+    selected: bool
+    reason: str
+    coefficient: float | None
+    missing_share: Share
+    bins: tuple[ModelBin, ...]
+
+
+class DomainCoverage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What share of the training rows a domain could not describe, by its best and by its average feature."""
+
+    domain: str
+    features: int
+    selected: int
+    missing_least: Share
+    missing_mean: Share
+
+
+class RunFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the bank is told of its run: the data's name and date (empty if unstated), rounds, and leaks by class."""
+
+    dataset: str = ""
+    as_of: str = ""
+    rounds: int = 0
+    leaks: dict[str, int] = {}
+
+
+class TrainingFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the model was trained. Units: `created` in seconds since 1970 UTC; `seed` null if the split had none."""
+
+    created: int
+    rows_train: int
+    rows_test: int
+    bad_train: int
+    bad_test: int
+    seed: int | None
+    key_bits: int
+    minimum_bin: int
+    fine_bins: int
+    row_totals: int
+    run: RunFacts
+
+
+class ModelFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A trained model at its bank. `manifest` is the signed manifest, base64 of its canonical bytes.
+
+    Units: ln(odds of good) = `intercept` + `slope` · total; `constant` is ln(odds) where every WOE is 0, null for a
+    model without coefficients. `signature` is the bank's, base64; empty until it has signed.
+    """
+
+    format: str
+    family: str
+    bank: str
+    model: str
+    manifest: str
+    intercept: float
+    slope: float
+    constant: float | None
+    own_points: tuple[tuple[int, ...], ...]
+    own_binnings: tuple[FineBinning, ...]
+    features: tuple[ModelFeature, ...]
+    coverage: tuple[DomainCoverage, ...]
+    training: TrainingFacts
+    quality: ModelQuality
+    signature: str = ""
+
+    def signed_manifest(self) -> SignedManifest:
+        """Return the manifest with all nodes' signatures. Raises: MalformedMessage."""
+        try:
+            return decode(base64.b64decode(self.manifest, validate=True), SignedManifest)
+        except ValueError as error:
+            raise MalformedMessage("the model file's manifest is not base64") from error
+
+    @property
+    def calibration(self) -> Calibration:
+        """Return how a total becomes log-odds."""
+        return Calibration(self.intercept, self.slope)
+
+    def unsigned(self) -> bytes:
+        """Return the bytes that the bank's signature covers."""
+        return _CONTEXT + _canonical.encode(msgspec.structs.replace(self, signature=""))
+
+
+def sign_model_file(model: ModelFile, keys: PartyKeys) -> ModelFile:
+    """Return the model as it will be read back, with its bank's signature. Raises: ValueError for another bank's."""
+    if keys.party != model.bank:
+        raise ValueError(f"{keys.party} cannot sign a model of {model.bank}")
+    stored = msgspec.json.decode(msgspec.json.encode(model), type=ModelFile)
+    signature = keys.signing.sign(stored.unsigned())
+    return msgspec.structs.replace(stored, signature=base64.b64encode(signature).decode())
+
+
+def verify_model_file(model: ModelFile, bank_card: PartyCard) -> None:
+    """Return if the bank of this card has signed exactly this model, and it names its own manifest.
+
+    Raises: VerificationFailed, code MODEL_TAMPERED.
+    """
+    if model.format != FORMAT or model.bank != bank_card.party or bank_card.role is not PartyRole.BANK:
+        raise VerificationFailed(f"the model file is not a {FORMAT} of {bank_card.party}", code=TAMPERED)
+    try:
+        verify(bank_card, model.unsigned(), base64.b64decode(model.signature, validate=True))
+        manifest = model.signed_manifest().manifest
+    except (VerificationFailed, MalformedMessage, ValueError) as error:
+        raise VerificationFailed(
+            f"the model file is not what {bank_card.party} has signed: it was altered, or is another bank's",
+            code=TAMPERED,
+        ) from error
+    if manifest.model_hash().hex() != model.model or manifest.bank != model.bank:
+        raise VerificationFailed("the model file names another manifest than its own", code=TAMPERED)
+
+
+def write_model_file(path: Path, model: ModelFile) -> None:
+    """Write a signed model. Raises: OSError; ValueError if it is not signed."""
+    if not model.signature:
+        raise ValueError("a model file is signed before it is written")
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(model)) + b"\n")
+
+
+def read_model_file(path: Path, bank_card: PartyCard) -> ModelFile:
+    """Return the model that the bank of this card has signed.
+
+    Raises: ConfigurationError, code NO_MODEL, if there is none; VerificationFailed, code MODEL_UNREADABLE or
+    MODEL_TAMPERED, if it is not as the bank wrote it.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{path}: no trained model; run `credfed train`", code="NO_MODEL") from error
+    try:
+        model = msgspec.json.decode(data, type=ModelFile)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise VerificationFailed(
+            f"{path}: not a model file of this version; if it was not altered, train again", code=UNREADABLE
+        ) from error
+    verify_model_file(model, bank_card)
+    return model
