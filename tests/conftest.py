@@ -1,0 +1,43 @@
+"""Fixtures that cost something to make and are made once a process: keys, and a small trained federation."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from federation.local import LocalFederation, Training
+from tests.small_federation import MINIMUM_BIN, NOW, PLAN, default_split, make_federation
+
+
+@dataclass(frozen=True)
+class TrainedFederation:
+    """A federation's folder after one training run, what crossed the grid meanwhile, and the run itself.
+
+    `recorded` holds, for each Flower message, the party, whether it went to that party, and its bytes.
+    """
+
+    folder: Path
+    training: Training
+    ids: tuple[str, ...]
+    recorded: list[tuple[str, bool, bytes]]
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedFederation:
+    """A trained federation that no test may change; see `federation_folder` for one that a test may."""
+    folder = make_federation(tmp_path_factory.mktemp("federation") / "trained")
+    seen: list[tuple[int, bool, bytes]] = []
+    with LocalFederation(folder, lambda *message: seen.append(message), clock=lambda: NOW) as federation:
+        split = default_split(federation)
+        training = federation.train(split, PLAN, MINIMUM_BIN)
+        recorded = [(federation.names[node], inbound, data) for node, inbound, data in seen]
+        return TrainedFederation(folder, training, federation.bank.cohort_ids(split), recorded)
+
+
+@pytest.fixture
+def federation_folder(trained: TrainedFederation, tmp_path: Path) -> Path:
+    """A copy of the trained federation, for this test alone."""
+    return Path(shutil.copytree(trained.folder, tmp_path / "federation"))

@@ -1,0 +1,172 @@
+"""A whole federation that is small enough to train in a second: four parties' CSV files and 512-bit keys."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federation.local import BANK, CONSENT_SERVICE, LocalFederation, create_federation, split_rows
+from nodes.agent import DataNodeAgent, NodeSite
+from nodes.bank_agent import Split
+from nodes.keystore import read_cards, read_keys, read_paillier
+from nodes.ledger import Ledger
+from nodes.model_file import ModelFile
+from nodes.policy import NodePolicy
+from nodes.sources import read_description, read_node_source
+from protocols.assessment.messages import Query, Subject
+from protocols.channel.envelope import EVERYONE, Channel, Envelope, open_parcel, pack_parcel
+from protocols.channel.wire import Message
+from protocols.consent import Consent, Purpose, issue_consent
+from protocols.scorecard.model import TrainingPlan
+from protocols.uscc import synthetic
+
+KEY_BITS = 512
+ROWS = 400
+MINIMUM_BIN = 20
+NODES = ("electricity", "social", "tax")
+POLICY = NodePolicy(banks=(BANK,), minimum_bin=MINIMUM_BIN, minimum_key_bits=KEY_BITS)
+PLAN = TrainingPlan(themes={("tax", "sales"): "sales", ("social", "staff"): "sales"})
+NOW = 1_790_000_000
+
+
+def codes(count: int = ROWS) -> list[str]:
+    """Valid synthetic codes, the same ones for every test."""
+    return [synthetic(number + 1) for number in range(count)]
+
+
+def write_csv(path: Path, ids: Sequence[str], columns: dict[str, Sequence[object] | NDArray[np.generic]]) -> None:
+    """Write one party's table; None is written as nothing."""
+    lines = [",".join(["id", *columns])]
+    for row, identifier in enumerate(ids):
+        lines.append(",".join([identifier, *("" if c[row] is None else str(c[row]) for c in columns.values())]))
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write_dataset(directory: Path, ids: Sequence[str] | None = None, seed: int = 1) -> Path:
+    """Write four parties' files about one latent risk: numbers, a category, missing values, absent enterprises."""
+    directory.mkdir(parents=True, exist_ok=True)
+    ids = codes() if ids is None else ids
+    rng = np.random.default_rng(seed)
+    risk = rng.normal(size=len(ids))
+    bad = (risk + rng.normal(size=len(ids)) > 1.0).astype(int)
+
+    def feature(strength: float) -> list[object]:
+        values = np.round(strength * risk + rng.normal(size=len(ids)), 4)
+        return [None if rng.random() < 0.1 else float(value) for value in values]
+
+    grade = [str("ABMCD"[min(4, max(0, round(r + 2)))]) for r in risk + rng.normal(size=len(ids))]
+    write_csv(directory / "node_bank.csv", ids, {"defaulted": bad, "utilisation": feature(0.5)})
+    write_csv(directory / "node_tax.csv", ids[:-20], {"sales": feature(0.8)[:-20], "等级": grade[:-20]})
+    write_csv(directory / "node_social.csv", ids[20:], {"staff": feature(0.8)[20:]})
+    write_csv(directory / "node_electricity.csv", ids[:-40], {"kwh": feature(0.0)[:-40], "rate": feature(0.9)[:-40]})
+    domains = {"bank": ["utilisation"], "tax": ["sales", "等级"], "social": ["staff"], "electricity": ["kwh", "rate"]}
+    write_description(directory, domains)
+    return directory
+
+
+def write_description(
+    directory: Path, domains: dict[str, list[str]], identifier: str = "id", label: str = "defaulted"
+) -> None:
+    """Write `domains.json`."""
+    text = json.dumps({"id": identifier, "label": label, "domains": domains}, ensure_ascii=False)
+    (directory / "domains.json").write_text(text, encoding="utf-8")
+
+
+def make_federation(folder: Path, policy: NodePolicy = POLICY, ids: Sequence[str] | None = None) -> Path:
+    """Create a federation whose data lie inside its folder, so that the folder may be copied."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_dataset(folder / "data", ids)
+    create_federation(folder, read_description(folder / "data"), KEY_BITS, policy)
+    return folder
+
+
+def default_split(federation: LocalFederation) -> Split:
+    """The split that every test trains on."""
+    return split_rows(federation.outcomes, 0.3, 0)
+
+
+@dataclass(frozen=True)
+class AtNode:
+    """One node's agent of a trained federation, with the bank's and the consent service's keys to talk to it."""
+
+    folder: Path
+    agent: DataNodeAgent
+    site: NodeSite
+    model: ModelFile
+    now: int
+
+    def query(self) -> Query:
+        """A query that the agent would answer; `msgspec.structs.replace` makes it one that it would not."""
+        bank = self.site.pins.cards[BANK]
+        manifest = self.model.signed_manifest().manifest
+        return Query(
+            query=secrets.token_bytes(16),
+            bank=BANK,
+            bank_card=bank.fingerprint(),
+            model=manifest.model_hash(),
+            purpose=Purpose.ASSESSMENT,
+            nodes=tuple(entry.party for entry in manifest.nodes),
+            issued=self.now,
+            expires=self.now + 300,
+            subject_tag=bytes(32),
+        )
+
+    def consent(
+        self,
+        enterprise: str,
+        bank: str = BANK,
+        purpose: Purpose = Purpose.ASSESSMENT,
+        domains: tuple[str, ...] = NODES,
+        valid: tuple[int, int] = (0, 3600),
+    ) -> str:
+        """A consent token; `valid` counts seconds from now."""
+        consent = Consent(
+            enterprise, bank, purpose, domains, self.now + valid[0], self.now + valid[1], secrets.token_hex(16)
+        )
+        return issue_consent(consent, read_keys(self.folder / CONSENT_SERVICE))
+
+    def envelopes(self, query: Query, subject: Subject) -> tuple[Envelope, ...]:
+        """What the bank would send about one enterprise."""
+        channel = self.bank_channel(query.transcript())
+        return channel.wrap(EVERYONE, query), channel.wrap(self.site.keys.party, subject)
+
+    def bank_channel(self, transcript: bytes) -> Channel:
+        """The bank's end."""
+        return Channel(read_keys(self.folder / BANK), self.site.pins.cards, transcript)
+
+    def ask(self, query: Query, subject: Subject) -> Envelope:
+        """Send a query and its subject; return the one answer."""
+        (answer,) = open_parcel(self.agent.handle(pack_parcel(self.envelopes(query, subject))))
+        return answer
+
+    def read(self, query: Query, answer: Envelope, kind: type[Message]) -> Message:
+        """Open an answer as the bank would."""
+        return self.bank_channel(query.transcript()).unwrap(answer, kind)
+
+
+def at_node(
+    folder: Path,
+    model: ModelFile,
+    node: str = "tax",
+    policy: NodePolicy = POLICY,
+    clock: Callable[[], int] = lambda: NOW,
+) -> AtNode:
+    """Bring one node of a trained federation to life, under a policy and a clock of the test's choice."""
+    home = folder / node
+    site = NodeSite(
+        domain=node,
+        keys=read_keys(home),
+        paillier=read_paillier(home),
+        pins=read_cards(folder / "cards"),
+        table=read_node_source(read_description(folder / "data"), node),
+        policy=policy,
+        ledger=Ledger(home / "ledger.sqlite"),
+        clock=clock,
+    )
+    return AtNode(folder, DataNodeAgent(site), site, model, NOW)
