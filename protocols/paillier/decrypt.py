@@ -32,5 +32,5 @@ def decrypt_signed(private_key: PrivateKey, vector: CiphertextVector) -> list[in
 
 def _residues(ciphertexts: list[mpz], prime: mpz, scale: mpz) -> list[mpz]:
     """Return the plaintexts modulo one prime: L(c^(p-1) mod p^2) * scale, L(x) = (x - 1) / p."""
-    powers = modular_powers(ciphertexts, prime - 1, prime * prime)
+    powers = modular_powers(ciphertexts, prime - 1, prime * prime, secret=True)
     return [(power - 1) // prime * scale % prime for power in powers]

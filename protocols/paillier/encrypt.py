@@ -67,7 +67,7 @@ def rerandomise(vector: CiphertextVector, randomness: Randomness) -> CiphertextV
     """
     key = vector.public_key
     units = [uniform_unit(key.modulus, randomness) for _ in range(len(vector))]
-    powers = modular_powers(units, key.modulus, key.modulus_square)
+    powers = modular_powers(units, key.modulus, key.modulus_square, secret=False)
     return CiphertextVector(key, [c * power % key.modulus_square for c, power in zip(vector, powers, strict=True)])
 
 

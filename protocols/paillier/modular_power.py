@@ -1,8 +1,8 @@
 """Many bases to one exponent: by the system's libcrypto where there is one, by gmpy2 otherwise.
 
-libcrypto's Montgomery exponentiation is the faster of the two, and its time and memory accesses do not depend on the
-exponent; conversions to and from it, and all else in decryption, are not constant-time. It is called through ctypes,
-without compiling anything, and only after it has agreed with gmpy2 on a sample.
+libcrypto's Montgomery exponentiation is the faster of the two, and for a secret exponent its time and memory accesses
+do not depend on that; conversions to and from it, and all else in decryption, are not constant-time. It is called
+through ctypes, without compiling anything, and only after it has agreed with gmpy2 on a sample.
 
 Both release the interpreter's lock, so that threads scale (`cores`), and the key stays in one process.
 """
@@ -27,14 +27,22 @@ _SIGNATURES: tuple[tuple[str, type | None, int], ...] = (
     ("BN_MONT_CTX_new", ctypes.c_void_p, 0),
     ("BN_MONT_CTX_free", None, 1),
     ("BN_MONT_CTX_set", ctypes.c_int, 3),
+    ("BN_mod_exp_mont", ctypes.c_int, 6),
     ("BN_mod_exp_mont_consttime", ctypes.c_int, 6),
 )
 
 
-def modular_powers(bases: Sequence[mpz], exponent: mpz, modulus: mpz) -> list[mpz]:
-    """Return base^exponent modulo an odd modulus for each base, on as many cores as are in use."""
-    powers = _powers_by_gmpy2 if libcrypto() is None else _powers_by_libcrypto
-    return spread_threads(functools.partial(powers, exponent=exponent, modulus=modulus), bases)
+def modular_powers(bases: Sequence[mpz], exponent: mpz, modulus: mpz, *, secret: bool) -> list[mpz]:
+    """Return base^exponent modulo an odd modulus for each base, on as many cores as are in use.
+
+    `secret` says whether the exponent is, and so whether libcrypto's constant-time routine is worth its price.
+    """
+    library = libcrypto()
+    if library is None:
+        powers = functools.partial(_powers_by_gmpy2, exponent=exponent, modulus=modulus)
+    else:
+        powers = functools.partial(_powers_by_libcrypto, library, exponent=exponent, modulus=modulus, secret=secret)
+    return spread_threads(powers, bases)
 
 
 def _powers_by_gmpy2(bases: Sequence[mpz], exponent: mpz, modulus: mpz) -> list[mpz]:
@@ -42,11 +50,10 @@ def _powers_by_gmpy2(bases: Sequence[mpz], exponent: mpz, modulus: mpz) -> list[
     return powers
 
 
-def _powers_by_libcrypto(bases: Sequence[mpz], exponent: mpz, modulus: mpz) -> list[mpz]:
-    library = libcrypto()
-    if library is None:
-        raise ValueError("there is no usable libcrypto")
-    with _Exponentiation(library, exponent, modulus) as exponentiation:
+def _powers_by_libcrypto(
+    library: ctypes.CDLL, bases: Sequence[mpz], exponent: mpz, modulus: mpz, secret: bool
+) -> list[mpz]:
+    with _Exponentiation(library, exponent, modulus, secret) as exponentiation:
         return [exponentiation.power(base % modulus) for base in bases]
 
 
@@ -67,15 +74,18 @@ def libcrypto() -> ctypes.CDLL | None:
         return None
     modulus, exponent = (mpz(3) ** 650) | 1, mpz(7) ** 180
     bases = [mpz(0), mpz(1), mpz(5) ** 400 % modulus, modulus - 1]
-    with _Exponentiation(library, exponent, modulus) as exponentiation:
-        agrees = all(exponentiation.power(base) == gmpy2.powmod(base, exponent, modulus) for base in bases)
+    expected = _powers_by_gmpy2(bases, exponent, modulus)
+    agrees = all(
+        _powers_by_libcrypto(library, bases, exponent, modulus, secret) == expected for secret in (False, True)
+    )
     return library if agrees else None
 
 
 class _Exponentiation:
     """One exponent and modulus inside libcrypto; its memory is cleared on leaving the `with` block."""
 
-    def __init__(self, library: ctypes.CDLL, exponent: mpz, modulus: mpz) -> None:
+    def __init__(self, library: ctypes.CDLL, exponent: mpz, modulus: mpz, secret: bool) -> None:
+        self._exponentiate = library.BN_mod_exp_mont_consttime if secret else library.BN_mod_exp_mont
         self._library, self._width = library, (modulus.bit_length() + 7) // 8
         self._buffer = ctypes.create_string_buffer(self._width)
         self._context, self._montgomery = library.BN_CTX_new(), library.BN_MONT_CTX_new()
@@ -98,7 +108,7 @@ class _Exponentiation:
         """Return base^exponent for a base below the modulus."""
         library = self._library
         self._load(base, self._base)
-        done = library.BN_mod_exp_mont_consttime(
+        done = self._exponentiate(
             self._result, self._base, self._exponent, self._modulus, self._context, self._montgomery
         )
         if not done or library.BN_bn2binpad(self._result, self._buffer, self._width) != self._width:

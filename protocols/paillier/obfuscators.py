@@ -119,7 +119,7 @@ class _LiftedRoots:
 
     def draw(self, count: int) -> list[mpz]:
         units = [uniform_unit(self._prime, self._randomness) for _ in range(count)]
-        return modular_powers(units, self._prime, self._prime * self._prime)
+        return modular_powers(units, self._prime, self._prime * self._prime, secret=True)
 
 
 def _roots_of_unity(prime: mpz, randomness: Randomness) -> _GeneratedRoots | _LiftedRoots:

@@ -7,6 +7,7 @@ sends a result to the key owner passes it through `rerandomise` first.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
 import gmpy2
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from protocols.errors import MalformedMessage
 from protocols.paillier.buckets import Feature, plan_passes
 from protocols.paillier.keys import PublicKey
+from protocols.paillier.modular_power import modular_powers
 from protocols.paillier.multi_exponent import digit_product, histogram_product, powers_of_total, read_weights
 from protocols.paillier.passes import run_passes
 from protocols.paillier.storage import Storage
@@ -120,13 +122,13 @@ class CiphertextVector:
         """
         if slot_bits < 1 or slots < 1 or slot_bits * slots > self.public_key.bits - 2:
             raise ValueError(f"{slots} slots of {slot_bits} bits do not fit {self.public_key.bits}")
-        square, shift, joined = self.public_key.modulus_square, mpz(1) << slot_bits, []
-        for start in range(0, len(self), slots):
-            group = self._values[start : start + slots]
-            result = group[-1]
-            for value in group[-2::-1]:
-                result = gmpy2.powmod(result, shift, square) * value % square
-            joined.append(result)
+        square, shift, top = self.public_key.modulus_square, mpz(1) << slot_bits, min(slots, len(self)) - 1
+        joined = list(self._values[top::slots])  # Horner's rule from the highest slot, for all results at once
+        joined += [mpz(1)] * (-(-len(self) // slots) - len(joined))
+        for slot in range(top - 1, -1, -1):
+            shifted = modular_powers(joined, shift, square, secret=False)
+            pairs = itertools.zip_longest(shifted, self._values[slot::slots], fillvalue=mpz(1))
+            joined = [power * value % square for power, value in pairs]
         return CiphertextVector(self.public_key, joined)
 
     def histogram(self, bins: NDArray[np.integer], n_bins: int) -> CiphertextVector:

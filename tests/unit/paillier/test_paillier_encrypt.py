@@ -128,8 +128,13 @@ def test_decryption_is_the_same_with_and_without_libcrypto(
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 1 << 2000), max_size=4), st.integers(1, 1 << 600), st.integers(1, 1 << 1200))
 def test_libcrypto_agrees_with_gmpy2(bases: list[int], exponent: int, half: int) -> None:
+    library = libcrypto()
+    assert library is not None
     arguments = [mpz(base) for base in bases], mpz(exponent), mpz(2 * half + 1)
-    assert _powers_by_libcrypto(*arguments) == _powers_by_gmpy2(*arguments) == modular_powers(*arguments)
+    expected = _powers_by_gmpy2(*arguments)
+    for secret in (False, True):
+        assert _powers_by_libcrypto(library, *arguments, secret=secret) == expected
+        assert modular_powers(*arguments, secret=secret) == expected
 
 
 def test_a_libcrypto_that_computes_wrongly_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
