@@ -141,12 +141,11 @@ class DataNodeAgent:
         channel.unwrap(envelope, RunSpec)
         self._check_parties(envelope, spec)
         site.policy.check_run(spec)
-        self._runs = {t: run for t, run in self._runs.items() if run.spec.bank != spec.bank}
         keys = {PartyId(p): site.pins.paillier_key(PartyId(p), spec.key_bits) for p in _parties(spec)}
+        run = NodeTraining(spec, channel, site.paillier, keys, TrainingSite(site), site.randomness)
         site.ledger.open_run(channel.transcript, spec.bank, spec.row_totals)
-        self._runs[channel.transcript] = NodeTraining(
-            spec, channel, site.paillier, keys, TrainingSite(site), site.randomness
-        )
+        others = {t: open_run for t, open_run in self._runs.items() if open_run.spec.bank != spec.bank}
+        self._runs = others | {channel.transcript: run}
         return []
 
     def _check_parties(self, envelope: Envelope, spec: RunSpec) -> None:
@@ -171,8 +170,8 @@ class DataNodeAgent:
         bank = self._site.pins.card(PartyId(query.bank), PartyRole.BANK)
         if envelope.sender != query.bank or bank.fingerprint() != query.bank_card:
             raise VerificationFailed("the query is not its bank's, under its pinned card")
-        if len(self._queries) >= MAX_OPEN_QUERIES:
-            raise BudgetExceeded(f"{len(self._queries)} queries are open", code="TOO_MANY_QUERIES")
+        while len(self._queries) >= MAX_OPEN_QUERIES:  # the oldest has waited for its subject in vain
+            del self._queries[next(iter(self._queries))]
         self._queries[transcript] = query
         return []
 
@@ -219,7 +218,7 @@ class DataNodeAgent:
     def _evaluate(self, enterprise: str, binnings: tuple[FineBinning, ...]) -> Evaluation:
         columns = cohort_columns(self._site.table, self._row_of, (enterprise,))
         bins = [int(binning.assign(columns[binning.name])[0]) for binning in binnings]
-        return Evaluation(bins, Coverage.OK if enterprise in self._row_of else Coverage.ABSENT)
+        return Evaluation(bins, Coverage.OK if enterprise in self._row_of else Coverage.ABSENT, enterprise)
 
     def _commit(self, query: Query, subject: Subject, channel: Channel, decision: str, message: Message) -> Envelope:
         """Make the answer durable, then return it. Raises: PolicyDenied, BudgetExceeded before anything is released."""
