@@ -1,8 +1,12 @@
-"""An in-memory network for the protocol roles: real keys, real bytes, no transport."""
+"""An in-memory network for the protocol roles: real keys, real bytes, no transport.
+
+`on_path` is where a hostile coordinator or network sits: it turns each envelope into those that are delivered instead.
+"""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -10,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocols.assessment.manifest import SignedManifest
-from protocols.channel.envelope import Channel, Envelope
+from protocols.channel.envelope import EVERYONE, Channel, Envelope
 from protocols.channel.identity import PartyCard, PartyId, PartyKeys, PartyRole, make_card
-from protocols.channel.wire import decode, digest, encode
+from protocols.channel.wire import Message, decode, digest, encode
 from protocols.paillier import OwnerEncryptor, PrivateKey, PublicKey
 from protocols.scorecard import messages as m
 from protocols.scorecard.bank import BankTraining
@@ -56,6 +60,33 @@ def binned(columns: list[NDArray[np.integer]], sizes: list[int], training_rows: 
     )
     codes = np.column_stack(columns).astype(np.uint16) if columns else np.empty((training_rows, 0), dtype=np.uint16)
     return BinnedRows(shapes, codes)
+
+
+def economy(
+    seed: int, features: dict[str, int], strength: float = 0.7, rows: int = 900, training_rows: int = 700
+) -> tuple[dict[str, BinnedRows], NDArray[np.int64]]:
+    """Binned rows per party and outcomes, all driven by one latent risk of the given strength."""
+    rng = np.random.default_rng(seed)
+    risk = rng.normal(size=rows)
+    bad = (risk + rng.normal(size=rows) > 1.2).astype(np.int64)
+    binned_rows = {}
+    for party, count in features.items():
+        columns = []
+        for _ in range(count):
+            value = strength * risk + rng.normal(size=rows)
+            code = np.searchsorted(np.quantile(value, np.linspace(0, 1, 9)[1:-1]), value)
+            columns.append(np.where(rng.random(rows) < 0.1, 8, code))
+        binned_rows[party] = binned(columns, [9] * count, training_rows)
+    return binned_rows, bad
+
+
+def small_network(
+    features: dict[str, int] | None = None, refinements: int = 1, rows: int = 900, training_rows: int = 700
+) -> Network:
+    """A bank with one feature and four nodes, none of them trained yet."""
+    chosen = features or {"bank": 1, "electricity": 1, "fund": 1, "social": 2, "tax": 2}
+    parts, bad = economy(7, chosen, rows=rows, training_rows=training_rows)
+    return Network(parts, BankRows(parts.pop("bank"), bad, training_rows), TrainingPlan(refinements=refinements))
 
 
 class Network:
@@ -105,6 +136,7 @@ class Network:
         }
         self.relay = RelayTraining(self.spec, self.channel(COORDINATOR), self.public[BANK])
         self.transcript: list[tuple[PartyId, bytes]] = []
+        self.on_path: Callable[[Envelope], list[Envelope]] = lambda envelope: [envelope]
 
     def channel(self, name: PartyId) -> Channel:
         return Channel(self.keys[name], self.cards, self.spec.transcript())
@@ -120,7 +152,24 @@ class Network:
         """Deliver everything, in the order sent."""
         queue = self.start()
         while queue:
-            queue = [reply for envelope in queue for reply in self.deliver(envelope)]
+            passed = [delivered for envelope in queue for delivered in self.on_path(envelope)]
+            queue = [reply for envelope in passed for reply in self.deliver(envelope)]
+
+    def tell(self, node: str, message: Message, sender: PartyId = BANK, everyone: bool = False) -> list[Envelope]:
+        """Deliver to one node what any party of the run may sign, sealed to it or for everyone."""
+        receiver = EVERYONE if everyone else PartyId(node)
+        return self.nodes[PartyId(node)].receive(self.channel(sender).wrap(receiver, message))
+
+    def open_run(self, node: str) -> m.BinHistograms:
+        """Bring one node to the point where it has answered with its histograms."""
+        assert self.tell(node, self.labels, everyone=True) == []
+        (reply,) = self.tell(node, self.cohorts()[PartyId(node)])
+        return self.channel(BANK).unwrap(reply, m.BinHistograms)
+
+    def plan(self, own: int, node: str, columns: int) -> tuple[m.ColumnCount, ...]:
+        """A plan in which the bank brings `own` columns, one node `columns` and the others none."""
+        counts = dict.fromkeys(self.nodes, 0) | {BANK: own, PartyId(node): columns}
+        return tuple(m.ColumnCount(name, count) for name, count in counts.items())
 
     def deliver(self, envelope: Envelope) -> list[Envelope]:
         """Carry one envelope as bytes past the coordinator to its audience; return their replies."""

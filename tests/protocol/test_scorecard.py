@@ -4,36 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from protocols.channel.identity import PartyId
 from protocols.credit.metrics import auc
 from protocols.scorecard.messages import LeakClass
 from protocols.scorecard.model import BankRows, TrainingPlan
 from protocols.scorecard.plaintext import train_pooled
-from protocols.scorecard.rows import BinnedRows
 
-from .network import BANK, Network, binned
+from .network import BANK, Network, economy
 
-ROWS, TRAINING = 900, 700
-
-
-def economy(
-    seed: int, features: dict[str, int], strength: float = 0.7
-) -> tuple[dict[str, BinnedRows], NDArray[np.int64]]:
-    """Binned rows per party and outcomes, all driven by one latent risk of the given strength."""
-    rng = np.random.default_rng(seed)
-    risk = rng.normal(size=ROWS)
-    bad = (risk + rng.normal(size=ROWS) > 1.2).astype(np.int64)
-    rows = {}
-    for party, count in features.items():
-        columns = []
-        for _ in range(count):
-            value = strength * risk + rng.normal(size=ROWS)
-            code = np.searchsorted(np.quantile(value, np.linspace(0, 1, 9)[1:-1]), value)
-            columns.append(np.where(rng.random(ROWS) < 0.1, 8, code))
-        rows[party] = binned(columns, [9] * count, TRAINING)
-    return rows, bad
+TRAINING = 700
 
 
 @pytest.mark.parametrize(
