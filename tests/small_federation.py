@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from flwr.common.serde import message_from_proto
+from flwr.proto.message_pb2 import Message as ProtoMessage
 from numpy.typing import NDArray
 
 from federation.local import BANK, CONSENT_SERVICE, LocalFederation, create_federation, split_rows
 from nodes.agent import DataNodeAgent, NodeSite
 from nodes.bank_agent import Split
+from nodes.flower_relay import parcel_of
 from nodes.keystore import read_cards, read_keys, read_paillier
 from nodes.ledger import Ledger
 from nodes.model_file import ModelFile
@@ -21,8 +24,10 @@ from nodes.policy import NodePolicy
 from nodes.sources import read_description, read_node_source
 from protocols.assessment.messages import Query, Subject
 from protocols.channel.envelope import EVERYONE, Channel, Envelope, open_parcel, pack_parcel
+from protocols.channel.pins import Pins
 from protocols.channel.wire import Message
 from protocols.consent import Consent, Purpose, issue_consent
+from protocols.paillier import PrivateKey
 from protocols.scorecard.model import TrainingPlan
 from protocols.uscc import synthetic
 
@@ -150,6 +155,29 @@ class AtNode:
         return self.bank_channel(query.transcript()).unwrap(answer, kind)
 
 
+_kept_keys: dict[bytes, PrivateKey] = {}
+_kept_pins: dict[tuple[bytes, ...], Pins] = {}
+
+
+def _paillier(pem: bytes, home: Path) -> PrivateKey:
+    """The key of a file, opened once: its passphrase is stretched on purpose."""
+    if pem not in _kept_keys:
+        _kept_keys[pem] = read_paillier(home)
+    return _kept_keys[pem]
+
+
+def _pins(cards: tuple[bytes, ...], folder: Path) -> Pins:
+    """The pins of a folder of cards, with the key proofs that were verified so far."""
+    if cards not in _kept_pins:
+        _kept_pins[cards] = read_cards(folder / "cards")
+    return _kept_pins[cards]
+
+
+def envelopes_in(recorded: bytes) -> tuple[Envelope, ...]:
+    """The envelopes of a recorded Flower message."""
+    return open_parcel(parcel_of(message_from_proto(ProtoMessage.FromString(recorded))))
+
+
 def at_node(
     folder: Path,
     model: ModelFile,
@@ -162,8 +190,8 @@ def at_node(
     site = NodeSite(
         domain=node,
         keys=read_keys(home),
-        paillier=read_paillier(home),
-        pins=read_cards(folder / "cards"),
+        paillier=_paillier((home / "paillier.pem").read_bytes(), home),
+        pins=_pins(tuple(path.read_bytes() for path in sorted((folder / "cards").iterdir())), folder),
         table=read_node_source(read_description(folder / "data"), node),
         policy=policy,
         ledger=Ledger(home / "ledger.sqlite"),
