@@ -101,7 +101,7 @@ def create_federation(folder: Path, description: DatasetDescription, key_bits: i
     Every source is read and checked first. Raises: OSError; ConfigurationError if a source is wrong, a domain is
     named like another party or a file here, or a key cannot have this length.
     """
-    nodes = [PartyId(domain) for domain in description.node_domains]
+    nodes = [party_of(domain) for domain in description.node_domains]
     if RESERVED & set(nodes):
         taken = ", ".join(sorted(RESERVED & set(nodes)))
         raise ConfigurationError(f"a domain cannot be named {taken}", code="UNKNOWN_DOMAIN")
@@ -119,7 +119,12 @@ def create_federation(folder: Path, description: DatasetDescription, key_bits: i
     for node in nodes:
         (folder / node / "policy.json").write_bytes(msgspec.json.format(msgspec.json.encode(policy)))
     (folder / CONSENT_SERVICE / "withheld.txt").write_text("", encoding="utf-8")
-    _write(folder, FederationFile(_data_path(folder, description.directory), key_bits, tuple(nodes), uscc))
+    _write(folder, FederationFile(_data_path(folder, description.directory), key_bits, description.node_domains, uscc))
+
+
+def party_of(domain: str) -> PartyId:
+    """Return the party id of a domain's node: the domain's name, in Punycode (RFC 3492) where it is not ASCII."""
+    return PartyId(domain if domain.isascii() else f"xn-{domain.encode('punycode').decode()}")
 
 
 def _check_sources(description: DatasetDescription) -> bool:
@@ -161,18 +166,19 @@ class LocalFederation:
         self.pins = read_cards(folder / "cards")
         self.traffic = Traffic()
         self._consents = read_keys(folder / CONSENT_SERVICE)
-        nodes = [PartyId(domain) for domain in self.file.domains]
-        self.tables = {node: read_node_source(self.description, node) for node in nodes}
+        self.domains = {party_of(domain): domain for domain in self.file.domains}
+        self.tables = {node: read_node_source(self.description, domain) for node, domain in self.domains.items()}
         self.bank_table, self.outcomes = read_bank_source(self.description)
         with ExitStack() as files:
-            self._grid = self._connect(nodes, files, observer)
+            self._grid = self._connect(files, observer)
             self._files = files.pop_all()
 
-    def _connect(self, nodes: list[PartyId], files: ExitStack, observer: Observer | None) -> EmbeddedGrid:
+    def _connect(self, files: ExitStack, observer: Observer | None) -> EmbeddedGrid:
         """Bring every party to life and join them by a grid; what they open, `files` closes."""
         self.log, self.coordinator = self._open_coordinator(files)
         self.bank = BankAgent(self._bank_site())
-        doors = {node: DataNodeAgent(self._node_site(node, files)).handle for node in nodes} | {BANK: self.bank.handle}
+        doors = {node: DataNodeAgent(self._node_site(node, files)).handle for node in self.domains}
+        doors |= {BANK: self.bank.handle}
         self.names = dict(enumerate(doors, start=FIRST_NODE_ID))
         apps: dict[int, ClientApp] = {number: make_client_app(doors[party]) for number, party in self.names.items()}
         return EmbeddedGrid(apps, self.names, observer)
@@ -202,7 +208,7 @@ class LocalFederation:
         home = self.folder / node
         ledger = files.enter_context(closing(Ledger(home / "ledger.sqlite")))
         return NodeSite(
-            domain=node,
+            domain=self.domains[node],
             keys=read_keys(home),
             paillier=read_paillier(home),
             pins=self.pins,
@@ -240,7 +246,8 @@ class LocalFederation:
                 code="COHORT_TOO_SMALL",
             )
         entries = tuple(
-            NodeEntry(node, node, self.pins.cards[PartyId(node)].fingerprint()) for node in sorted(self.file.domains)
+            NodeEntry(node, domain, self.pins.cards[node].fingerprint())
+            for node, domain in sorted(self.domains.items())
         )
         terms = TrainingTerms(entries, minimum_bin=minimum_bin, plan=plan)
         consent = self._consent(cohort_subject(self.bank.cohort_ids(split)), Purpose.TRAINING)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from federation.local import BANK, COORDINATOR, read_federation
+from federation.local import BANK, COORDINATOR, party_of, read_federation
 from federation.report.data import PartyView
 from federation.rounds import Traffic
 from protocols.channel.identity import PartyRole
@@ -28,7 +28,14 @@ def party_views(folder: Path, traffic: Traffic) -> tuple[PartyView, ...]:
     """Return every party's view of a run, data nodes first."""
     domains = read_federation(folder).domains
     node_views = [
-        _view(domain, PartyRole.DATA_NODE, HOLDINGS.get(domain, "its own records"), NODE_SEES, NODE_NEVER, traffic)
+        _view(
+            party_of(domain),
+            PartyRole.DATA_NODE,
+            HOLDINGS.get(domain, "its own records"),
+            NODE_SEES,
+            NODE_NEVER,
+            traffic,
+        )
         for domain in domains
     ]
     bank = _view(BANK, PartyRole.BANK, "loans and their outcomes, its own key", BANK_SEES, BANK_NEVER, traffic)

@@ -14,7 +14,7 @@ from protocols.errors import ConfigurationError
 BANK_DOMAIN: Final = "bank"
 SUFFIXES: Final = (".csv", ".csv.gz", ".parquet")
 MAX_NAME: Final = 256
-_DOMAIN_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+_DOMAIN_NAME: Final = re.compile(r"\w[\w.-]{0,31}")
 
 
 class _Description(msgspec.Struct, frozen=True):

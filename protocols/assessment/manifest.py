@@ -26,7 +26,7 @@ class PartEntry(Message, frozen=True):
     """One node's place in a model. Reveals: nothing of the part itself; its digest is salted."""
 
     party: PartyName
-    domain: PartyName
+    domain: Annotated[str, Meta(min_length=1, max_length=256)]
     card: Annotated[str, Meta(min_length=64, max_length=64)]
     part: Key32
 

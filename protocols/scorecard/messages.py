@@ -49,7 +49,7 @@ class NodeEntry(Message, frozen=True):
     """One data node of the run: who, for which domain, and under which pinned card."""
 
     party: PartyName
-    domain: PartyName
+    domain: Name
     card: Annotated[str, Meta(min_length=64, max_length=64)]
 
 
