@@ -148,9 +148,10 @@ def _outcomes(path: Path, label: str, column: Column) -> NDArray[np.int64]:
 
 
 def _outcome(value: object) -> int:
-    """Return 0 or 1, or -1 for anything else."""
+    """Return 0 or 1, or -1 for anything else; a truth value of a Parquet file counts as one of them."""
+    text = {"true": "1", "false": "0"}.get(str(value), str(value))
     try:
-        number = float(str(value))
+        number = float(text)
     except ValueError:
         return -1
     return int(number) if number in (0.0, 1.0) else -1
