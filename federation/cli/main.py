@@ -13,6 +13,7 @@ from federation.cli import assess as assess_command
 from federation.cli import audit as audit_command
 from federation.cli import bench as bench_command
 from federation.cli import demo as demo_command
+from federation.cli import model as model_command
 from federation.cli import train as train_command
 from federation.cli import transcript as transcript_command
 
@@ -26,6 +27,7 @@ app = typer.Typer(
 app.command()(demo_command.demo)
 app.command()(train_command.train)
 app.command()(assess_command.assess)
+app.add_typer(model_command.app, name="model")
 app.add_typer(audit_command.app, name="audit")
 app.add_typer(bench_command.app, name="bench")
 app.add_typer(transcript_command.app, name="transcript")

@@ -11,6 +11,7 @@ import msgspec
 import typer
 from rich.table import Table
 
+from federation.cli.cards import write_card
 from federation.cli.output import console, errors, print_json, quiet_libraries, reported_errors
 from federation.cli.progress import round_progress
 from federation.cli.results import Comparison, Results, build_results, compare
@@ -55,7 +56,7 @@ def train(
     node_<domain>.csv, .csv.gz or .parquet; the label only in node_bank. Each party reads its own file alone; what
     passes between them are Flower messages with ciphertexts under keys of 2048 bits or more.
 
-    Writes to OUT: results.json, the bank's model, every party's keys and ledger, the coordinator's audit log.
+    Writes to OUT: results.json, the bank's model and its card, every party's keys and ledger, the coordinator's log.
     Exit code 2 for bad input, naming file, column and row; nothing is then written.
     """
     quiet_libraries()
@@ -111,6 +112,7 @@ class Job:
                 warn_of_pooling()
                 comparison = compare(federation, training, split, self.minimum_bin, self.seed)
         results = build_results(self.dataset, training, self.key_bits, self.plan, comparison)
+        write_card(folder, training.model)
         (folder / "results.json").write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")
         return Outcome(results, training, split, comparison)
 
@@ -145,7 +147,7 @@ def show_results(results: Results, out: Path) -> None:
     console.print(f"revealed to the bank: {leaks}")
     for warning in results.warnings:
         errors.print(f"[yellow]warning[/] {warning}")
-    console.print(f"written to {out}: results.json, bank/model.json, coordinator/log.sqlite")
+    console.print(f"written to {out}: results.json, bank/model.json, bank/model_card.html, coordinator/log.sqlite")
 
 
 def comparison_rows(results: Results) -> list[tuple[str, float | None, float | None]]:

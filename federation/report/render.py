@@ -26,38 +26,43 @@ def render(report: RunReport) -> str:
 
     Reveals: what `report` holds, to whoever opens the page; nothing leaves it.
     """
-    environment, style = _environment(), _style()
+    style = style_sheet("style.css")
     scores, bad, features = report.test_scores, report.test_bad, report.features
     ranked = sorted(features, key=lambda feature: (-feature.iv, feature.domain, feature.name))
-    return environment.get_template("report.html").render(
-        report=report,
-        style=Markup(style),  # noqa: S704  our own style sheet, from this package
-        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
-        summary=wording.summary(report),
-        selected=[feature for feature in ranked if feature.selected],
-        dropped=[feature for feature in ranked if not feature.selected],
-        suspects=[feature for feature in ranked if feature.iv > LEAK_SUSPECT_IV],
-        network=network(report.parties),
-        comparisons=comparisons(report.comparisons),
-        comparison_bars=comparison_bars(report.comparisons),
-        pooled=any(model.name in (POOLED, POOLED_BOOSTING) for model in report.comparisons),
-        defaults=int(bad.sum()),
-        roc=roc(roc_points(scores, bad), report.validation.auc),
-        ks=ks_chart(separation(scores, bad)),
-        distribution=score_distribution(distribution(scores, bad)),
-        calibration=calibration_plot(calibration(scores, bad), report.validation.calibration_slope),
-        grades=grade_table(scores, bad),
-        domains=domains(features),
-        steps=steps([feature for feature in ranked if feature.selected]),
-        answers=answers(report.assessments, scores),
-        phases=phase_bars(report.phases),
-        phase_total=sum(duration for _, duration in report.phases),
+    return (
+        environment()
+        .get_template("report.html")
+        .render(
+            report=report,
+            style=Markup(style),  # noqa: S704  our own style sheet, from this package
+            style_hash=style_hash(style),
+            summary=wording.summary(report),
+            selected=[feature for feature in ranked if feature.selected],
+            dropped=[feature for feature in ranked if not feature.selected],
+            suspects=[feature for feature in ranked if feature.iv > LEAK_SUSPECT_IV],
+            network=network(report.parties),
+            comparisons=comparisons(report.comparisons),
+            comparison_bars=comparison_bars(report.comparisons),
+            pooled=any(model.name in (POOLED, POOLED_BOOSTING) for model in report.comparisons),
+            defaults=int(bad.sum()),
+            roc=roc(roc_points(scores, bad), report.validation.auc),
+            ks=ks_chart(separation(scores, bad)),
+            distribution=score_distribution(distribution(scores, bad)),
+            calibration=calibration_plot(calibration(scores, bad), report.validation.calibration_slope),
+            grades=grade_table(scores, bad),
+            domains=domains(features),
+            steps=steps([feature for feature in ranked if feature.selected]),
+            answers=answers(report.assessments, scores),
+            phases=phase_bars(report.phases),
+            phase_total=sum(duration for _, duration in report.phases),
+        )
     )
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """Return the templates of this package, which show every foreign text as text."""
+    templates = Environment(
         loader=PackageLoader("federation.report"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -78,8 +83,8 @@ def _environment() -> Environment:
         wording.weight,
         wording.words,
     ):
-        environment.filters[function.__name__] = function
-    return environment
+        templates.filters[function.__name__] = function
+    return templates
 
 
 def _shown(value: object) -> object:
@@ -88,5 +93,11 @@ def _shown(value: object) -> object:
 
 
 @cache
-def _style() -> str:
-    return resources.files("federation.report").joinpath("templates/style.css").read_text(encoding="utf-8").strip()
+def style_sheet(name: str) -> str:
+    """Return a style sheet of this package."""
+    return resources.files("federation.report").joinpath(f"templates/{name}").read_text(encoding="utf-8").strip()
+
+
+def style_hash(style: str) -> str:
+    """Return what the page's policy names its style sheet by."""
+    return base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
