@@ -27,7 +27,7 @@ def round_progress(quiet: bool) -> Iterator[Callable[[RoundEvent], None]]:
     """Yield a callback for finished rounds that keeps one line on standard error up to date; silent if `quiet`."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=errors, disable=quiet, transient=True) as progress:
-        task = progress.add_task("the bank encrypts its labels", total=None)
+        task = progress.add_task("parties draw keys; the bank encrypts its labels", total=None)
         moved = 0
 
         def show(event: RoundEvent) -> None:
