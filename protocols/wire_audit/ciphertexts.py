@@ -22,7 +22,7 @@ _DIGEST_BYTES: Final = 16
 class KeyTrail:
     """All that was sent under one key so far: finds what is sent, or obfuscated, twice, in linear time.
 
-    Memory: about 400 bytes a ciphertext, and one block of them at a time.
+    Memory: about 600 bytes a ciphertext, and one block of them at a time.
     """
 
     def __init__(self, key: PublicKey) -> None:
@@ -59,7 +59,8 @@ class KeyTrail:
         if residue.head.bit_length() < half or residue.head in self._guesses:
             yield Code.OBFUSCATOR_MISSING, residue.index, "c is 1 + mn" if residue.head == 1 else "a guess finds it"
             return
-        head, tail, inverse = (self._digest(part) for part in (residue.head, residue.tail, residue.inverse))
+        parts = (residue.head, residue.tail, residue.inverse, residue.mirrored)
+        head, tail, inverse, mirrored = (self._digest(part) for part in parts)
         earlier = self._heads.get(head)
         if earlier is not None:
             code = Code.CIPHERTEXT_REPEATED if earlier[0] == tail else Code.OBFUSCATOR_REUSED
@@ -68,12 +69,13 @@ class KeyTrail:
         if inverse in self._heads:
             detail = f"inverted, from record {self._heads[inverse][1]}"
             yield Code.OBFUSCATOR_REUSED, residue.index, detail
-        if fold(residue.tail, n).bit_length() < half:
+        same = self._tails.get(tail, self._tails.get(mirrored))
+        if min(fold(residue.tail, n), fold(residue.mirrored, n)).bit_length() < half:
             yield Code.PLAINTEXT_VISIBLE, residue.index, "u is small"
-        elif tail in self._tails:
-            yield Code.PLAINTEXT_VISIBLE, residue.index, f"u is the same as in record {self._tails[tail]}"
+        elif same is not None:
+            yield Code.PLAINTEXT_VISIBLE, residue.index, f"u is the same as in record {same}"
         self._heads[head] = (tail, record)
-        self._tails[tail] = record
+        self._tails[tail] = self._tails[mirrored] = record
 
     def _digest(self, value: mpz) -> bytes:
         return hashlib.blake2b(value.to_bytes(self.key.bits // 8, "big"), digest_size=_DIGEST_BYTES).digest()

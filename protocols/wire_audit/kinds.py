@@ -15,6 +15,7 @@ from protocols.assessment import messages as a
 from protocols.channel.wire import Message
 from protocols.scorecard import messages as m
 from protocols.scorecard.messages import LeakClass
+from protocols.transparency import messages as t
 
 
 class KeyOf(StrEnum):
@@ -51,6 +52,9 @@ OPEN_KINDS: Final[Mapping[str, OpenKind]] = {
         OpenKind(a.CombinedScore, "ciphertext"),
         OpenKind(a.LogReceipt),
         OpenKind(a.Acknowledgement),
+        OpenKind(t.CheckpointOffer),
+        OpenKind(t.CheckpointCosignature),
+        OpenKind(t.CheckpointRefusal),
     )
 }
 """All that may be read by a relay."""

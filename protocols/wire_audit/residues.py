@@ -1,7 +1,8 @@
 """Ciphertexts as anyone can take them apart: c = ±a(1 + un) modulo n², with head a below n/2 and tail u.
 
 The head is what the obfuscator leaves modulo n, and equal heads mean equal obfuscators; the tail is where a plaintext
-shows if the obfuscator is no n-th residue. Both signs are one, because −1 = (−1)ⁿ hides nothing.
+shows if the obfuscator is no n-th residue. Both signs of a head are one, because −1 = (−1)ⁿ hides nothing; each has a
+tail of its own, for −a(1 + un) = (n − a)(1 + (u + 1/a)n).
 Source: Paillier, EUROCRYPT 1999, §3; inverses by Montgomery's trick.
 """
 
@@ -16,11 +17,15 @@ from gmpy2 import mpz
 
 @dataclass(frozen=True, slots=True)
 class Residue:
-    """One ciphertext taken apart. Shapes: `head` and `inverse`, of the head modulo n, in (0, n/2); `tail` in [0, n)."""
+    """One ciphertext taken apart.
+
+    Shapes: `head` and its `inverse` modulo n in (0, n/2); in [0, n) the tails beside the head, and beside its negative.
+    """
 
     index: int
     head: mpz = field(repr=False)
     tail: mpz = field(repr=False)
+    mirrored: mpz = field(repr=False)
     inverse: mpz = field(repr=False)
 
 
@@ -67,6 +72,7 @@ def _divide(folded: list[tuple[int, mpz, mpz]], prefixes: list[mpz], product: mp
     residues = []
     for (index, head, quotient), prefix in zip(reversed(folded), reversed(prefixes), strict=True):
         inverse = running * prefix % modulus
-        residues.append(Residue(index, head, inverse * quotient % modulus, fold(inverse, modulus)))
+        tail = inverse * quotient % modulus
+        residues.append(Residue(index, head, tail, (tail + inverse) % modulus, fold(inverse, modulus)))
         running = running * head % modulus
     return residues[::-1]
