@@ -33,6 +33,9 @@ _ACCEPTED_ONLY: Final = (
 _HIDDEN_EDGES: Final = (
     "The bank sees the order of the steps of another owner's feature, never where they are cut; only the owner can say."
 )
+SLOPE_BOUNDS: Final = (0.8, 1.25)
+"""Calibration slopes that a card calls right; test rows with few defaults leave them often enough."""
+
 VERDICTS: Final = {
     "stable": "The test rows score like the training rows.",
     "watch": "The test rows score somewhat unlike the training rows: watch it.",
@@ -59,7 +62,17 @@ def summary(card: ModelCard) -> str:
     text = f"{kind} of {chosen} features from {len(card.coverage)} domains."
     if found.auc is None or found.ks is None:
         return f"{text} The test rows do not hold both outcomes, so how well it ranks risk cannot be measured."
-    return f"{text} {_ranking(found)} {VERDICTS[found.stability.verdict]}"
+    return f"{text} {_ranking(found)} {_calibrated(found.calibration_slope)} {VERDICTS[found.stability.verdict]}"
+
+
+def _calibrated(slope: float | None) -> str:
+    if slope is None:
+        return "Its calibration cannot be measured."
+    if slope < SLOPE_BOUNDS[0]:
+        return f"Its PDs are too extreme there, low ones too low and high ones too high: slope {decimal(slope, 2)}."
+    if slope > SLOPE_BOUNDS[1]:
+        return f"Its PDs are too alike there: slope {decimal(slope, 2)}."
+    return f"Its PDs are as spread as they should be there: slope {decimal(slope, 2)}."
 
 
 def _ranking(found: CardValidation) -> str:
