@@ -19,7 +19,7 @@ _SAMPLE = 12
 
 @dataclass(frozen=True, slots=True)
 class NaiveCosts:
-    """CPU seconds per operation."""
+    """What one operation takes, in mm."""
 
     encrypt: float
     decrypt: float
@@ -27,7 +27,7 @@ class NaiveCosts:
     multiply_add: float
 
     def jobs(self, rows: int) -> dict[str, float]:
-        """Return the scaled seconds of each job, under the names of `jobs.all_jobs`."""
+        """Return the scaled mm of each job, under the names of `jobs.all_jobs`."""
         epoch = rows * (self.encrypt + FEATURES * self.multiply_add) + FEATURES * self.decrypt
         nodes, values = (1 << DEPTH) - 1, 2  # all nodes of all levels; gradient and hessian apart
         tree = values * (
@@ -64,8 +64,8 @@ def measure_naive(key: PrivateKey, work: Workload, meter: Meter) -> NaiveCosts:
                 left + right
 
     return NaiveCosts(
-        encrypt=meter.measure(lambda: [public.encrypt(value) for value in residuals], _SAMPLE, 3).cpu,
-        decrypt=meter.measure(lambda: [private.decrypt(number) for number in encrypted], _SAMPLE, 3).cpu,
-        add=meter.measure(add, WOE_BINS * (_SAMPLE - 1), 5).cpu,
-        multiply_add=meter.measure(multiply_add, FEATURES * _SAMPLE, 3).cpu,
+        encrypt=meter.measure(lambda: [public.encrypt(value) for value in residuals], _SAMPLE, 3).mm,
+        decrypt=meter.measure(lambda: [private.decrypt(number) for number in encrypted], _SAMPLE, 3).mm,
+        add=meter.measure(add, WOE_BINS * (_SAMPLE - 1), 5).mm,
+        multiply_add=meter.measure(multiply_add, FEATURES * _SAMPLE, 3).mm,
     )

@@ -74,7 +74,7 @@ def run_paillier(bits: int, rows: int, progress: Callable[[str], None]) -> Paill
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     scaled = naive.jobs(rows)
     jobs = {
-        name: Job(one.wall, every.wall, one.mm, scaled[name] / one.cpu)
+        name: Job(one.wall, every.wall, one.mm, scaled[name] / one.mm)
         for name, (one, every) in _jobs(key, stock, work, meter, cores, progress).items()
     }
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -149,5 +149,5 @@ def _jobs(
     return timings
 
 
-def _operation(timing: Timing, naive_seconds: float) -> Operation:
-    return Operation(timing.cpu * 1e6, timing.mm, naive_seconds / timing.cpu)
+def _operation(timing: Timing, naive_mm: float) -> Operation:
+    return Operation(timing.cpu * 1e6, timing.mm, naive_mm / timing.mm)

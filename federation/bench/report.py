@@ -37,7 +37,7 @@ def show(console: Console, report: PaillierReport, heu: HeuReport | None) -> Non
         jobs.add_row(name, *cells)
     console.print(jobs)
     console.print(
-        "histogram and multiexp are per row and feature. Naive phe is measured on a sample and scaled"
+        "histogram and multiexp are per row and feature. Naive phe is measured on a sample and scaled; ratios are of mm"
         + (", and so is HEU, in CPU seconds. " if heu is not None else ". ")
         + f"The bank's encryptions come from a filled pool. Peak memory {report.peak_rss_mb:,.0f} MB."
     )

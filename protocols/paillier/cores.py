@@ -23,7 +23,7 @@ from gmpy2 import mpz
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-_SPREAD_FROM = 16  # exponentiations
+_SPREAD_FROM = 4  # exponentiations
 
 _in_use: list[Cores] = []
 

@@ -74,7 +74,7 @@ def rerandomise(vector: CiphertextVector, randomness: Randomness) -> CiphertextV
 def _encrypt(values: Sequence[int], key: PublicKey, source: ObfuscatorSource) -> CiphertextVector:
     n, square = key.modulus, key.modulus_square
     plaintexts = [mpz(operator.index(value)) for value in values]
-    if any(2 * value <= -n or value >= n for value in plaintexts):
+    if plaintexts and (2 * min(plaintexts) <= -n or max(plaintexts) >= n):
         raise ValueError("a plaintext is outside (-n/2, n)")
     ciphertexts = []
     for (residue, head), value in zip(source.take(len(plaintexts)), plaintexts, strict=True):

@@ -67,7 +67,7 @@ def run_passes(rows: Rows, passes: Sequence[Sequence[Feature]], modulus: mpz) ->
 
 
 def _spread(cores: Cores, rows: SplitRows, passes: Sequence[Sequence[Feature]], modulus: mpz) -> list[list[list[mpz]]]:
-    data, width = rows.to_bytes(), _width(modulus)
+    data, width = rows.data, _width(modulus)
     segment = SharedMemory(create=True, size=len(data))
     try:
         _memory(segment)[: len(data)] = data
@@ -82,7 +82,7 @@ def _spread(cores: Cores, rows: SplitRows, passes: Sequence[Sequence[Feature]], 
 def _split_task(task: _SplitTask) -> bytes | None:
     modulus, width = mpz.from_bytes(task.modulus, "big"), len(task.modulus)
     splitting = Splitting(unpack_integers(task.ciphertexts, 2 * width), modulus)
-    return SplitRows(width, splitting.finish()).to_bytes() if splitting.are_units() else None
+    return bytes(SplitRows(width, splitting.finish()).data) if splitting.are_units() else None
 
 
 _latest: list[tuple[str, SplitRows]] = []  # in a worker: the rows of the passes at hand, parsed once

@@ -63,15 +63,17 @@ class SplitRows:
 
     @classmethod
     def from_bytes(cls, data: bytes | memoryview, width: int) -> SplitRows:
-        """Hold what `to_bytes` wrote, without parsing it yet."""
+        """Hold what `data` gave, without parsing it yet."""
         return cls(width, raw=np.frombuffer(data, dtype=np.uint8).reshape(-1, 2 * width))
 
-    def to_bytes(self) -> bytes:
-        """Return head and tail of each row, big-endian and of fixed width."""
+    @property
+    def data(self) -> memoryview:
+        """Head and tail of each row, big-endian and of fixed width, without a copy where they are held so."""
         if self._raw is not None:
-            return self._raw.tobytes()
+            return np.ascontiguousarray(self._raw).reshape(-1).data
         heads, tails = self._integers()
-        return pack_integers((part for row in zip(heads, tails, strict=True) for part in row), self._width)
+        parts = (part for row in zip(heads, tails, strict=True) for part in row)
+        return memoryview(pack_integers(parts, self._width))
 
     def sweep(self, codes: list[int], buckets: int, square: mpz) -> tuple[list[mpz], list[mpz]]:
         """Multiply each head into its bucket and add up the tails there."""
@@ -91,7 +93,7 @@ class SplitRows:
 
     def _integers(self) -> tuple[list[mpz], list[mpz]]:
         if self._lists is None:
-            parts = unpack_integers(self.to_bytes(), self._width)
+            parts = unpack_integers(self.data, self._width)
             self._lists = parts[::2], parts[1::2]
         return self._lists
 
@@ -148,6 +150,6 @@ def pack_integers(values: Iterable[mpz], width: int) -> bytes:
     return b"".join([value.to_bytes(width, "big") for value in values])
 
 
-def unpack_integers(data: bytes, width: int) -> list[mpz]:
+def unpack_integers(data: bytes | memoryview, width: int) -> list[mpz]:
     """Return the integers that `pack_integers` wrote."""
-    return [mpz.from_bytes(data[start : start + width], "big") for start in range(0, len(data), width)]
+    return [mpz.from_bytes(bytes(data[start : start + width]), "big") for start in range(0, len(data), width)]
