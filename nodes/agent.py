@@ -16,6 +16,7 @@ import msgspec
 
 from nodes.binning import FineBinning, bin_rows, cohort_columns, row_index
 from nodes.boundary import handle_parcel
+from nodes.cohorts import check_difference, names_of, pack, unpack
 from nodes.features import FeatureTable
 from nodes.ledger import Answer, Ledger, StoredPart
 from nodes.policy import NodePolicy
@@ -87,8 +88,16 @@ class TrainingSite:
             domain=site.domain,
             now=site.clock(),
         )
+        self._admit(spec, cohort)
         rows, self._binnings = bin_rows(site.table, cohort.ids, spec.training_rows, spec.fine_bins, spec.minimum_bin)
         return rows
+
+    def _admit(self, spec: RunSpec, cohort: Cohort) -> None:
+        """Refuse training rows that nearly equal an earlier run's, and remember them. Raises: PolicyDenied."""
+        ledger = self._site.ledger
+        names, known = names_of(cohort.ids[: spec.training_rows]), names_of(self._site.table.ids)
+        check_difference(names, known, map(unpack, ledger.cohorts(spec.bank)), spec.minimum_bin)
+        ledger.record_cohort(spec.transcript(), spec.bank, pack(names))
 
     def release(self, spec: RunSpec, step: str, leak: LeakClass) -> None:
         """Record a release before it is made. Raises: BudgetExceeded."""

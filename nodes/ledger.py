@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from protocols.errors import BudgetExceeded, ConfigurationError, PolicyDenied, VerificationFailed
+from protocols.errors import BudgetExceeded, ConfigurationError, PolicyDenied, UnexpectedMessage, VerificationFailed
 from protocols.scorecard.messages import LeakClass
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS run (transcript BLOB PRIMARY KEY, bank TEXT NOT NULL, row_totals INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS cohort (transcript BLOB PRIMARY KEY, bank TEXT NOT NULL, names BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS release (
     transcript BLOB NOT NULL REFERENCES run, step TEXT NOT NULL, leak TEXT NOT NULL, at INTEGER NOT NULL,
     PRIMARY KEY (transcript, step));
@@ -29,6 +30,8 @@ CREATE TABLE IF NOT EXISTS node_set_lock (
     PRIMARY KEY (bank, subject, day));
 CREATE TABLE IF NOT EXISTS part (model BLOB PRIMARY KEY, manifest BLOB NOT NULL, tables BLOB NOT NULL,
     binnings BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS witness (origin TEXT PRIMARY KEY, size INTEGER NOT NULL, note BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS split_view (origin TEXT PRIMARY KEY, at INTEGER NOT NULL, evidence BLOB NOT NULL);
 """
 
 
@@ -79,6 +82,15 @@ class Ledger:
             self._connection.execute("INSERT INTO run VALUES (?, ?, ?)", (transcript, bank, row_totals))
         except sqlite3.IntegrityError as error:
             raise VerificationFailed("this run was opened before", code="RUN_REPLAYED") from error
+
+    def cohorts(self, bank: str) -> list[bytes]:
+        """Return the training rows of the bank's earlier runs, as `cohorts.pack` wrote them."""
+        query = "SELECT DISTINCT names FROM cohort WHERE bank = ?"
+        return [bytes(row[0]) for row in self._connection.execute(query, (bank,))]
+
+    def record_cohort(self, transcript: bytes, bank: str, names: bytes) -> None:
+        """Record a run's training rows before anything about them is released."""
+        self._connection.execute("INSERT INTO cohort VALUES (?, ?, ?)", (transcript, bank, names))
 
     def record_release(self, transcript: bytes, step: str, leak: LeakClass, at: int) -> None:
         """Record a training release before it is made. Raises: BudgetExceeded, code LEAK_BUDGET."""
@@ -153,6 +165,32 @@ class Ledger:
         query = "SELECT manifest, tables, binnings FROM part WHERE model = ?"
         row = self._connection.execute(query, (model,)).fetchone()
         return None if row is None else StoredPart(*map(bytes, row))
+
+    # ---- the coordinator's log, of which this site is a witness
+
+    def witness_note(self, origin: str) -> bytes | None:
+        """Return the last checkpoint of a log that this site has cosigned, or None."""
+        row = self._connection.execute("SELECT note FROM witness WHERE origin = ?", (origin,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def keep_witness_note(self, origin: str, previous: bytes | None, size: int, note: bytes) -> None:
+        """Put a cosigned checkpoint in the place of the `previous` one, before its cosignature leaves.
+
+        Raises: UnexpectedMessage, code WITNESS_CONFLICT, if another one has taken that place meanwhile.
+        """
+        with _transaction(self._connection):
+            if self.witness_note(origin) != previous:
+                raise UnexpectedMessage("another checkpoint was cosigned meanwhile", code="WITNESS_CONFLICT")
+            self._connection.execute("INSERT OR REPLACE INTO witness VALUES (?, ?, ?)", (origin, size, note))
+
+    def keep_split_view(self, origin: str, at: int, evidence: bytes) -> None:
+        """Keep the first proof that a log has two histories: for good, and one is enough."""
+        self._connection.execute("INSERT OR IGNORE INTO split_view VALUES (?, ?, ?)", (origin, at, evidence))
+
+    def split_view(self, origin: str) -> bytes | None:
+        """Return the proof that a log has two histories, or None."""
+        row = self._connection.execute("SELECT evidence FROM split_view WHERE origin = ?", (origin,)).fetchone()
+        return None if row is None else bytes(row[0])
 
 
 @contextmanager

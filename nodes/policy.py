@@ -17,13 +17,15 @@ from protocols.scorecard.messages import RunSpec
 class NodePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One owner's rules. A bank that is not named, or a purpose that is not listed, is denied.
 
-    `minimum_bin` is k, the fewest enterprises that any released sum covers; `row_totals` bounds how many totals per
+    `minimum_bin` is k, the fewest enterprises that any released sum covers, `fine_bins` the most bins of a feature;
+    all runs use both as they stand, lest bins of two runs be subtracted; `row_totals` bounds how many totals per
     enterprise one run may open; `minimum_nodes` below 3 is the owner's explicit consent to a smaller node set.
     """
 
     banks: tuple[str, ...]
     purposes: tuple[Purpose, ...] = (Purpose.TRAINING, Purpose.ASSESSMENT)
     minimum_bin: Annotated[int, Meta(ge=1)] = 50
+    fine_bins: Annotated[int, Meta(ge=2, le=256)] = 32
     minimum_nodes: Annotated[int, Meta(ge=1)] = 3
     row_totals: Annotated[int, Meta(ge=0)] = 3
     minimum_key_bits: Annotated[int, Meta(ge=256)] = 2048
@@ -45,6 +47,8 @@ class NodePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         self.check_bank(spec.bank, Purpose.TRAINING)
         if spec.minimum_bin < self.minimum_bin:
             raise PolicyDenied(f"bins of {spec.minimum_bin} enterprises are below k = {self.minimum_bin}")
+        if (spec.minimum_bin, spec.fine_bins) != (self.minimum_bin, self.fine_bins):
+            raise PolicyDenied("bins cut in another way could be subtracted from these", code="BINNING")
         if len(spec.nodes) < self.minimum_nodes:
             raise PolicyDenied(f"{len(spec.nodes)} nodes are fewer than {self.minimum_nodes}", code="TOO_FEW_NODES")
         if spec.key_bits < self.minimum_key_bits:
