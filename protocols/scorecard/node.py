@@ -149,19 +149,24 @@ class NodeTraining:
         due = [n for n, table in zip(rows.fine_bins(), message.features, strict=False) if table is not None]
         if len(message.features) != len(rows.features) or shapes != due:
             raise MalformedMessage("WOE tables do not match the features of this node")
-        self._columns = WoeColumns.build(rows, self.spec.training_rows, message.features)
-        self._plan = {PartyId(entry.party): entry.columns for entry in message.plan}
-        if set(self._plan) != set(self._order) or self._plan[self._me] != self._columns.count:
+        columns = WoeColumns.build(rows, self.spec.training_rows, message.features)
+        plan = {PartyId(entry.party): entry.columns for entry in message.plan}
+        if set(plan) != set(self._order) or plan[self._me] != columns.count:
             raise MalformedMessage("the plan of columns does not match the run")
-        check_plan(self.spec, self._plan)
-        if not self._columns.count:
+        check_plan(self.spec, plan)
+        if columns.count:
+            self._site.release(self.spec, "LocalGram", m.LeakClass.AGGREGATE)
+        self._columns, self._plan = columns, plan
+        return self._local_gram(columns)
+
+    def _local_gram(self, columns: WoeColumns) -> Sent:
+        if not columns.count:
             return []
-        self._site.release(self.spec, "LocalGram", m.LeakClass.AGGREGATE)
-        gram = self._columns.gram()
+        gram = columns.gram()
         upper = tuple(int(gram[i, j]) for i in range(len(gram)) for j in range(i, len(gram)))
         sent = [self._channel.wrap(self._bank, m.LocalGram(upper))]
         if self._evaluators(self._me):
-            vector = encrypt_columns(self._columns, self._paillier, self._randomness)
+            vector = encrypt_columns(columns, self._paillier, self._randomness)
             sent.append(self._channel.wrap(EVERYONE, m.EncryptedColumns(vector)))
         return sent
 
