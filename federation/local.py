@@ -6,6 +6,7 @@ passes between them passes as serialised messages over the embedded grid, which 
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -24,16 +25,27 @@ from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
-from federation.audit import AuditLog, write_log_keys
+from federation.audit import AuditLog, create_log_signer, read_log_keys, read_log_signer, write_log_keys
 from federation.coordinator import Coordinator, CoordinatorSite
 from federation.grid import EmbeddedGrid, Observer
-from federation.rounds import Mailroom, RoundEvent, Traffic, server_app
+from federation.rounds import Mailroom, RoundEvent, Rounds, Traffic, server_app
+from federation.witnessing import Witnessing
 from nodes.agent import DataNodeAgent, NodeSite, system_clock
 from nodes.bank_agent import BankAgent, BankSite, Split, TrainingTerms
 from nodes.features.compute import DEFAULT_AS_OF
 from nodes.flower_relay import make_client_app
-from nodes.keystore import create_party, read_cards, read_keys, read_paillier, write_cards
+from nodes.keystore import (
+    create_party,
+    create_witness,
+    read_cards,
+    read_cosigner,
+    read_keys,
+    read_log_key,
+    read_paillier,
+    write_cards,
+)
 from nodes.ledger import Ledger
+from nodes.log_witness import LogWitness
 from nodes.model_file import ModelFile, RunFacts, read_model_file, write_model_file
 from nodes.policy import NodePolicy, read_policy
 from nodes.results import AssessmentResult
@@ -52,8 +64,9 @@ from protocols.consent import Consent, Purpose, cohort_subject, issue_consent
 from protocols.errors import ConfigurationError
 from protocols.scorecard.messages import NodeEntry
 from protocols.scorecard.model import BankRows, TrainedScorecard, TrainingPlan
+from protocols.transparency.checkpoints import LogKeys
 from protocols.transparency.leaves import LeafKind
-from protocols.transparency.notes import NoteSigner
+from protocols.transparency.notes import VerifierKey
 from protocols.uscc import validate as validate_uscc
 
 BANK: Final = PartyId("bank")
@@ -116,10 +129,23 @@ def create_federation(folder: Path, description: DatasetDescription, key_bits: i
         for party, role in roles.items()
     ]
     write_cards(folder / "cards", cards)
+    _create_log(folder, [*nodes, BANK])
     for node in nodes:
         (folder / node / "policy.json").write_bytes(msgspec.json.format(msgspec.json.encode(policy)))
     (folder / CONSENT_SERVICE / "withheld.txt").write_text("", encoding="utf-8")
     _write(folder, FederationFile(_data_path(folder, description.directory), key_bits, description.node_domains, uscc))
+
+
+def _create_log(folder: Path, witnesses: list[PartyId]) -> None:
+    """Make the log's key and each witness's, all apart from those that sign messages; every witness pins the log's."""
+    log_key = create_log_signer(folder / COORDINATOR, LOG_NAME).verifier
+    keys = tuple(create_witness(folder / party, witness_name(party), log_key) for party in witnesses)
+    write_log_keys(folder / COORDINATOR, LogKeys(log_key, keys))
+
+
+def witness_name(party: PartyId) -> str:
+    """Return the name under which a party cosigns the log."""
+    return f"credit-federation.local/witness/{party}"
 
 
 def party_of(domain: str) -> PartyId:
@@ -171,13 +197,19 @@ class LocalFederation:
         self.bank_table, self.outcomes = read_bank_source(self.description)
         with ExitStack() as files:
             self._grid = self._connect(files, observer)
+            if self.log.witnessed_size < self.log.size:  # a new log, or a run that broke off
+                self._collect_cosignatures()
             self._files = files.pop_all()
 
     def _connect(self, files: ExitStack, observer: Observer | None) -> EmbeddedGrid:
         """Bring every party to life and join them by a grid; what they open, `files` closes."""
-        self.log, self.coordinator = self._open_coordinator(files)
-        self.bank = BankAgent(self._bank_site())
-        doors = {node: DataNodeAgent(self._node_site(node, files)).handle for node in self.domains}
+        ledgers = {
+            party: files.enter_context(closing(Ledger(self.folder / party / "ledger.sqlite")))
+            for party in (*self.domains, BANK)
+        }
+        self.log, self.coordinator = self._open_coordinator(files, ledgers)
+        self.bank = BankAgent(self._bank_site(ledgers[BANK]))
+        doors = {node: DataNodeAgent(self._node_site(node, ledgers[node])).handle for node in self.domains}
         doors |= {BANK: self.bank.handle}
         self.names = dict(enumerate(doors, start=FIRST_NODE_ID))
         apps: dict[int, ClientApp] = {number: make_client_app(doors[party]) for number, party in self.names.items()}
@@ -191,22 +223,36 @@ class LocalFederation:
     ) -> None:
         self._files.close()
 
-    def _open_coordinator(self, files: ExitStack) -> tuple[AuditLog, Coordinator]:
+    def _open_coordinator(self, files: ExitStack, ledgers: dict[PartyId, Ledger]) -> tuple[AuditLog, Coordinator]:
+        """Open the log, if it holds what each witness last cosigned, and begin it with everybody's keys."""
         home = self.folder / COORDINATOR
         keys = read_keys(home)
-        log = files.enter_context(AuditLog(home / "log.sqlite", NoteSigner(LOG_NAME, keys.signing)))
+        signer, witnesses = read_log_signer(home), read_log_keys(home).witnesses
+        known = [note for ledger in ledgers.values() if (note := ledger.witness_note(signer.name)) is not None]
+        log = files.enter_context(AuditLog(home / "log.sqlite", signer, witnesses, known=known))
         site = CoordinatorSite(keys, self.pins, log, self.file.key_bits, lambda: self._clock() * 1000)
         coordinator = Coordinator(site)
         if log.size == 0:
-            write_log_keys(home, log.keys)
             for card in self.pins.cards.values():
                 values: dict[str, str | int] = {"role": card.role.value, "key_hash": card.fingerprint()}
                 coordinator.record(LeafKind.KEY, card.party, values)
+            for party, key in self._witnesses(log).items():
+                values = {"role": "witness", "key_hash": hashlib.sha256(key.vkey().encode()).hexdigest()}
+                coordinator.record(LeafKind.KEY, party, values)
         return log, coordinator
 
-    def _node_site(self, node: PartyId, files: ExitStack) -> NodeSite:
+    def _witnesses(self, log: AuditLog) -> dict[PartyId, VerifierKey]:
+        """Return the log's witnesses by party."""
+        keys = {key.name: key for key in log.keys.witnesses}
+        names = {party: witness_name(party) for party in (*self.domains, BANK)}
+        return {party: keys[name] for party, name in names.items() if name in keys}
+
+    def _witness(self, party: PartyId, ledger: Ledger) -> LogWitness:
+        home = self.folder / party
+        return LogWitness(read_cosigner(home, witness_name(party)), read_log_key(home), ledger)
+
+    def _node_site(self, node: PartyId, ledger: Ledger) -> NodeSite:
         home = self.folder / node
-        ledger = files.enter_context(closing(Ledger(home / "ledger.sqlite")))
         return NodeSite(
             domain=self.domains[node],
             keys=read_keys(home),
@@ -216,9 +262,10 @@ class LocalFederation:
             policy=read_policy(home / "policy.json"),
             ledger=ledger,
             clock=self._clock,
+            witness=self._witness(node, ledger),
         )
 
-    def _bank_site(self) -> BankSite:
+    def _bank_site(self, ledger: Ledger) -> BankSite:
         home = self.folder / BANK
         keys = read_keys(home)
         return BankSite(
@@ -227,9 +274,10 @@ class LocalFederation:
             pins=self.pins,
             table=self.bank_table,
             outcomes=self.outcomes,
-            log_key=self.log.keys.log,
+            log_key=read_log_key(home),
             tag_key=_tag_key(keys.to_bytes()),
             clock=self._clock,
+            witness=self._witness(BANK, ledger),
         )
 
     # ---- what the bank asks for
@@ -257,7 +305,7 @@ class LocalFederation:
         self._deliver()
         leaks = {leak.value: count for leak, count in self.coordinator.leaks.items()}
         as_of = DEFAULT_AS_OF.isoformat() if self.description.source(BANK).is_dir() else ""
-        facts = RunFacts(dataset, as_of, self.traffic.rounds, leaks)
+        facts = RunFacts(dataset, self.description.label_column, as_of, self.traffic.rounds, leaks)
         scorecard, data, model = self.bank.trained(transcript, facts)
         write_model_file(self.folder / BANK / MODEL_FILE, model)
         self.file = msgspec.structs.replace(self.file, model=model.model)
@@ -288,9 +336,18 @@ class LocalFederation:
         return read_model_file(self.folder / BANK / MODEL_FILE, self.pins.card(BANK, PartyRole.BANK))
 
     def _deliver(self) -> None:
-        mailroom = Mailroom(self.coordinator, BANK, self.traffic, self._on_round)
+        """Carry on until all is said, then have the log, which has grown, cosigned."""
+        self._run(Mailroom(self.coordinator, BANK, self.traffic, self._on_round))
+        self._collect_cosignatures()
+
+    def _collect_cosignatures(self) -> None:
+        """Ask every witness once. Raises: VerificationFailed if one proves that the log was rolled back or forked."""
+        keys = read_keys(self.folder / COORDINATOR)
+        self._run(Witnessing(keys, self.pins, self.log, self._witnesses(self.log)))
+
+    def _run(self, rounds: Rounds) -> None:
         context = Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={})
-        server_app(mailroom)(self._grid, context)
+        server_app(rounds)(self._grid, context)
 
     # ---- the consent service, which acts for the enterprises
 

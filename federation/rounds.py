@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
@@ -86,7 +87,7 @@ class Mailroom:
         Raises: PeerRefused with the party's code; TransportError for a party that does not answer; the coordinator's
         own errors for parcels that do not verify. A run that ends so has changed nothing at any party.
         """
-        nodes = {PartyId(node.name): node.node_id for node in grid.get_nodes()}
+        nodes = addresses(grid)
         pending: dict[PartyId, list[Envelope]] = {self._first: []}
         while pending:
             started = time.monotonic()
@@ -107,19 +108,14 @@ class Mailroom:
     def _exchange(
         self, grid: Grid, nodes: Mapping[PartyId, int], pending: Mapping[PartyId, list[Envelope]]
     ) -> dict[PartyId, tuple[Envelope, ...]]:
-        messages, parties = [], []
+        parcels = {}
         for party, envelopes in pending.items():
             if party not in nodes:
                 raise TransportError(f"{party} is not connected")
-            parcel = pack_parcel(tuple(envelopes))
-            self._count_received(party, envelopes, len(parcel))
-            messages.append(parcel_message(parcel, nodes[party], str(self._traffic.rounds)))
-            parties.append(party)
-        answers = {reply.metadata.reply_to_message_id: reply for reply in grid.send_and_receive(messages)}
+            parcels[party] = pack_parcel(tuple(envelopes))
+            self._count_received(party, envelopes, len(parcels[party]))
         replies = {}
-        for party, message in zip(parties, messages, strict=True):
-            answer = answers.get(message.metadata.message_id)
-            reply = None if answer is None else reply_parcel(answer)
+        for party, reply in exchange(grid, nodes, parcels, str(self._traffic.rounds)).items():
             if reply is None:
                 raise TransportError(f"{party} did not answer")
             self._traffic.bytes_sent[party] = self._traffic.bytes_sent.get(party, 0) + len(reply)
@@ -133,15 +129,38 @@ class Mailroom:
         traffic.kinds_received.setdefault(party, set()).update(envelope.message for envelope in envelopes)
 
 
-def server_app(mailroom: Mailroom) -> ServerApp:
+class Rounds(Protocol):
+    """Whatever is done in exchanges over a grid."""
+
+    def run(self, grid: Grid) -> None:
+        """Do all of it."""
+        ...
+
+
+def server_app(rounds: Rounds) -> ServerApp:
     """Return the Flower app that runs the rounds; its errors reach the caller of the app."""
     app = ServerApp()
 
     @app.main()
     def main(grid: Grid, context: Context) -> None:
-        mailroom.run(grid)
+        rounds.run(grid)
 
     return app
+
+
+def addresses(grid: Grid) -> dict[PartyId, int]:
+    """Return the Flower node id of each connected party."""
+    return {PartyId(node.name): node.node_id for node in grid.get_nodes()}
+
+
+def exchange(
+    grid: Grid, nodes: Mapping[PartyId, int], parcels: Mapping[PartyId, bytes], group: str
+) -> dict[PartyId, bytes | None]:
+    """Deliver a parcel to each party at once and return its reply, None from one that did not give any."""
+    messages = {party: parcel_message(parcel, nodes[party], group) for party, parcel in parcels.items()}
+    answers = {reply.metadata.reply_to_message_id: reply for reply in grid.send_and_receive(messages.values())}
+    found = {party: answers.get(message.metadata.message_id) for party, message in messages.items()}
+    return {party: None if answer is None else reply_parcel(answer) for party, answer in found.items()}
 
 
 def _open(party: PartyId, parcel: bytes) -> tuple[Envelope, ...]:

@@ -19,6 +19,7 @@ from nodes.boundary import handle_parcel
 from nodes.cohorts import check_difference, names_of, pack, unpack
 from nodes.features import FeatureTable
 from nodes.ledger import Answer, Ledger, StoredPart
+from nodes.log_witness import LogWitness
 from nodes.policy import NodePolicy
 from protocols.assessment.layout import Coverage
 from protocols.assessment.manifest import SignedManifest
@@ -34,6 +35,7 @@ from protocols.paillier import PrivateKey
 from protocols.scorecard.messages import Cohort, LeakClass, PointTables, RunSpec
 from protocols.scorecard.node import NodeTraining
 from protocols.scorecard.rows import BinnedRows
+from protocols.transparency.messages import OFFER
 
 SECONDS_PER_DAY = 86_400
 MAX_OPEN_QUERIES = 4096
@@ -47,7 +49,7 @@ def system_clock() -> int:
 
 @dataclass(frozen=True, slots=True)
 class NodeSite:
-    """What one data owner brings: identity, rows, rules and records."""
+    """What one data owner brings: identity, rows, rules and records; `witness` if it cosigns the coordinator's log."""
 
     domain: str
     keys: PartyKeys = field(repr=False)
@@ -58,6 +60,7 @@ class NodeSite:
     ledger: Ledger = field(repr=False)
     clock: Callable[[], int] = system_clock
     randomness: Randomness = secrets.token_bytes
+    witness: LogWitness | None = field(default=None, repr=False)
 
     @property
     def card(self) -> PartyCard:
@@ -132,6 +135,9 @@ class DataNodeAgent:
             return self._open_query(envelope)
         if envelope.message == "Subject":
             return [self._answer(envelope)]
+        if envelope.message == OFFER and self._site.witness is not None:
+            coordinator, now = self._site.pins.only(PartyRole.COORDINATOR), self._site.clock()
+            return [self._site.witness.answer(envelope, coordinator, self._site.channel, now)]
         run = self._runs.get(envelope.transcript)
         if run is None:
             raise UnexpectedMessage(f"{envelope.message} for a run that is not open")

@@ -17,6 +17,7 @@ from nodes.agent import system_clock
 from nodes.binning import FineBinning, bin_rows, cohort_columns, row_index
 from nodes.boundary import handle_parcel
 from nodes.features import FeatureTable
+from nodes.log_witness import LogWitness
 from nodes.model_file import ModelFile, RunFacts, model_file, sign_model_file
 from nodes.results import AssessmentResult, describe_answer, describe_refusal
 from protocols.assessment.bank import BankQuery
@@ -35,6 +36,7 @@ from protocols.scorecard.model import BankRows, TrainedScorecard, TrainingPlan
 from protocols.scorecard.rows import BinnedRows
 from protocols.transparency.checkpoints import verify_log_signature
 from protocols.transparency.leaves import subject_tag
+from protocols.transparency.messages import OFFER
 from protocols.transparency.notes import VerifierKey, parse_note
 
 FINE_BINS = 32
@@ -44,7 +46,10 @@ VALID_DAYS = 30
 
 @dataclass(frozen=True, slots=True)
 class BankSite:
-    """What the bank brings: identity, its key, its own features and the repayment outcomes it knows."""
+    """What the bank brings: identity, its key, its own features and the repayment outcomes it knows.
+
+    `log_key` is the one that it has pinned; `witness` is set if it cosigns that log.
+    """
 
     keys: PartyKeys = field(repr=False)
     paillier: PrivateKey = field(repr=False)
@@ -55,6 +60,7 @@ class BankSite:
     tag_key: bytes = field(repr=False)
     clock: Callable[[], int] = system_clock
     randomness: Randomness = secrets.token_bytes
+    witness: LogWitness | None = field(default=None, repr=False)
 
     def channel(self, transcript: bytes) -> Channel:
         """Return the bank's end of a run or query."""
@@ -116,6 +122,9 @@ class BankAgent:
             return self._runs[envelope.transcript].training.receive(envelope)
         if envelope.transcript in self._queries:
             return self._queries[envelope.transcript][0].receive(envelope)
+        if envelope.message == OFFER and self._site.witness is not None:
+            coordinator, now = self._site.pins.only(PartyRole.COORDINATOR), self._site.clock()
+            return [self._site.witness.answer(envelope, coordinator, self._site.channel, now)]
         raise UnexpectedMessage(f"{envelope.message} for nothing that this bank has asked")
 
     # ---- training

@@ -1,7 +1,8 @@
 """A party's secrets on its own disk: one file of keys, readable by the owner alone.
 
 `party.key` holds the signing, sealing and mask keys; `paillier.pem` the Paillier key, encrypted under a passphrase that
-`party.key` also holds. Public cards of all parties are in `cards/`.
+`party.key` also holds. Public cards of all parties are in `cards/`. A witness of the coordinator's log has a key for
+cosignatures alone, `witness.key`, and pins the log's public key in `log.pub`.
 """
 
 from __future__ import annotations
@@ -11,15 +12,26 @@ import secrets
 from pathlib import Path
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from protocols.channel.identity import PartyCard, PartyId, PartyKeys, PartyRole, make_card
 from protocols.channel.pins import Pins, paillier_proof
 from protocols.channel.wire import decode, encode
 from protocols.errors import ConfigurationError, MalformedMessage
 from protocols.paillier import PrivateKey
+from protocols.transparency.checkpoints import CosignatureSigner
+from protocols.transparency.notes import SignatureType, VerifierKey, parse_vkey
 
 KEY_FILE = "party.key"
 PAILLIER_FILE = "paillier.pem"
+WITNESS_FILE = "witness.key"
+LOG_KEY_FILE = "log.pub"
 
 
 class _Secrets(msgspec.Struct, frozen=True):
@@ -67,6 +79,44 @@ def read_paillier(folder: Path) -> PrivateKey:
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read", code="MISSING_KEY") from error
     return PrivateKey.from_pem(pem, _read_secrets(folder).passphrase)
+
+
+def create_witness(folder: Path, name: str, log_key: VerifierKey) -> VerifierKey:
+    """Draw a key for cosignatures alone, pin the log's key beside it, and return the witness's public key.
+
+    Raises: OSError.
+    """
+    signer = CosignatureSigner(name, Ed25519PrivateKey.generate())
+    pem = signer.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    _write_private(folder / WITNESS_FILE, pem)
+    (folder / LOG_KEY_FILE).write_text(f"{log_key.vkey()}\n", encoding="utf-8")
+    return signer.verifier
+
+
+def read_cosigner(folder: Path, name: str) -> CosignatureSigner:
+    """Return the key with which this party cosigns under `name`. Raises: ConfigurationError."""
+    path = folder / WITNESS_FILE
+    try:
+        key = load_pem_private_key(path.read_bytes(), password=None)
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read", code="MISSING_KEY") from error
+    except (ValueError, TypeError) as error:
+        raise ConfigurationError(f"{path}: not an unencrypted PEM key", code="MISSING_KEY") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ConfigurationError(f"{path}: not an Ed25519 key", code="MISSING_KEY")
+    return CosignatureSigner(name, key)
+
+
+def read_log_key(folder: Path) -> VerifierKey:
+    """Return the log key that this party has pinned. Raises: ConfigurationError."""
+    path = folder / LOG_KEY_FILE
+    try:
+        key = parse_vkey(path.read_text(encoding="utf-8").removesuffix("\n"))
+    except (OSError, UnicodeError, MalformedMessage) as error:
+        raise ConfigurationError(f"{path}: missing, or not one vkey line", code="MISSING_KEY") from error
+    if key.type is not SignatureType.NOTE:
+        raise ConfigurationError(f"{path}: the key of a witness, not of a log", code="MISSING_KEY")
+    return key
 
 
 def write_cards(folder: Path, cards: list[PartyCard]) -> None:

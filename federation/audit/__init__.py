@@ -3,11 +3,11 @@
 log        AuditLog: append with group commit, proofs, signed checkpoints, cosignatures
 storage    the SQLite file under it
 witnessed  the last witnessed checkpoint, kept beside the file
-keys       the public keys by which others verify
+keys       the log's key, and the public keys by which others verify
 verify     recompute everything from the leaves and name the first bad one
 """
 
-from federation.audit.keys import read_log_keys, write_log_keys
+from federation.audit.keys import create_log_signer, read_log_keys, read_log_signer, write_log_keys
 from federation.audit.log import AuditLog, Entry
 from federation.audit.verify import LogFailure, LogReport, verify_directory, verify_log
 
@@ -16,7 +16,9 @@ __all__ = [
     "Entry",
     "LogFailure",
     "LogReport",
+    "create_log_signer",
     "read_log_keys",
+    "read_log_signer",
     "verify_directory",
     "verify_log",
     "write_log_keys",

@@ -26,9 +26,15 @@ from typing import Final
 from federation.audit.errors import LOCKED, NOT_COVERED, NOT_WRITABLE
 from federation.audit.recovery import Tail, check_witnessed, empty_tail, known_checkpoints, newest_witnessed, read_tail
 from federation.audit.storage import LeafRow, LogReader, LogWriter, running_hash
-from federation.audit.witnessed import write_record
+from federation.audit.witnessed import read_record_note, write_record
 from protocols.errors import ConfigurationError, MalformedMessage, UnexpectedMessage
-from protocols.transparency.checkpoints import LogKeys, sign_checkpoint, verify_cosignatures, verify_log_signature
+from protocols.transparency.checkpoints import (
+    Checkpoint,
+    LogKeys,
+    sign_checkpoint,
+    verify_cosignatures,
+    verify_log_signature,
+)
 from protocols.transparency.hashing import EMPTY_ROOT, leaf_hash
 from protocols.transparency.leaves import Leaf, decode_leaf, encode_leaf
 from protocols.transparency.log_proofs import LogProof, Receipt
@@ -245,6 +251,23 @@ class AuditLog:
         note = self.checkpoint()
         size = verify_log_signature(parse_note(note), self.keys.log).size
         return AddCheckpoint(old_size, self.consistency_proof(old_size, size), note)
+
+    def cosigned_size(self, witness: VerifierKey) -> int:
+        """Return where an offer to a witness may start: the witnessed record's size if it cosigned that, else 0.
+
+        A witness that is further on says so. Raises: ConfigurationError, MalformedMessage, VerificationFailed.
+        """
+        note = read_record_note(self._path)
+        if note is None or not any(line.claims(witness) for line in parse_note(note).signatures):
+            return 0
+        return verify_log_signature(parse_note(note), self.keys.log).size
+
+    def check_contains(self, checkpoint: Checkpoint) -> None:
+        """Accept only a checkpoint that this log's own leaves agree with.
+
+        Raises: VerificationFailed: `LOG_ROLLED_BACK` if leaves are gone, `LOG_FORKED` if others stand in their place.
+        """
+        check_witnessed(self._reader, self.size, checkpoint)
 
     def record_cosignatures(self, size: int, lines: bytes) -> int:
         """Store witnesses' cosignature lines over the checkpoint of `size` leaves; return how many witnesses it has.

@@ -2,7 +2,7 @@
 
 hashing, prover, verifier     the RFC 9162 Merkle tree, proofs made and checked by independent code
 notes, checkpoints            C2SP signed notes, tree heads, witness cosignatures
-witness                       who cosigns, when, and the proof of a split view
+witness, messages             who cosigns, when, and the proof of a split view; how it is asked
 leaves, log_proofs            what is logged, receipts, and the offline proof that it was
 """
 
@@ -26,6 +26,7 @@ from protocols.transparency.leaves import (
     subject_tag,
 )
 from protocols.transparency.log_proofs import LogProof, Receipt, parse_log_proof
+from protocols.transparency.messages import CheckpointCosignature, CheckpointOffer, CheckpointRefusal, SplitViewProof
 from protocols.transparency.notes import NoteSigner, SignatureType, VerifierKey, parse_vkey
 from protocols.transparency.verifier import verify_consistency, verify_inclusion
 from protocols.transparency.witness import (
@@ -43,6 +44,9 @@ __all__ = [
     "ATTRIBUTES",
     "AddCheckpoint",
     "Checkpoint",
+    "CheckpointCosignature",
+    "CheckpointOffer",
+    "CheckpointRefusal",
     "Cosignature",
     "CosignatureSigner",
     "Cosigned",
@@ -55,6 +59,7 @@ __all__ = [
     "Receipt",
     "SignatureType",
     "SplitView",
+    "SplitViewProof",
     "VerifiedCheckpoint",
     "VerifierKey",
     "Witness",

@@ -20,8 +20,8 @@ from protocols.transparency.verifier import consistency_roots, verify_consistenc
 ROLLED_BACK: Final = "LOG_ROLLED_BACK"
 INCONSISTENT: Final = "LOG_INCONSISTENT"
 STALE_REQUEST: Final = "WITNESS_CONFLICT"
-_MAX_PROOF_LINES: Final = 63
-_MAX_REQUEST_BYTES: Final = MAX_NOTE_BYTES + 64 * (_MAX_PROOF_LINES + 1)
+MAX_PROOF_LINES: Final = 63
+MAX_REQUEST_BYTES: Final = MAX_NOTE_BYTES + 64 * (MAX_PROOF_LINES + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +40,14 @@ class AddCheckpoint:
 
 def parse_add_checkpoint(data: bytes) -> AddCheckpoint:
     """Return the request that encodes to exactly `data`. Raises: MalformedMessage."""
-    if len(data) > _MAX_REQUEST_BYTES:
+    if len(data) > MAX_REQUEST_BYTES:
         raise MalformedMessage(f"a witness request of {len(data)} bytes is too long")
     head, separator, note = data.partition(b"\n\n")
     try:
         first, *proof = head.decode("ascii").split("\n")
     except UnicodeDecodeError:
         raise MalformedMessage("a witness request's head is not ASCII") from None
-    if not separator or not first.startswith("old ") or len(proof) > _MAX_PROOF_LINES:
+    if not separator or not first.startswith("old ") or len(proof) > MAX_PROOF_LINES:
         raise MalformedMessage(f"a witness request has no old size, or {len(proof)} proof lines")
     hashes = tuple(decode_hash(line, "a proof line") for line in proof)
     return AddCheckpoint(decode_size(first.removeprefix("old "), "an old size"), hashes, note)

@@ -17,6 +17,7 @@ from protocols.errors import CreditFederationError
 from protocols.paillier import PublicKey
 from protocols.scorecard.messages import CombinedTotals, EncryptedLabels, LeakClass, MaskedTotals, RunSpec
 from protocols.scorecard.releases import combine
+from protocols.transparency.messages import CheckpointOffer
 from protocols.wire_audit.findings import Code, FindingLog, Seen
 from protocols.wire_audit.kinds import RELEASES
 
@@ -46,9 +47,12 @@ class ReleaseBook:
     def __init__(self, log: FindingLog, keys: dict[PartyId, PublicKey]) -> None:
         self._log, self._keys = log, keys
         self._runs: dict[bytes, _Run] = {}
+        self._offers: set[bytes] = set()
 
     def enter(self, transcript: bytes, kind: str, seen: Seen, message: Message | None) -> None:
         """Count one distinct envelope; `message` is its body where that is open and well formed."""
+        if isinstance(message, CheckpointOffer) and message.transcript() == transcript:
+            self._offers.add(transcript)
         run = self._runs.setdefault(transcript, _Run(seen))
         if isinstance(message, RunSpec | Query) and message.transcript() == transcript:
             run.opening = message
@@ -94,6 +98,8 @@ class ReleaseBook:
         """Return the accounts, and note every transcript that no opening message announced."""
         accounts = []
         for transcript, run in self._runs.items():
+            if transcript in self._offers and not run.by_class:
+                continue  # a checkpoint and its cosignatures: they reveal nothing of any enterprise
             if run.opening is None:
                 self._log.add(run.first, Code.RUN_UNKNOWN)
             revealed = {leak.value: count for leak, count in sorted(run.by_class.items())}
