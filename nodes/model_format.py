@@ -71,12 +71,13 @@ class DomainCoverage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RunFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the bank is told of its run: the data's name and date (empty if unstated), rounds, and leaks by class."""
+    """What the bank is told of its run: rounds and leaks by class; name, outcome column and date of its data, or ""."""
 
     dataset: str = ""
     as_of: str = ""
     rounds: int = 0
     leaks: dict[str, int] = {}
+    label: str = ""
 
 
 class TrainingFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

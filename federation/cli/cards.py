@@ -61,6 +61,7 @@ def model_card(model: ModelFile) -> ModelCard:
         bank=model.bank,
         model=model.model,
         dataset=facts.run.dataset,
+        outcome=facts.run.label,
         created=created.isoformat(timespec="seconds").replace("+00:00", "Z"),
         data_as_of=facts.run.as_of,
         base_score=score(model.intercept),
@@ -76,7 +77,7 @@ def model_card(model: ModelFile) -> ModelCard:
         ),
         constant=model.constant,
         features=tuple(map(_feature, model.features)),
-        validation=_validation(model.quality),
+        validation=card_validation(model.quality),
         leaks=tuple(CardLeak(name, times, leak(name)) for name, times in facts.run.leaks.items()),
         nodes=tuple(CardNode(node.party, node.domain, node.card, node.part.hex()) for node in manifest.nodes),
     )
@@ -148,7 +149,8 @@ def _feature(feature: ModelFeature) -> CardFeature:
     )
 
 
-def _validation(quality: ModelQuality) -> CardValidation:
+def card_validation(quality: ModelQuality) -> CardValidation:
+    """Return how a model did, with the gains, intervals and verdict that follow from its sums."""
     deciles = tuple(map(_group, quality.deciles))
     shares = tuple(CardShare(pair.train, pair.test) for pair in quality.stability)
     rows = sum(group.rows for group in quality.grades)

@@ -198,7 +198,7 @@ class CardNode(msgspec.Struct, frozen=True):
 
 
 class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a card says. `base_score` is what an enterprise has with no points at all."""
+    """Everything a card says. `base_score` goes with no points at all; `outcome` is the column of the bank's label."""
 
     format: str = CARD_FORMAT
     title: str
@@ -206,6 +206,7 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     bank: str
     model: str
     dataset: str
+    outcome: str
     created: str
     data_as_of: str
     base_score: float

@@ -8,8 +8,8 @@ from federation.report.card_data import CardTraining, CardValidation, ModelCard
 from federation.report.notation import decimal, percent
 
 INTENDED_USE: Final = (
-    "Assessing the risk that a loan to a small enterprise is more than 90 days past due within 12 months of draw-down.",
-    "For enterprises that have authorised the bank, one query each, on records that stay with their owners.",
+    "Assessing the risk that a loan to a small enterprise goes bad, as the bank's own outcomes define it.",
+    "For enterprises that have authorised the bank, on records that stay with their owners.",
     "As advice to a person who decides on the loan, with the reasons that the answer carries.",
 )
 NOT_FOR: Final = (
