@@ -1,4 +1,4 @@
-"""A whole federation that is small enough to train in a second: four parties' CSV files and 512-bit keys."""
+"""A whole federation that is small enough to train in a second: five parties' CSV files and 512-bit keys."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ from protocols.uscc import synthetic
 KEY_BITS = 512
 ROWS = 400
 MINIMUM_BIN = 20
-NODES = ("electricity", "social", "tax")
+NODES = ("electricity", "housing", "social", "tax")
 POLICY = NodePolicy(banks=(BANK,), minimum_bin=MINIMUM_BIN, minimum_key_bits=KEY_BITS)
 PLAN = TrainingPlan(themes={("tax", "sales"): "sales", ("social", "staff"): "sales"})
+CATEGORIES = ("纳税甲级", "纳税乙级", "纳税丙级", "纳税丁级", "纳税戊级")
 NOW = 1_790_000_000
 
 
@@ -54,23 +55,35 @@ def write_csv(path: Path, ids: Sequence[str], columns: dict[str, Sequence[object
 
 
 def write_dataset(directory: Path, ids: Sequence[str] | None = None, seed: int = 1) -> Path:
-    """Write four parties' files about one latent risk: numbers, a category, missing values, absent enterprises."""
+    """Write five parties' files about one latent risk: numbers, a category, missing values, absent enterprises.
+
+    Every value is a canary: a number near 7,000,000, or a category, that occurs in no other column.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     ids = codes() if ids is None else ids
     rng = np.random.default_rng(seed)
     risk = rng.normal(size=len(ids))
     bad = (risk + rng.normal(size=len(ids)) > 1.0).astype(int)
 
-    def feature(strength: float) -> list[object]:
-        values = np.round(strength * risk + rng.normal(size=len(ids)), 4)
+    def feature(strength: float, mark: int) -> list[object]:
+        values = 7e6 + mark / 64 + np.round(8000 * (strength * risk + rng.normal(size=len(ids)))) / 8
         return [None if rng.random() < 0.1 else float(value) for value in values]
 
-    grade = [str("ABMCD"[min(4, max(0, round(r + 2)))]) for r in risk + rng.normal(size=len(ids))]
-    write_csv(directory / "node_bank.csv", ids, {"defaulted": bad, "utilisation": feature(0.5)})
-    write_csv(directory / "node_tax.csv", ids[:-20], {"sales": feature(0.8)[:-20], "等级": grade[:-20]})
-    write_csv(directory / "node_social.csv", ids[20:], {"staff": feature(0.8)[20:]})
-    write_csv(directory / "node_electricity.csv", ids[:-40], {"kwh": feature(0.0)[:-40], "rate": feature(0.9)[:-40]})
-    domains = {"bank": ["utilisation"], "tax": ["sales", "等级"], "social": ["staff"], "electricity": ["kwh", "rate"]}
+    grade = [CATEGORIES[min(4, max(0, round(r + 2)))] for r in risk + rng.normal(size=len(ids))]
+    write_csv(directory / "node_bank.csv", ids, {"defaulted": bad, "utilisation": feature(0.5, 1)})
+    write_csv(directory / "node_tax.csv", ids[:-20], {"sales": feature(0.8, 2)[:-20], "等级": grade[:-20]})
+    write_csv(directory / "node_social.csv", ids[20:], {"staff": feature(0.8, 3)[20:]})
+    write_csv(
+        directory / "node_electricity.csv", ids[:-40], {"kwh": feature(0.0, 4)[:-40], "rate": feature(0.9, 5)[:-40]}
+    )
+    write_csv(directory / "node_housing.csv", ids[10:], {"paying": feature(0.7, 6)[10:]})
+    domains = {
+        "housing": ["paying"],
+        "bank": ["utilisation"],
+        "tax": ["sales", "等级"],
+        "social": ["staff"],
+        "electricity": ["kwh", "rate"],
+    }
     write_description(directory, domains)
     return directory
 

@@ -233,12 +233,12 @@ def test_a_run_beyond_the_owners_rules_is_refused(node: AtNode, trained: Trained
 @pytest.mark.parametrize("change", ["order", "twice", "without it", "with the bank", "other card", "too few"])
 def test_a_run_with_a_wrong_node_set_is_refused(node: AtNode, trained: TrainedFederation, change: str) -> None:
     spec = decode(recorded(trained, "tax", "RunSpec").body, RunSpec)
-    electricity, social, tax = spec.nodes
+    electricity, housing, social, tax = spec.nodes
     bank = msgspec.structs.replace(electricity, party="bank", card=spec.bank_card)
     nodes = {
-        "order": (tax, social, electricity),
+        "order": (tax, social, housing, electricity),
         "twice": (electricity, social, tax, tax),
-        "without it": (electricity, social),
+        "without it": (electricity, housing, social),
         "with the bank": (bank, electricity, social, tax),
         "other card": (electricity, msgspec.structs.replace(social, card="0" * 64), tax),
         "too few": (social, tax),
