@@ -124,7 +124,7 @@ def test_another_purpose_model_or_bank_is_refused(network: AssessmentNetwork) ->
 def test_every_field_of_a_query_is_bound_by_its_transcript(network: AssessmentNetwork, field: str) -> None:
     query = network.query()
     value = getattr(query, field)
-    other = value + 1 if isinstance(value, int) else value[:-1] + {str: "x", bytes: b"x", tuple: ()}[type(value)]
+    other = value + 1 if isinstance(value, int) else value[:-1] + (b"x" if isinstance(value, bytes) else value[:0])
     assert msgspec.structs.replace(query, **{field: other}).transcript() != query.transcript()
 
 
