@@ -305,7 +305,7 @@ class LocalFederation:
         self._deliver()
         leaks = {leak.value: count for leak, count in self.coordinator.leaks.items()}
         as_of = DEFAULT_AS_OF.isoformat() if self.description.source(BANK).is_dir() else ""
-        facts = RunFacts(dataset, self.description.label_column, as_of, self.traffic.rounds, leaks)
+        facts = RunFacts(dataset, as_of, self.traffic.rounds, leaks, self.description.label_column)
         scorecard, data, model = self.bank.trained(transcript, facts)
         write_model_file(self.folder / BANK / MODEL_FILE, model)
         self.file = msgspec.structs.replace(self.file, model=model.model)

@@ -123,7 +123,7 @@ def _edges(scores: Floats, most: int, least: float) -> Floats:
     """Return round scores, evenly spaced by `least` or more, that enclose all scores in at most `most` steps."""
     low, high = float(scores.min()), float(scores.max())
     step = max(least, round_step(high - low, most - 2))
-    return np.arange(math.floor(low / step), math.floor(high / step) + 2) * step
+    return np.asarray(np.arange(math.floor(low / step), math.floor(high / step) + 2) * step, dtype=np.float64)
 
 
 def _curve(scores: Floats, bad: Integers) -> tuple[tuple[CurvePoint, ...], CurvePoint | None]:
