@@ -60,31 +60,39 @@ _decoder: Final[msgspec.msgpack.Decoder[Record]] = msgspec.msgpack.Decoder(Recor
 
 
 class TranscriptRecorder:
-    """Writes what an `EmbeddedGrid` lets its observer see; `begin` comes before the first message.
+    """Writes what an `EmbeddedGrid` lets its observer see.
 
-    Raises: OSError if the file cannot be written; RuntimeError before `begin`.
+    A federation may exchange messages while it is still being put together; they wait in memory for `begin`.
+    Raises: OSError if the file cannot be written.
     """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._names: Mapping[int, str] | None = None
+        self._early: list[tuple[int, bool, bytes]] = []
         self._exchanges = 0
 
     def begin(self, cards: Iterable[PartyCard], names: Mapping[int, str]) -> None:
-        """Write the header. `names` tells which party each Flower node id is."""
+        """Write the header, and what has passed before. `names` tells which party each Flower node id is."""
         self._names = dict(names)
         self._file.write(MAGIC)
         self._write(TranscriptHeader(tuple(cards)))
+        early, self._early = self._early, []
+        for node, inbound, data in early:
+            self.observe(node, inbound, data)
 
     def observe(self, node: int, inbound: bool, data: bytes) -> None:
         """Write one message; fits the grid's `Observer`."""
         if self._names is None:
-            raise RuntimeError("a transcript begins with its cards")
+            self._early.append((node, inbound, data))
+            return
         self._write(Exchange(self._names[node], inbound, data))
         self._exchanges += 1
 
     def finish(self) -> None:
-        """Write the closing record."""
+        """Write the closing record. Raises: RuntimeError if nothing has begun."""
+        if self._names is None:
+            raise RuntimeError("a transcript begins with its cards")
         self._write(TranscriptEnd(self._exchanges))
 
     def _write(self, record: Record) -> None:

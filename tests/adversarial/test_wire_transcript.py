@@ -81,10 +81,25 @@ def test_a_length_that_the_file_does_not_hold_allocates_nothing(length: int) -> 
         read(MAGIC + length.to_bytes(4) + b"\x81")
 
 
-def test_an_exchange_before_the_cards_is_refused() -> None:
-    recorder = TranscriptRecorder(io.BytesIO())
+def test_what_passes_before_the_cards_are_known_is_kept_in_its_order(tape: Tape) -> None:
+    file = io.BytesIO()
+    recorder = TranscriptRecorder(file)
+    recorder.observe(2, True, b"one")
+    recorder.observe(1, False, b"two")
+    recorder.begin(tape.cards, {1: "tax", 2: "bank"})
+    recorder.observe(2, False, b"three")
+    recorder.finish()
+    _, observations = read(file.getvalue())
+    assert [(o.party, o.inbound, o.outer) for o in observations] == [
+        ("bank", True, b"one"),
+        ("tax", False, b"two"),
+        ("bank", False, b"three"),
+    ]
+
+
+def test_a_transcript_without_cards_is_never_finished() -> None:
     with pytest.raises(RuntimeError, match="begins with its cards"):
-        recorder.observe(1, True, b"")
+        TranscriptRecorder(io.BytesIO()).finish()
 
 
 @settings(max_examples=200, deadline=None)

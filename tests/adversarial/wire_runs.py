@@ -79,11 +79,11 @@ class Site:
         self._runs += 1
         copy = self.folder / f"run{self._runs}"
         shutil.copytree(self.folder / "fed", copy)
-        tape = Tape([])
-        names: dict[int, str] = {}
+        tape, passed = Tape([]), list[tuple[int, bool, bytes]]()
+        names: dict[int, PartyId] = {}
 
         def observe(node: int, inbound: bool, data: bytes) -> None:
-            tape.messages.append((PartyId(names[node]), inbound, data))
+            passed.append((node, inbound, data))
 
         try:
             with LocalFederation(copy, observer=observe) as federation:
@@ -97,6 +97,7 @@ class Site:
                 tape.statuses = [result.status for result in federation.assess(asked)] if asked else []
         except CreditFederationError as error:
             tape.error = error.code
+        tape.messages = [(names[node], inbound, data) for node, inbound, data in passed]
         with suppress(FileNotFoundError):
             shutil.rmtree(copy)
         return tape

@@ -16,10 +16,15 @@ from protocols.channel.identity import PartyId, PartyKeys, PartyRole, make_card
 from protocols.channel.wire import Message
 from protocols.scorecard import messages as scorecard
 from protocols.scorecard.messages import LEAKS, LeakClass
+from protocols.transparency import messages as transparency
 from protocols.wire_audit import REASONS, Code, Observation, Terms, audit
 from protocols.wire_audit.kinds import OPEN_KINDS, RELEASES, SEALED_KINDS
 
 BANK, TAX, COORDINATOR = PartyId("bank"), PartyId("tax"), PartyId("coordinator")
+
+
+MODULES = (scorecard, assessment, manifests, transparency)
+"""Where the protocols' messages stand."""
 
 
 def messages_of(module: ModuleType) -> dict[str, type[Message]]:
@@ -40,7 +45,7 @@ def parts_of(kinds: dict[str, type[Message]]) -> set[str]:
 
 
 def test_no_message_goes_undeclared() -> None:
-    kinds = messages_of(scorecard) | messages_of(assessment) | messages_of(manifests)
+    kinds = {name: kind for module in MODULES for name, kind in messages_of(module).items()}
     parts = parts_of(kinds)
     assert {"NodeEntry", "FeatureShape", "FeaturePoints", "PartEntry", "Theme"} <= parts
     declared = set(OPEN_KINDS) | SEALED_KINDS
