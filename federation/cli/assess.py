@@ -67,5 +67,7 @@ def _details(result: AssessmentResult) -> list[tuple[str, str]]:
     if result.coverage and not result.denied_by:
         found.append(("coverage", " · ".join(f"{domain} {state}" for domain, state in result.coverage.items())))
     if result.receipt is not None:
-        found.append(("log receipt", f"leaf {result.receipt}; valid until {result.valid_until}"))
+        found.append(("log receipt", f"leaf {result.receipt}"))
+    if result.valid_until:
+        found.append(("valid until", result.valid_until))
     return found
