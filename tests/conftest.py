@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from federation.local import LocalFederation, Training
-from tests.small_federation import MINIMUM_BIN, NOW, PLAN, default_split, make_federation
+from tests.small_federation import MINIMUM_BIN, NOW, PLAN, default_split, make_federation, quick_keys
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class TrainedFederation:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedFederation:
     """A trained federation that no test may change; see `federation_folder` for one that a test may."""
-    folder = make_federation(tmp_path_factory.mktemp("federation") / "trained")
+    with quick_keys():
+        folder = make_federation(tmp_path_factory.mktemp("federation") / "trained")
     seen: list[tuple[int, bool, bytes]] = []
     with LocalFederation(folder, lambda *message: seen.append(message), clock=lambda: NOW) as federation:
         split = default_split(federation)

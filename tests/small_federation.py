@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pytest
 from flwr.common.serde import message_from_proto
 from flwr.proto.message_pb2 import Message as ProtoMessage
 from numpy.typing import NDArray
@@ -27,7 +30,7 @@ from protocols.channel.envelope import EVERYONE, Channel, Envelope, open_parcel,
 from protocols.channel.pins import Pins
 from protocols.channel.wire import Message
 from protocols.consent import Consent, Purpose, issue_consent
-from protocols.paillier import PrivateKey
+from protocols.paillier import PrivateKey, Randomness, key_file
 from protocols.scorecard.model import TrainingPlan
 from protocols.uscc import synthetic
 
@@ -102,6 +105,29 @@ def make_federation(folder: Path, policy: NodePolicy = POLICY, ids: Sequence[str
     write_dataset(folder / "data", ids)
     create_federation(folder, read_description(folder / "data"), KEY_BITS, policy)
     return folder
+
+
+_cached: list[PrivateKey] = []
+
+
+@contextmanager
+def quick_keys(first: int = 0) -> Iterator[None]:
+    """Hand out cached 512-bit keys, from the `first` on, to federations made meanwhile; stretch passphrases little."""
+    pool = itertools.count(first)
+
+    def generate(bits: int, randomness: Randomness) -> PrivateKey:
+        index = next(pool)
+        if bits != KEY_BITS:
+            return true_generate(bits, randomness)
+        while len(_cached) <= index:
+            _cached.append(true_generate(bits, randomness))
+        return _cached[index]
+
+    true_generate = PrivateKey.generate
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PrivateKey, "generate", generate)
+        patch.setattr(key_file, "_LOG2_COST", 10)
+        yield
 
 
 def default_split(federation: LocalFederation) -> Split:
