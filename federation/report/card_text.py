@@ -76,7 +76,7 @@ def _calibrated(slope: float | None) -> str:
 
 
 def _ranking(found: CardValidation) -> str:
-    third = next((gain for gain in found.gains if gain.share >= 0.295), None)
+    third = next((gain for gain in found.gains if 0.295 <= gain.share <= 0.5), None)
     text = f"On the test rows it ranks risk with an AUC of {decimal(found.auc)} and a KS of {decimal(found.ks)}."
     if third is None:
         return text

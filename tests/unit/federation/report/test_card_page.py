@@ -155,6 +155,12 @@ def test_the_spread_of_the_pds_is_said(slope: float | None, said: str) -> None:
     assert said in summary(replaced(validation=changed))
 
 
+def test_too_few_deciles_for_a_third_are_not_told_as_one() -> None:
+    assert "The riskiest 30" in summary(sample())
+    one = msgspec.structs.replace(sample().validation, gains=gains([CardGroup.of("1", 60, 12, 0.2)]))
+    assert "The riskiest" not in summary(replaced(validation=one))
+
+
 def test_a_negative_coefficient_is_flagged() -> None:
     features = list(sample().features)
     features[0] = msgspec.structs.replace(features[0], coefficient=-0.314)
