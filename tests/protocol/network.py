@@ -85,7 +85,14 @@ def small_network(
 ) -> Network:
     """A bank with one feature and four nodes, none of them trained yet."""
     chosen = features or {"bank": 1, "electricity": 1, "fund": 1, "social": 2, "tax": 2}
-    parts, bad = economy(7, chosen, rows=rows, training_rows=training_rows)
+    return economy_network(chosen, 0.7, rows, training_rows, refinements)
+
+
+def economy_network(
+    features: dict[str, int], strength: float, rows: int, training_rows: int, refinements: int = 1
+) -> Network:
+    """Any parties over any economy."""
+    parts, bad = economy(7, features, strength, rows, training_rows)
     return Network(parts, BankRows(parts.pop("bank"), bad, training_rows), TrainingPlan(refinements=refinements))
 
 
@@ -93,6 +100,7 @@ class Network:
     """One bank, its nodes and a coordinator; delivers envelopes as bytes until nobody has anything to say."""
 
     def __init__(self, nodes: dict[str, BinnedRows], data: BankRows, plan: TrainingPlan, minimum_bin: int = 1) -> None:
+        self.data, self.plan_of_bank = data, plan
         names = [BANK, COORDINATOR, *map(PartyId, nodes)]
         self.keys = {name: PartyKeys.generate(name, secrets.token_bytes) for name in names}
         roles = {BANK: PartyRole.BANK, COORDINATOR: PartyRole.COORDINATOR}
