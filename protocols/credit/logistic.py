@@ -124,7 +124,7 @@ def fit_columns(columns: Floats, good: Integers) -> Floats:
     """
     share = (good.sum() + 0.5) / (len(good) + 1.0)
     centre, spread = columns.mean(axis=0), columns.std(axis=0)
-    used = spread > 0
+    used = np.ptp(columns, axis=0) > 0
     x = np.vstack([(columns[:, used] - centre[used]) / spread[used], -np.ones(used.sum()), np.ones(used.sum())])
     design, target = np.column_stack([np.ones(len(x)), x]), np.append(good, [0.5, 0.5])
     fit = np.zeros(design.shape[1])
