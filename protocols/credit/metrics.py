@@ -58,10 +58,10 @@ def stability_shares(expected: Floats, actual: Floats, bins: int = 10) -> tuple[
     Shapes: (rows,) each in; two of (deciles,) out, fewer than `bins` where scores are tied.
     """
     edges = np.unique(np.quantile(expected, np.linspace(0, 1, bins + 1)[1:-1]))
-    shares = []
+    shares: list[Floats] = []
     for sample in (expected, actual):
         counts = np.bincount(np.searchsorted(edges, sample, side="right"), minlength=len(edges) + 1)
-        shares.append((counts + 0.5) / (len(sample) + 0.5 * (len(edges) + 1)))
+        shares.append(np.asarray((counts + 0.5) / (len(sample) + 0.5 * (len(edges) + 1)), dtype=np.float64))
     return shares[0], shares[1]
 
 
