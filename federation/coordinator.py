@@ -17,7 +17,7 @@ from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyId, PartyKeys, PartyRole
 from protocols.channel.pins import Pins
 from protocols.channel.wire import decode, encode
-from protocols.errors import UnexpectedMessage, VerificationFailed
+from protocols.errors import MalformedMessage, UnexpectedMessage, VerificationFailed
 from protocols.paillier import PublicKey
 from protocols.scorecard.messages import LEAKS, LeakClass, RunSpec
 from protocols.scorecard.relay import RelayTraining
@@ -50,14 +50,17 @@ class Coordinator:
     def route(self, sender: PartyId, envelopes: Sequence[Envelope]) -> Routed:
         """Verify, log and route what a party has sent; nothing is returned before its leaf is durable.
 
+        What was accepted before an envelope that is not stays in the log, although it goes no further.
         Raises: MalformedMessage, UnexpectedMessage, VerificationFailed.
         """
         routed: Routed = []
-        for envelope in envelopes:
-            if envelope.sender != sender:
-                raise VerificationFailed(f"{sender} has sent an envelope in the name of {envelope.sender}")
-            routed += self._route_one(envelope)
-        self._flush()
+        try:
+            for envelope in envelopes:
+                if envelope.sender != sender:
+                    raise VerificationFailed(f"{sender} has sent an envelope in the name of {envelope.sender}")
+                routed += self._route_one(envelope)
+        finally:
+            self._flush()
         return routed
 
     def record(self, kind: LeafKind, actor: str, values: dict[str, str | int]) -> None:
@@ -167,15 +170,18 @@ class Coordinator:
 
     def _log_query(self, kind: LeafKind, envelope: Envelope, relay: RelayQuery, values: dict[str, str | int]) -> None:
         query = relay.query
-        leaf = self._leaf(
-            kind,
-            envelope.sender,
-            query.query,
-            values,
-            purpose=query.purpose,
-            subject=query.subject_tag,
-            evidence=envelope,
-        )
+        try:
+            leaf = self._leaf(
+                kind,
+                envelope.sender,
+                query.query,
+                values,
+                purpose=query.purpose,
+                subject=query.subject_tag,
+                evidence=envelope,
+            )
+        except ValueError as error:  # a leaf is stricter than a message about names and codes
+            raise MalformedMessage(f"a {envelope.message} of {envelope.sender} holds what no log may") from error
         self._leaves.append(leaf)
 
     # ---- the log
