@@ -278,6 +278,7 @@ class LocalFederation:
             tag_key=_tag_key(keys.to_bytes()),
             clock=self._clock,
             witness=self._witness(BANK, ledger),
+            ledger=ledger,
         )
 
     # ---- what the bank asks for

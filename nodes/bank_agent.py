@@ -17,12 +17,13 @@ from nodes.agent import system_clock
 from nodes.binning import FineBinning, bin_rows, cohort_columns, row_index
 from nodes.boundary import handle_parcel
 from nodes.features import FeatureTable
+from nodes.ledger import Ledger
 from nodes.log_witness import LogWitness
 from nodes.model_file import ModelFile, RunFacts, model_file, sign_model_file
 from nodes.results import AssessmentResult, describe_answer, describe_refusal
 from protocols.assessment.bank import BankQuery
 from protocols.assessment.manifest import verify_manifest
-from protocols.assessment.messages import Query, Subject
+from protocols.assessment.messages import Acknowledgement, Query, Subject
 from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyId, PartyKeys, PartyRole, Randomness
 from protocols.channel.pins import Pins
@@ -48,7 +49,8 @@ VALID_DAYS = 30
 class BankSite:
     """What the bank brings: identity, its key, its own features and the repayment outcomes it knows.
 
-    `log_key` is the one that it has pinned; `witness` is set if it cosigns that log.
+    `log_key` is the one that it has pinned; `witness` is set if it cosigns that log, `ledger` if it keeps a record of
+    its queries to hold against it.
     """
 
     keys: PartyKeys = field(repr=False)
@@ -61,6 +63,7 @@ class BankSite:
     clock: Callable[[], int] = system_clock
     randomness: Randomness = secrets.token_bytes
     witness: LogWitness | None = field(default=None, repr=False)
+    ledger: Ledger | None = field(default=None, repr=False)
 
     def channel(self, transcript: bytes) -> Channel:
         """Return the bank's end of a run or query."""
@@ -121,7 +124,7 @@ class BankAgent:
         if envelope.transcript in self._runs:
             return self._runs[envelope.transcript].training.receive(envelope)
         if envelope.transcript in self._queries:
-            return self._queries[envelope.transcript][0].receive(envelope)
+            return self._receive_answer(envelope, self._queries[envelope.transcript][0])
         if envelope.message == OFFER and self._site.witness is not None:
             coordinator, now = self._site.pins.only(PartyRole.COORDINATOR), self._site.clock()
             return [self._site.witness.answer(envelope, coordinator, self._site.channel, now)]
@@ -210,9 +213,21 @@ class BankAgent:
         channel = site.channel(query.transcript())
         coordinator = PartyId(site.pins.only(PartyRole.COORDINATOR).party)
         role = BankQuery(query, Subject(enterprise, consent), manifest, channel, site.paillier, coordinator)
-        self._outbox += role.start()
+        asked = role.start()
+        if self._site.ledger is not None:
+            self._site.ledger.open_question(query.query, now, digest(asked[0]))
+        self._outbox += asked
         self._queries[channel.transcript] = (role, model, enterprise)
         return channel.transcript
+
+    def _receive_answer(self, envelope: Envelope, role: BankQuery) -> list[Envelope]:
+        """Pass an envelope to its query; what the query ends with is on record before it leaves."""
+        replies = role.receive(envelope)
+        for reply in replies:
+            if self._site.ledger is not None and reply.message == Acknowledgement.__name__:
+                receipt = None if role.receipt is None else role.receipt.note
+                self._site.ledger.close_question(role.query.query, digest(reply), receipt)
+        return replies
 
     def result(self, transcript: bytes) -> AssessmentResult:
         """Return the answer to a query, whatever it was, and forget the query."""

@@ -32,6 +32,8 @@ CREATE TABLE IF NOT EXISTS part (model BLOB PRIMARY KEY, manifest BLOB NOT NULL,
     binnings BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS witness (origin TEXT PRIMARY KEY, size INTEGER NOT NULL, note BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS split_view (origin TEXT PRIMARY KEY, at INTEGER NOT NULL, evidence BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS question (query BLOB PRIMARY KEY, at INTEGER NOT NULL, request BLOB NOT NULL,
+    acknowledgement BLOB, receipt BLOB);
 """
 
 
@@ -165,6 +167,17 @@ class Ledger:
         query = "SELECT manifest, tables, binnings FROM part WHERE model = ?"
         row = self._connection.execute(query, (model,)).fetchone()
         return None if row is None else StoredPart(*map(bytes, row))
+
+    # ---- what a bank has asked, to be held against the log
+
+    def open_question(self, query: bytes, at: int, request: bytes) -> None:
+        """Record a query before it is asked; `request` is the SHA-256 of its signed message."""
+        self._connection.execute("INSERT INTO question (query, at, request) VALUES (?, ?, ?)", (query, at, request))
+
+    def close_question(self, query: bytes, acknowledgement: bytes, receipt: bytes | None) -> None:
+        """Record how a query ends before the log is told: the hash of the acknowledgement, the log's note over it."""
+        statement = "UPDATE question SET acknowledgement = ?, receipt = ? WHERE query = ?"
+        self._connection.execute(statement, (acknowledgement, receipt, query))
 
     # ---- the coordinator's log, of which this site is a witness
 

@@ -1,0 +1,29 @@
+"""What the parties of a folder hold against the coordinator's log, read from their own ledgers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from nodes.ledger_reading import LedgerReader, read_ledger
+
+LEDGER = "ledger.sqlite"
+
+
+@contextmanager
+def open_ledgers(directory: Path) -> Iterator[dict[str, LedgerReader]]:
+    """Yield a reader of every `<party>/ledger.sqlite` in `directory`, by party; none may be there.
+
+    Raises: ConfigurationError naming a file that is no ledger.
+    """
+    with ExitStack() as opened:
+        yield {
+            path.parent.name: opened.enter_context(read_ledger(path)) for path in sorted(directory.glob(f"*/{LEDGER}"))
+        }
+
+
+def known_notes(directory: Path, origin: str) -> list[bytes]:
+    """Return every note of the log that a party of the folder holds: what the log must still contain."""
+    with open_ledgers(directory) as ledgers:
+        return [note for ledger in ledgers.values() for note in ledger.log_notes(origin)]
