@@ -41,7 +41,7 @@ NODES = ("electricity", "housing", "social", "tax")
 POLICY = NodePolicy(banks=(BANK,), minimum_bin=MINIMUM_BIN, minimum_key_bits=KEY_BITS)
 PLAN = TrainingPlan(themes={("tax", "sales"): "sales", ("social", "staff"): "sales"})
 CATEGORIES = ("纳税甲级", "纳税乙级", "纳税丙级", "纳税丁级", "纳税戊级")
-NOW = 1_790_000_000
+NOW = 1_700_000_000
 
 
 def codes(count: int = ROWS) -> list[str]:

@@ -24,9 +24,12 @@ PHASE_WORDS = {
 
 @contextmanager
 def round_progress(quiet: bool) -> Iterator[Callable[[RoundEvent], None]]:
-    """Yield a callback for finished rounds that keeps one line on standard error up to date; silent if `quiet`."""
+    """Yield a callback for finished rounds that keeps one line on standard error up to date.
+
+    Silent if `quiet`, or if nobody watches: standard error is no terminal.
+    """
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=errors, disable=quiet, transient=True) as progress:
+    with Progress(*columns, console=errors, disable=quiet or not errors.is_terminal, transient=True) as progress:
         task = progress.add_task("parties draw keys; the bank encrypts its labels", total=None)
         moved = 0
 
