@@ -239,7 +239,8 @@ class NodeTraining:
     def _on_residuals(self, envelope: Envelope) -> Sent:
         message = self._from_bank(envelope, m.EncryptedResiduals)
         columns = _require(self._columns)
-        releases = _require(self._tables).release
+        releases = _require(None if self._final else self._tables).release
+        self._mark("EncryptedResiduals", digest(message).hex())
         self._mark("EncryptedResiduals", str(releases))
         key = self._keys[self._bank]
         vector = CiphertextVector.from_bytes(key, message.vector)
