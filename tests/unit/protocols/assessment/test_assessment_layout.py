@@ -1,0 +1,83 @@
+"""The plaintext of an answer: what nodes lay out is what the bank reads, and everything else is refused."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocols.assessment.layout import Coverage, band, lay_out, layout_bits, read
+from protocols.assessment.manifest import Manifest, PartEntry, Theme
+from protocols.errors import VerificationFailed
+
+
+def manifest(nodes: int, themes: int, maximum: int = 5000, total_bits: int = 20) -> Manifest:
+    entries = tuple(PartEntry(f"n{i:02}", "d", "0" * 64, bytes(32)) for i in range(nodes))
+    codes = tuple(Theme(f"t{i}", 2, (150, 400, 800)) for i in range(themes))
+    return Manifest(bytes(32), "bank", "assessment", entries, total_bits, maximum, codes, 0)
+
+
+@given(st.data(), st.integers(1, 6), st.integers(0, 5))
+def test_the_sum_of_what_nodes_lay_out_reads_back(data: st.DataObject, nodes: int, themes: int) -> None:
+    model = manifest(nodes, themes)
+    totals = data.draw(st.lists(st.integers(0, 5000 // nodes), min_size=nodes, max_size=nodes))
+    bands = data.draw(
+        st.lists(st.lists(st.integers(0, 3), min_size=themes, max_size=themes), min_size=nodes, max_size=nodes)
+    )
+    states = data.draw(st.lists(st.sampled_from(Coverage), min_size=nodes, max_size=nodes))
+    value = sum(lay_out(model, i, t, b, s) for i, (t, b, s) in enumerate(zip(totals, bands, states, strict=True)))
+    assert value.bit_length() <= layout_bits(model)
+    opened = read(model, value)
+    assert opened.total == sum(totals)
+    assert opened.themes == tuple(map(sum, zip(*bands, strict=True))) if themes else opened.themes == ()
+    assert opened.coverage == tuple(states)
+
+
+@given(st.integers(0, 1 << 700))
+def test_any_number_is_read_or_refused(value: int) -> None:
+    model = manifest(4, 2)
+    with suppress(VerificationFailed):
+        assert read(model, value).total <= 5000
+        assert value < 1 << layout_bits(model)
+
+
+def test_a_node_that_knows_nothing_says_so_in_its_own_bits() -> None:
+    model = manifest(4, 1)
+    assert read(model, 1 << 32).coverage == (Coverage.ABSENT, Coverage.OK, Coverage.OK, Coverage.OK)
+
+
+@pytest.mark.parametrize("value", [5001, 13 << 20, 3 << 32, 1 << 40, 1 << 600])
+def test_what_honest_nodes_cannot_add_up_to_is_refused(value: int) -> None:
+    with pytest.raises(VerificationFailed) as caught:
+        read(manifest(4, 1), value)
+    assert caught.value.code == "RESULT_OUT_OF_RANGE"
+
+
+@pytest.mark.parametrize(("total", "themes"), [(-1, (0,)), (5001, (0,)), (0, ()), (0, (4,)), (0, (-1,)), (0, (0, 0))])
+def test_a_share_that_does_not_fit_is_not_laid_out(total: int, themes: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"fit|band"):
+        lay_out(manifest(4, 1), 0, total, themes, Coverage.OK)
+
+
+def test_bands_rise_with_the_points_lost() -> None:
+    theme = Theme("t", 2, (150, 400, 800))
+    assert [band(theme, lost) for lost in (0, 149, 150, 399, 400, 799, 800, 10**6)] == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
+def test_a_model_is_named_by_all_that_it_states() -> None:
+    model = manifest(3, 1)
+    changes = [
+        {"bank": "other"},
+        {"purpose": "x"},
+        {"maximum_total": 1},
+        {"themes": ()},
+        {"nodes": model.nodes[:2]},
+        {"created": 1},
+        {"run": b"\1" * 32},
+        {"total_bits": 21},
+    ]
+    names = {msgspec.structs.replace(model, **change).model_hash() for change in changes} | {model.model_hash()}
+    assert len(names) == len(changes) + 1
