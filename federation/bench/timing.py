@@ -1,12 +1,14 @@
 """Times in microseconds and in mm, the machine's own unit: one `a * b % n^2` of two ciphertexts.
 
-Each repetition of a measured piece of work stands between two samples of mm, and its cost in mm is taken against those
-two, in CPU time: a neighbour that slows the machine for a while slows both. Reported are medians over the repetitions.
+mm is sampled right before and after every measured piece of work, and every 50 ms while it runs; the work's cost in mm
+is its CPU time over the mean of those samples. A neighbour that slows the machine for a while slows both, and the
+ratio stays. Reported are medians over the repetitions; the samples' own CPU time is taken off.
 """
 
 from __future__ import annotations
 
 import statistics
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,23 +46,46 @@ class Meter:
 
     def measure(self, work: Callable[[], object], units: int = 1, repeats: int = 5) -> Timing:
         """Run the work `repeats` times and return the median cost of one of its `units`."""
-        walls, cpus, ratios = [], [], []
-        before = self._pulse()
-        for _ in range(repeats):
-            wall, cpu = time.perf_counter(), time.process_time()
-            work()
-            cpus.append((time.process_time() - cpu) / units)
-            walls.append((time.perf_counter() - wall) / units)
-            after = self._pulse()
-            ratios.append(cpus[-1] / ((before + after) / 2))
-            before = after
-        return Timing(statistics.median(walls), statistics.median(cpus), statistics.median(ratios))
+        runs = [self._run(work, units) for _ in range(repeats)]
+        return Timing(*(statistics.median(getattr(run, field) for run in runs) for field in ("wall", "cpu", "mm")))
 
-    def _pulse(self) -> float:
+    def _run(self, work: Callable[[], object], units: int) -> Timing:
+        before = self._pulse(_OPERANDS)
+        sampler = _Sampler(lambda: self._pulse(_OPERANDS // 8))
+        wall, cpu = time.perf_counter(), time.process_time()
+        with sampler:
+            work()
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu - sampler.seconds
+        pulses = [before, *sampler.pulses, self._pulse(_OPERANDS)]
+        self._pulses += pulses
+        return Timing(wall / units, cpu / units, cpu / units / statistics.fmean(pulses))
+
+    def _pulse(self, count: int) -> float:
         square = self._square
-        start = time.process_time()
-        for left, right in zip(self._left, self._right, strict=True):
+        start = time.thread_time()
+        for left, right in zip(self._left[:count], self._right, strict=False):
             left * right % square
-        pulse = (time.process_time() - start) / _OPERANDS
-        self._pulses.append(pulse)
-        return pulse
+        return (time.thread_time() - start) / count
+
+
+class _Sampler:
+    """Calls `pulse` every 50 ms from another thread while its `with` block runs."""
+
+    def __init__(self, pulse: Callable[[], float]) -> None:
+        self.pulses: list[float] = []
+        self.seconds = 0.0
+        self._pulse = pulse
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._sample, name="mm")
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        while not self._stop.wait(0.05):
+            self.pulses.append(self._pulse())
+            self.seconds = time.thread_time()
