@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 FEATURES = 23
 FINE_BINS, WOE_BINS = 32, 10
 DEPTH = 5
-SCALE = 1 << 20  # fixed point of residuals and gradients
+SCALE = 1 << 16  # fixed point of residuals and gradients: 1.5e-5, far below the noise of a label
 NODES = 4  # data nodes in an assessment
 ASSESSMENTS = 10_000
 SCORE_BITS = 39  # of a partial score with its themes: signed, a slot of 40 bits
