@@ -48,6 +48,8 @@ class LedgerReader:
         for query, decision, response in self._connection.execute(
             "SELECT query, decision, response FROM answer ORDER BY query"
         ):
+            if decision not in ("RELEASE", "DENY") or not (isinstance(query, bytes) and isinstance(response, bytes)):
+                raise ConfigurationError("a ledger holds an answer that no node gives", code=BAD_LEDGER)
             yield RecordedAnswer(query, decision, hashlib.sha256(response).digest())
 
     def questions(self) -> Iterator[RecordedQuestion]:

@@ -24,6 +24,8 @@ LEAF_MISSING: Final = "LEAF_MISSING"
 LEAF_MALFORMED: Final = "LEAF_MALFORMED"
 LEAF_ALTERED: Final = "LEAF_ALTERED"
 LEAF_NOT_SIGNED: Final = "LEAF_NOT_SIGNED"
+EXPORT_ALTERED: Final = "EXPORT_ALTERED"
+EXPORT_NOT_MADE: Final = "OUT_NOT_EMPTY"
 
 
 def damaged(text: str, code: str) -> VerificationFailed:

@@ -148,9 +148,15 @@ class LogReader:
 
     def leaves(self, start: int, end: int) -> list[LeafRow]:
         """Return the rows of leaves `[start, end)` that exist."""
+        query = "SELECT idx, leaf, body, chain FROM leaves WHERE idx >= ? AND idx < ? ORDER BY idx"
         with self._lock:
-            query = "SELECT idx, leaf, body, chain FROM leaves WHERE idx >= ? AND idx < ? ORDER BY idx"
-            return self._connection.execute(query, (start, end)).fetchall()
+            try:
+                rows: list[LeafRow] = self._connection.execute(query, (start, end)).fetchall()
+            except sqlite3.DatabaseError as error:
+                raise damaged("a row cannot be read", DAMAGED) from error
+        if any(not isinstance(column, bytes) for row in rows for column in row[1:]):
+            raise damaged("a stored value is not of bytes", DAMAGED)
+        return rows
 
     def checkpoint(self, size: int) -> bytes | None:
         """Return the note that was given out for a tree of `size` leaves."""

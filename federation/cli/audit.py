@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
+from rich.markup import escape
 
-from federation.audit import LogReport, verify_directory
-from federation.cli.output import FAILED, console, print_json, reported_errors
+from federation.audit import LogReport
+from federation.audit.export import export_log
+from federation.audit.reading import LogView
+from federation.audit.reconcile import Discrepancy, OwnEntry, Reconciliation, reconcile
+from federation.audit.records import LeafRecord, describe
+from federation.audit.search import search
+from federation.cli.criteria import read_criteria
+from federation.cli.ledgers import open_ledgers
+from federation.cli.logs import judge, open_log, show_failure
+from federation.cli.output import FAILED, console, errors, print_json, reported_errors
+from nodes.ledger_reading import LedgerReader
+from protocols.errors import ConfigurationError
+from protocols.transparency.checkpoints import LogKeys
+from protocols.transparency.leaves import LeafKind
 
 app = typer.Typer(help="Read and verify the audit log.", no_args_is_help=True)
+
+Directory = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a federation, or of an export.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.callback()
@@ -20,27 +39,231 @@ def audit() -> None:
 
 @app.command()
 def verify(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a federation.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object.")] = False,
+    directory: Directory,
+    keys: Annotated[
+        Path | None, typer.Option("--keys", help="Folder with your own copies of log.pub and witnesses.txt.")
+    ] = None,
+    known: Annotated[
+        list[Path] | None, typer.Option("--known", help="File with a note of this log that you hold; repeatable.")
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Recompute the whole log from its leaves: every hash, the root, every signature, every checkpoint.
+
+    A federation's folder is also held against what each party in it has cosigned. An export is verified offline, from
+    its own files. In earnest, bring your own copies of the public keys (--keys), and notes that the parties gave you
+    (--known): then nothing at the coordinator needs to be believed.
 
     Exit code 0 if all holds; 1 naming the first bad leaf if not; 2 if there is no log to verify.
     """
     with reported_errors(as_json):
-        report = verify_directory(directory)
+        report = judge(directory, keys, known or ())
     if as_json:
-        print_json(_as_json(report))
+        print_json(_report_as_json(report))
     elif report.failure is None:
-        console.print(f"[green]ok[/] {report.leaves} leaves, root {report.root.hex()}", soft_wrap=True)
+        witnessed = f", {report.witnessed_size} of them witnessed" if report.witnessed_size else ""
+        console.print(f"[green]ok[/] {report.leaves} leaves{witnessed}, root {report.root.hex()}", soft_wrap=True)
     else:
-        failure = report.failure
-        console.print(f"[bold red]BROKEN[/] at leaf {failure.leaf} ({failure.code}): {failure.reason}", soft_wrap=True)
+        show_failure(report)
     if not report.ok:
         raise typer.Exit(FAILED)
 
 
-def _as_json(report: LogReport) -> dict[str, str | int | bool | None]:
+@app.command(name="search")
+def search_command(
+    directory: Directory,
+    since: Annotated[str, typer.Option(help="From this time on: 2026-03-01 or 2026-03-01T08:30, UTC.")] = "",
+    until: Annotated[str, typer.Option(help="Up to this time; a day is included whole.")] = "",
+    bank: Annotated[str, typer.Option(help="Queries and training runs of this bank, all their leaves.")] = "",
+    purpose: Annotated[str, typer.Option(help="Such as assessment.")] = "",
+    kind: Annotated[list[str] | None, typer.Option(help="REQUEST, RELEASE, DENY, RESULT, ACK …; repeatable.")] = None,
+    decision: Annotated[str, typer.Option(help="RELEASE, DENY, or a bank's ACCEPTED, REJECTED, DENIED.")] = "",
+    model: Annotated[str, typer.Option(help="Beginning of a model's hash: queries with it.")] = "",
+    actor: Annotated[str, typer.Option(help="Who acted: a bank, a node, the coordinator.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """List the leaves that match all the options given, in the order of the log.
+
+    A leaf says who did what, when, for which purpose and under which policy; never a score, a feature or the code of
+    an enterprise. Search reads what is there and verifies nothing: run `credfed audit verify` first, or `show` for one
+    leaf with its proof. Exit code 0 also if nothing matches; 2 for a bad option or no log.
+
+    Examples: `search DIR --kind DENY --since 2026-03-01` · `search DIR --bank bank --decision REJECTED --json`
+    """
+    with reported_errors(as_json):
+        criteria = read_criteria(since, until, kind or [], actor, bank, purpose, decision, model)
+        with open_log(directory) as log:
+            found = (describe(logged) for logged in search(log.leaves(), criteria))
+            count = _stream_json(found) if as_json else _list(found)
+    if not as_json:
+        errors.print(f"{count} leaves")
+
+
+def _stream_json(records: Iterable[LeafRecord]) -> int:
+    """Print one JSON list, a leaf at a time."""
+    out, count = sys.stdout.buffer, 0
+    for record in records:
+        out.write((b"[\n" if count == 0 else b",\n") + msgspec.json.encode(record))
+        count += 1
+    out.write(b"\n]\n" if count else b"[]\n")
+    out.flush()
+    return count
+
+
+def _list(records: Iterable[LeafRecord]) -> int:
+    count = 0
+    for record in records:
+        text = f"{record.index:>8}  {record.time}  {record.kind:<10}  {record.sentence}"
+        console.print(escape(text), soft_wrap=True)
+        count += 1
+    return count
+
+
+@app.command()
+def show(
+    directory: Directory,
+    leaf: Annotated[int, typer.Argument(metavar="LEAF", help="Number of the leaf, counted from 0.", min=0)],
+    proof: Annotated[bool, typer.Option("--proof", help="Print only the proof, a C2SP .tlog-proof file.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show one leaf in words, after verifying the proof that it is in the log.
+
+    The proof ties the leaf to a checkpoint that the log signed and a quorum of witnesses cosigned; with --proof it is
+    printed in the C2SP form, which convinces whoever holds the leaf and the public keys, offline. A leaf that is newer
+    than the last witnessed checkpoint rests on the log's own signature so far, and `show` says so.
+
+    Exit code 0 if the proof holds, 1 if not, 2 if there is no such leaf.
+    """
+    with reported_errors(as_json), open_log(directory) as log:
+        record, witnessed, tree = _prove(log, leaf)
+        text = log.prove(leaf).encode()
+    if proof:
+        sys.stdout.buffer.write(text)
+        sys.stdout.buffer.flush()
+    elif as_json:
+        print_json({"leaf": record, "witnessed": witnessed, "tree_size": tree, "proof": text.decode()})
+    else:
+        _show_leaf(record, witnessed, tree)
+
+
+def _prove(log: LogView, index: int) -> tuple[LeafRecord, bool, int]:
+    """Verify one leaf's proof; return what it says, whether witnesses stand behind it, and the tree it is proved in.
+
+    Raises: ConfigurationError, code NO_SUCH_LEAF; MalformedMessage, VerificationFailed.
+    """
+    if index >= log.size:
+        raise ConfigurationError(f"leaf {index} is outside a log of {log.size}", code="NO_SUCH_LEAF")
+    witnessed = index < log.witnessed_size
+    logged = log.leaf(index)
+    verified = log.prove(index).verify(logged.data, log.keys if witnessed else LogKeys(log.keys.log))
+    return describe(logged), witnessed, verified.checkpoint.size
+
+
+def _show_leaf(record: LeafRecord, witnessed: bool, tree: int) -> None:
+    console.print(f"\n  [bold]leaf {record.index}[/]   {record.kind}   {record.time}", soft_wrap=True)
+    console.print(f"  {escape(record.sentence)}\n", soft_wrap=True)
+    fields = {"actor": record.actor, "purpose": record.purpose, "reference": record.reference}
+    fields |= {"subject tag": record.subject, "message hash": record.evidence}
+    for name, value in (fields | record.attributes).items():
+        if value != "":
+            console.print(f"    [dim]{name:<16}[/] {escape(str(value))}", soft_wrap=True)
+    behind = "a quorum of witnesses" if witnessed else "the log's own signature alone; it is not witnessed yet"
+    console.print(f"\n  [green]proved[/] in the tree of {tree} leaves, behind which stands {behind}", soft_wrap=True)
+
+
+@app.command()
+def export(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a federation.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder to make; it must not exist, or be empty.")],
+    as_json: AsJson = False,
+) -> None:
+    """Verify the log, then write it as files that stand on their own, for an archive or another auditor.
+
+    leaves.jsonl and leaves.csv hold every leaf in words, proofs.jsonl a proof of each, checkpoint.txt the witnessed
+    checkpoint, manifest.json the hashes of all files. `credfed audit verify OUT` then needs nothing else, and search,
+    show and reconcile read it too. Exit code 1 if the log does not verify; nothing is then written.
+    """
+    with reported_errors(as_json):
+        report = judge(directory)
+        if report.ok:
+            with errors.status("writing") as status:
+                manifest = export_log(
+                    directory, out, report, lambda index: status.update(f"leaf {index}") if index % 5000 == 0 else None
+                )
+    if not report.ok:
+        print_json(_report_as_json(report)) if as_json else show_failure(report)
+        raise typer.Exit(FAILED)
+    if as_json:
+        print_json(manifest)
+    else:
+        console.print(f"[green]written[/] {manifest.leaves} leaves to {escape(str(out))}", soft_wrap=True)
+
+
+@app.command(name="reconcile")
+def reconcile_command(
+    directory: Directory,
+    ledgers: Annotated[
+        Path | None, typer.Option("--ledgers", help="Folder with <party>/ledger.sqlite; by default DIR itself.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hold every query in the log against what the nodes and the bank have on their own records.
+
+    A query is whole with one REQUEST; a RELEASE of every node and one RESULT, or at least one DENY and no RESULT; and
+    one ACK. Each party's own ledger must have exactly what the log says of it, by the hash of the signed message: what
+    a coordinator never logged, or logged and never happened, shows here. Run it while no assessment is in progress.
+
+    Exit code 0 if everything fits; 1 with what is missing, or if the log itself does not verify; 2 if there is no log.
+    """
+    with reported_errors(as_json):
+        report = judge(directory)
+        found = Reconciliation(0, ())
+        if report.ok:
+            with open_log(directory) as log, open_ledgers(ledgers or directory) as readers:
+                found = reconcile(log.leaves(), {party: _entries(reader) for party, reader in readers.items()})
+    if as_json:
+        print_json(_reconciliation_as_json(report, found))
+    elif report.ok:
+        _show_reconciliation(found)
+    else:
+        show_failure(report)
+    if not (report.ok and found.ok):
+        raise typer.Exit(FAILED)
+
+
+def _entries(ledger: LedgerReader) -> Iterator[OwnEntry]:
+    """Yield what one party has on record: a node's answers, a bank's requests and acknowledgements."""
+    for answer in ledger.answers():
+        yield OwnEntry(answer.query, LeafKind(answer.decision), answer.evidence)
+    for question in ledger.questions():
+        yield OwnEntry(question.query, LeafKind.REQUEST, question.request)
+        if question.acknowledgement is not None:
+            yield OwnEntry(question.query, LeafKind.ACK, question.acknowledgement)
+
+
+def _show_reconciliation(found: Reconciliation) -> None:
+    for discrepancy in found.discrepancies:
+        line = f"query {discrepancy.query}  [bold red]{discrepancy.code}[/]  {escape(discrepancy.text)}"
+        console.print(line, soft_wrap=True)
+    parties = ", ".join(found.parties) or "nobody"
+    state = "[green]ok[/]" if found.ok else f"[bold red]{len(found.discrepancies)} discrepancies[/]"
+    console.print(f"{state} {found.queries} queries, held against the records of {escape(parties)}", soft_wrap=True)
+
+
+class _ReconciliationEntry(msgspec.Struct, frozen=True):
+    ok: bool
+    log_ok: bool
+    queries: int
+    parties: tuple[str, ...]
+    discrepancies: tuple[Discrepancy, ...]
+
+
+def _reconciliation_as_json(report: LogReport, found: Reconciliation) -> _ReconciliationEntry:
+    ok = report.ok and found.ok
+    return _ReconciliationEntry(ok, report.ok, found.queries, found.parties, found.discrepancies)
+
+
+def _report_as_json(report: LogReport) -> dict[str, str | int | bool | None]:
     failure = report.failure
     return {
         "ok": report.ok,
@@ -49,6 +272,7 @@ def _as_json(report: LogReport) -> dict[str, str | int | bool | None]:
         "root": report.root.hex(),
         "checkpoints": report.checkpoints,
         "cosignatures": report.cosignatures,
+        "witnessed_size": report.witnessed_size,
         "first_bad_leaf": report.first_bad_leaf,
         "code": failure.code if failure else None,
         "reason": failure.reason if failure else None,

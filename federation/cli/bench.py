@@ -11,6 +11,7 @@ from federation.bench.against_heu import measure_heu
 from federation.bench.paillier import run_paillier
 from federation.bench.report import as_json, show
 from federation.bench.workload import make_workload
+from federation.cli.bench_audit import audit
 from protocols.errors import ConfigurationError
 
 app = typer.Typer(
@@ -18,6 +19,9 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
+
+
+app.command()(audit)
 
 
 @app.callback()

@@ -1,0 +1,126 @@
+"""Reading a log without its key: leaves in order, and a proof for each, from the coordinator's file or from an export.
+
+Nothing here is verified but what `LogProof.verify` is asked to; `verify_directory` and `verify_export` judge the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Protocol
+
+from federation.audit.errors import HEAD_MISMATCH, damaged
+from federation.audit.keys import read_log_keys
+from federation.audit.recovery import newest_witnessed
+from federation.audit.storage import LogReader
+from federation.audit.verify import LOG_FILE
+from protocols.transparency.checkpoints import Checkpoint, LogKeys, verify_log_signature
+from protocols.transparency.leaves import LeafCommitment, decode_commitment
+from protocols.transparency.log_proofs import LogProof
+from protocols.transparency.notes import parse_note
+from protocols.transparency.prover import inclusion_path
+
+_PAGE: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedLeaf:
+    """One leaf as it is stored: its place, its canonical bytes, its sealed body."""
+
+    index: int
+    data: bytes = field(repr=False)
+    body: bytes = field(repr=False)
+
+    def commitment(self) -> LeafCommitment:
+        """Return what the leaf says. Raises: MalformedMessage."""
+        return decode_commitment(self.data)
+
+
+class LogView(Protocol):
+    """A log that can be read and whose leaves can be proved."""
+
+    @property
+    def keys(self) -> LogKeys:
+        """The public keys that stand beside it."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """How many leaves its last signature covers."""
+        ...
+
+    @property
+    def witnessed_size(self) -> int:
+        """How many of them a quorum of witnesses has seen."""
+        ...
+
+    def leaves(self) -> Iterator[LoggedLeaf]:
+        """Yield every leaf in order, a page in memory at a time."""
+        ...
+
+    def leaf(self, index: int) -> LoggedLeaf:
+        """Return one leaf. Raises: ValueError outside the log."""
+        ...
+
+    def prove(self, index: int) -> LogProof:
+        """Return a proof against the last witnessed checkpoint, or against the log's own signature beyond that."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the files."""
+        ...
+
+
+class StoredLog:
+    """The coordinator's own file, as of its last commit when it was opened. Implements `LogView`."""
+
+    def __init__(self, directory: Path) -> None:
+        """Open `coordinator/log.sqlite` in `directory`. Raises: ConfigurationError, VerificationFailed."""
+        path = directory / LOG_FILE
+        self._reader = LogReader(path)
+        try:
+            self.keys: LogKeys = read_log_keys(path.parent)
+            head = self._reader.head()
+            if head is None:
+                raise damaged("it has no signed head", HEAD_MISMATCH)
+            signed = self._signed(head)
+            self.head, self.size, self.root = head, signed.size, signed.root
+            self.witnessed = newest_witnessed(self._reader, self.keys, -1) if self.keys.threshold else None
+            self.witnessed_size: int = 0 if self.witnessed is None else self._signed(self.witnessed).size
+        except BaseException:
+            self._reader.close()
+            raise
+
+    def _signed(self, note: bytes) -> Checkpoint:
+        return verify_log_signature(parse_note(note), self.keys.log)
+
+    def leaves(self) -> Iterator[LoggedLeaf]:
+        """Yield every leaf in order, a page in memory at a time."""
+        for start in range(0, self.size, _PAGE):
+            for index, data, body, _ in self._reader.leaves(start, min(start + _PAGE, self.size)):
+                yield LoggedLeaf(index, data, body)
+
+    def leaf(self, index: int) -> LoggedLeaf:
+        """Return one leaf. Raises: ValueError outside the log."""
+        rows = self._reader.leaves(index, index + 1) if 0 <= index < self.size else []
+        if not rows:
+            raise ValueError(f"leaf {index} is outside a log of {self.size}")
+        return LoggedLeaf(*rows[0][:3])
+
+    def prove(self, index: int) -> LogProof:
+        """Return a proof against the last witnessed checkpoint, or against the log's own signature beyond that.
+
+        Raises: ValueError outside the log; VerificationFailed if subtree hashes are missing.
+        """
+        note, size = (self.head, self.size)
+        if self.witnessed is not None and index < self.witnessed_size:
+            note, size = self.witnessed, self.witnessed_size
+        try:
+            return LogProof(index, inclusion_path(self._reader, index, size), note)
+        except KeyError:
+            raise damaged("subtree hashes are missing", HEAD_MISMATCH) from None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._reader.close()
