@@ -46,7 +46,7 @@ from protocols.scorecard.rows import BinnedRows
 from protocols.scorecard.themes import BAND_POINTS
 from tests.protocol.network import BANK, Network, binned, small_network
 
-ROWS = 600
+ROWS = 400
 TAX = PartyId("tax")
 
 
@@ -455,7 +455,7 @@ def test_a_part_is_kept_only_under_all_signatures(fault: str) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"training_rows": 901},
+        {"training_rows": 261},
         {"training_rows": 0},
         {"rows": 0},
         {"bank_card": "0" * 64},

@@ -99,7 +99,7 @@ def released_totals(network: Network) -> tuple[dict[PartyId, bytes], dict[PartyI
 
 
 def test_any_proper_subset_of_released_totals_opens_to_noise() -> None:
-    network = small_network(refinements=0)
+    network = small_network(refinements=0, rows=900, training_rows=700)
     shares, partial = released_totals(network)
     key = network.paillier[BANK]
     packing = total_packing(key.public_key.bits)

@@ -81,7 +81,7 @@ def economy(
 
 
 def small_network(
-    features: dict[str, int] | None = None, refinements: int = 1, rows: int = 900, training_rows: int = 700
+    features: dict[str, int] | None = None, refinements: int = 1, rows: int = 260, training_rows: int = 200
 ) -> Network:
     """A bank with one feature and four nodes, none of them trained yet."""
     chosen = features or {"bank": 1, "electricity": 1, "fund": 1, "social": 2, "tax": 2}

@@ -43,7 +43,7 @@ def hostile(draw: st.DrawFn) -> Envelope:
 
 
 @pytest.mark.parametrize("role", ["bank", "relay"])
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(envelopes=st.lists(hostile(), max_size=8))
 def test_a_role_raises_only_our_errors_and_opens_only_the_honest_sum(role: str, envelopes: list[Envelope]) -> None:
     network, query, honest = setting()

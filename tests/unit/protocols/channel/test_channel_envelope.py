@@ -57,7 +57,7 @@ def test_the_wrong_kind_reader_run_or_sender_is_refused() -> None:
         Channel(KEYS[B], {B: CARDS[B]}, RUN).unwrap(envelope, m.Cohort)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.data(), st.booleans())
 def test_a_damaged_envelope_raises_only_our_errors(data: st.DataObject, sealed: bool) -> None:
     envelope = channel(A).wrap(B, COHORT, sealed=sealed)

@@ -18,7 +18,7 @@ from tests.protocol.fuzzing import MESSAGES, any_message, damaged, message_of
 
 
 @pytest.mark.parametrize("kind", MESSAGES, ids=lambda kind: kind.__name__)
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(data=st.data())
 def test_every_message_comes_back_from_its_bytes_and_from_no_others(kind: type[Message], data: st.DataObject) -> None:
     message = data.draw(message_of(kind))
@@ -34,7 +34,7 @@ def test_every_message_comes_back_from_its_bytes_and_from_no_others(kind: type[M
 
 
 @pytest.mark.parametrize("kind", MESSAGES, ids=lambda kind: kind.__name__)
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(data=st.binary(max_size=200))
 def test_arbitrary_bytes_raise_nothing_but_malformed_message(kind: type[Message], data: bytes) -> None:
     with suppress(MalformedMessage):

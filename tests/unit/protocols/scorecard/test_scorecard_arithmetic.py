@@ -44,7 +44,7 @@ KEY = paillier_key(0)
 PUBLIC = KEY.public_key
 BITS = PUBLIC.bits
 woe = st.integers(-WOE_LIMIT, WOE_LIMIT)
-QUICK = settings(max_examples=25, deadline=None)
+QUICK = settings(max_examples=15, deadline=None)
 
 
 @st.composite

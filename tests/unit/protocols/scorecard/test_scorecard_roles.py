@@ -47,7 +47,7 @@ def splice(role: PartyId, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
-@settings(max_examples=25, deadline=None, suppress_health_check=QUIET)
+@settings(max_examples=12, deadline=None, suppress_health_check=QUIET)
 @given(data=st.data())
 def test_a_role_raises_only_our_errors(role: PartyId, data: st.DataObject) -> None:
     splice(role, data)
