@@ -1,0 +1,192 @@
+"""All parties of a folder, alive in one process and joined by Flower's embedded grid."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+import msgspec
+import numpy as np
+from flwr.app import Context, RecordDict
+from flwr.clientapp import ClientApp
+from numpy.typing import NDArray
+from sklearn.model_selection import train_test_split
+
+from federation.grid import EmbeddedGrid, Observer
+from federation.local.consents import ConsentService
+from federation.local.layout import (
+    BANK,
+    COORDINATOR,
+    MODEL_FILE,
+    party_of,
+    read_federation,
+    write_federation,
+)
+from federation.local.parties import PartyOpener, read_records
+from federation.rounds import Mailroom, RoundEvent, Rounds, Traffic, server_app
+from federation.witnessing import Witnessing
+from nodes.agent import DataNodeAgent, system_clock
+from nodes.bank_agent import BankAgent, Split, TrainingTerms
+from nodes.features.compute import DEFAULT_AS_OF
+from nodes.flower_relay import make_client_app
+from nodes.keystore import read_cards, read_keys
+from nodes.model_file import ModelFile, RunFacts, read_model_file, write_model_file
+from nodes.results import AssessmentResult
+from nodes.sources import is_identifier, read_description
+from protocols.channel.identity import PartyRole
+from protocols.consent import Purpose, cohort_subject
+from protocols.errors import ConfigurationError
+from protocols.scorecard.messages import NodeEntry
+from protocols.scorecard.model import BankRows, TrainedScorecard, TrainingPlan
+from protocols.uscc import validate as validate_uscc
+
+FIRST_NODE_ID: Final = 1001
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """A finished run as its bank sees it, with the traffic that it took."""
+
+    scorecard: TrainedScorecard
+    data: BankRows = field(repr=False)
+    model: ModelFile = field(repr=False)
+    traffic: Traffic
+    leaks: dict[str, int]
+
+
+class LocalFederation:
+    """All parties of a folder, alive in this process. Use as a context manager; closing releases every file."""
+
+    def __init__(
+        self,
+        folder: Path,
+        observer: Observer | None = None,
+        on_round: Callable[[RoundEvent], None] = lambda event: None,
+        clock: Callable[[], int] = system_clock,
+    ) -> None:
+        """Load every party from its folder. Raises: ConfigurationError, VerificationFailed."""
+        self.folder, self._on_round = folder, on_round
+        self.file = read_federation(folder)
+        self.description = read_description(folder / self.file.data)
+        self.pins = read_cards(folder / "cards")
+        self.traffic = Traffic()
+        self._consents = ConsentService(folder, self.file.domains, clock)
+        self.domains = {party_of(domain): domain for domain in self.file.domains}
+        records = read_records(self.description, self.file)
+        self.tables, self.bank_table, self.outcomes = records.nodes, records.bank, records.outcomes
+        with ExitStack() as files:
+            self._opener = PartyOpener(folder, self.file, self.pins, clock, files)
+            self._grid = self._connect(observer)
+            if self.log.witnessed_size < self.log.size:  # a new log, or a run that broke off
+                self._collect_cosignatures()
+            self._files = files.pop_all()
+
+    def _connect(self, observer: Observer | None) -> EmbeddedGrid:
+        """Bring every party to life and join them by a grid."""
+        self.log, self.coordinator = self._opener.coordinator()
+        self.bank = BankAgent(self._opener.bank(self.bank_table, self.outcomes))
+        doors = {node: DataNodeAgent(self._opener.node(node, self.tables[node])).handle for node in self.domains}
+        doors |= {BANK: self.bank.handle}
+        self.names = dict(enumerate(doors, start=FIRST_NODE_ID))
+        apps: dict[int, ClientApp] = {number: make_client_app(doors[party]) for number, party in self.names.items()}
+        return EmbeddedGrid(apps, self.names, observer)
+
+    def __enter__(self) -> LocalFederation:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._files.close()
+
+    # ---- what the bank asks for
+
+    def train(self, split: Split, plan: TrainingPlan, minimum_bin: int, dataset: str = "") -> Training:
+        """Train a scorecard over the grid and keep it at the bank, signed; `dataset` is what it calls its data.
+
+        Raises: ConfigurationError, code COHORT_TOO_SMALL; PeerRefused with the node's code, PolicyDenied,
+        VerificationFailed; no model is then kept.
+        """
+        if len(split.training) < minimum_bin:
+            raise ConfigurationError(
+                f"{len(split.training)} training rows are fewer than the {minimum_bin} that a sum must cover",
+                code="COHORT_TOO_SMALL",
+            )
+        entries = tuple(
+            NodeEntry(node, domain, self.pins.cards[node].fingerprint())
+            for node, domain in sorted(self.domains.items())
+        )
+        terms = TrainingTerms(entries, minimum_bin=minimum_bin, plan=plan)
+        consent = self._consents.issue(cohort_subject(self.bank.cohort_ids(split)), Purpose.TRAINING)
+        started = time.monotonic()
+        transcript = self.bank.open_training(split, terms, consent)
+        self.traffic.seconds["labels"] = time.monotonic() - started
+        self._deliver()
+        leaks = {leak.value: count for leak, count in self.coordinator.leaks.items()}
+        as_of = DEFAULT_AS_OF.isoformat() if self.description.source(BANK).is_dir() else ""
+        facts = RunFacts(dataset, as_of, self.traffic.rounds, leaks, self.description.label_column)
+        scorecard, data, model = self.bank.trained(transcript, facts)
+        write_model_file(self.folder / BANK / MODEL_FILE, model)
+        self.file = msgspec.structs.replace(self.file, model=model.model)
+        write_federation(self.folder, self.file)
+        return Training(scorecard, data, model, self.traffic, leaks)
+
+    def assess(self, enterprises: Sequence[str]) -> list[AssessmentResult]:
+        """Ask all nodes about enterprises and return the results, in order; a denial is a result too.
+
+        Raises: ConfigurationError without a trained model, or for a wrong code; PeerRefused, VerificationFailed,
+        TransportError.
+        """
+        for enterprise in enterprises:
+            self._check_identifier(enterprise)
+        model = self.model()
+        asked = [self.bank.ask(e, self._consents.of_enterprise(e), model) for e in enterprises]
+        self._deliver()
+        return [self.bank.result(transcript) for transcript in asked]
+
+    def _check_identifier(self, enterprise: str) -> None:
+        if self.file.uscc:
+            validate_uscc(enterprise)
+        elif not is_identifier(enterprise):
+            raise ConfigurationError("an enterprise's id is empty, too long, or not printable", code="INVALID_ID")
+
+    def model(self) -> ModelFile:
+        """Return the bank's model as it signed it. Raises: ConfigurationError, code NO_MODEL; VerificationFailed."""
+        return read_model_file(self.folder / BANK / MODEL_FILE, self.pins.card(BANK, PartyRole.BANK))
+
+    def _deliver(self) -> None:
+        """Carry on until all is said, then have the log, which has grown, cosigned."""
+        self._run(Mailroom(self.coordinator, BANK, self.traffic, self._on_round))
+        self._collect_cosignatures()
+
+    def _collect_cosignatures(self) -> None:
+        """Ask every witness once. Raises: VerificationFailed if one proves that the log was rolled back or forked."""
+        keys = read_keys(self.folder / COORDINATOR)
+        self._run(Witnessing(keys, self.pins, self.log, self._opener.witnesses(self.log)))
+
+    def _run(self, rounds: Rounds) -> None:
+        context = Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={})
+        server_app(rounds)(self._grid, context)
+
+    def withhold_consent(self, enterprise: str) -> None:
+        """Let an enterprise refuse: the consent service issues no consent for it any more."""
+        self._consents.withhold(enterprise)
+
+
+def split_rows(outcomes: NDArray[np.int64], test_size: float, seed: int) -> Split:
+    """Return the split that every report names: stratified, by row numbers of the bank's file.
+
+    Raises: ConfigurationError, code BAD_SPLIT, if the rows are too few to split so.
+    """
+    try:
+        training, test = train_test_split(
+            np.arange(len(outcomes)), test_size=test_size, random_state=seed, stratify=outcomes
+        )
+    except ValueError as error:
+        raise ConfigurationError(f"{len(outcomes)} rows cannot be split: {error}", code="BAD_SPLIT") from error
+    return Split(training, test, seed)

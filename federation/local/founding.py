@@ -1,0 +1,81 @@
+"""Founding a federation: every party's folder and keys, and the cards by which they know each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from federation.audit import create_log_signer, write_log_keys
+from federation.local.layout import (
+    BANK,
+    CONSENT_SERVICE,
+    COORDINATOR,
+    LOG_NAME,
+    RESERVED,
+    FederationFile,
+    party_of,
+    witness_name,
+    write_federation,
+)
+from nodes.keystore import create_party, create_witness, write_cards
+from nodes.policy import NodePolicy
+from nodes.sources import DatasetDescription, read_bank_source, read_node_source, require_usccs, uses_usccs
+from protocols.channel.identity import PartyId, PartyRole
+from protocols.errors import ConfigurationError
+from protocols.transparency.checkpoints import LogKeys
+
+
+def create_federation(folder: Path, description: DatasetDescription, key_bits: int, policy: NodePolicy) -> None:
+    """Make every party's folder and keys below `folder`, and let all pin each other's cards.
+
+    Every source is read and checked first. Raises: OSError; ConfigurationError if a source is wrong, a domain is
+    named like another party or a file here, or a key cannot have this length.
+    """
+    nodes = [party_of(domain) for domain in description.node_domains]
+    if RESERVED & set(nodes):
+        taken = ", ".join(sorted(RESERVED & set(nodes)))
+        raise ConfigurationError(f"a domain cannot be named {taken}", code="UNKNOWN_DOMAIN")
+    if key_bits % 64:
+        raise ConfigurationError(f"a key of {key_bits} bits: the length is a multiple of 64", code="KEY_LENGTH")
+    uscc = _check_sources(description)
+    roles = {COORDINATOR: PartyRole.COORDINATOR, CONSENT_SERVICE: PartyRole.CONSENT_SERVICE, BANK: PartyRole.BANK}
+    roles |= dict.fromkeys(nodes, PartyRole.DATA_NODE)
+    with_key = (PartyRole.BANK, PartyRole.DATA_NODE)
+    cards = [
+        create_party(folder / party, party, role, key_bits if role in with_key else None)
+        for party, role in roles.items()
+    ]
+    write_cards(folder / "cards", cards)
+    _create_log(folder, [*nodes, BANK])
+    for node in nodes:
+        (folder / node / "policy.json").write_bytes(msgspec.json.format(msgspec.json.encode(policy)))
+    (folder / CONSENT_SERVICE / "withheld.txt").write_text("", encoding="utf-8")
+    write_federation(
+        folder, FederationFile(_data_path(folder, description.directory), key_bits, description.node_domains, uscc)
+    )
+
+
+def _create_log(folder: Path, witnesses: list[PartyId]) -> None:
+    """Make the log's key and each witness's, all apart from those that sign messages; every witness pins the log's."""
+    log_key = create_log_signer(folder / COORDINATOR, LOG_NAME).verifier
+    keys = tuple(create_witness(folder / party, witness_name(party), log_key) for party in witnesses)
+    write_log_keys(folder / COORDINATOR, LogKeys(log_key, keys))
+
+
+def _check_sources(description: DatasetDescription) -> bool:
+    """Read every source once; return whether enterprises go by USCC. Raises: ConfigurationError."""
+    bank, _ = read_bank_source(description)
+    uscc = uses_usccs(bank.ids)
+    if uscc:
+        require_usccs(description, BANK, bank.ids)
+    for domain in description.node_domains:
+        table = read_node_source(description, domain)
+        if uscc:
+            require_usccs(description, domain, table.ids)
+    return uscc
+
+
+def _data_path(folder: Path, data: Path) -> str:
+    absolute, inside = data.resolve(), folder.resolve()
+    return str(absolute.relative_to(inside)) if absolute.is_relative_to(inside) else str(absolute)

@@ -1,0 +1,62 @@
+"""Where a federation in one process keeps what: names, folders, and the one public file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from protocols.channel.envelope import EVERYONE
+from protocols.channel.identity import PartyId
+from protocols.errors import ConfigurationError
+
+BANK: Final = PartyId("bank")
+COORDINATOR: Final = PartyId("coordinator")
+CONSENT_SERVICE: Final = PartyId("consent_service")
+FEDERATION_FILE: Final = "federation.json"
+MODEL_FILE: Final = "model.json"
+LOG_NAME: Final = "credit-federation.local/log"
+RESERVED: Final = frozenset(
+    {BANK, COORDINATOR, CONSENT_SERVICE, EVERYONE, "cards", "data", FEDERATION_FILE, "results.json", "report.html"}
+)
+"""What no domain can be named: other parties, and other entries of a federation's folder."""
+
+
+class FederationFile(msgspec.Struct, frozen=True):
+    """What `federation.json` says: public facts only.
+
+    `data` is relative to the folder, or absolute; `uscc` tells whether enterprises go by unified social credit codes.
+    """
+
+    data: str
+    key_bits: int
+    domains: tuple[str, ...]
+    uscc: bool
+    model: str = ""
+
+
+def read_federation(folder: Path) -> FederationFile:
+    """Read `federation.json`. Raises: ConfigurationError, code NOT_A_FEDERATION."""
+    path = folder / FEDERATION_FILE
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=FederationFile)
+    except OSError as error:
+        raise ConfigurationError(f"{folder}: no {FEDERATION_FILE} there", code="NOT_A_FEDERATION") from error
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise ConfigurationError(f"{path}: {error}", code="NOT_A_FEDERATION") from error
+
+
+def write_federation(folder: Path, file: FederationFile) -> None:
+    """Write `federation.json`."""
+    (folder / FEDERATION_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(file)) + b"\n")
+
+
+def witness_name(party: PartyId) -> str:
+    """Return the name under which a party cosigns the log."""
+    return f"credit-federation.local/witness/{party}"
+
+
+def party_of(domain: str) -> PartyId:
+    """Return the party id of a domain's node: the domain's name, in Punycode (RFC 3492) where it is not ASCII."""
+    return PartyId(domain if domain.isascii() else f"xn-{domain.encode('punycode').decode()}")

@@ -1,0 +1,128 @@
+"""Brings the parties of a folder to life, each from its own keys, records and rules."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from numpy.typing import NDArray
+
+from federation.audit import AuditLog, read_log_keys, read_log_signer
+from federation.coordinator import Coordinator, CoordinatorSite
+from federation.local.layout import BANK, COORDINATOR, FederationFile, party_of, witness_name
+from nodes.agent import NodeSite
+from nodes.bank_agent import BankSite
+from nodes.features import FeatureTable
+from nodes.keystore import read_cosigner, read_keys, read_log_key, read_paillier
+from nodes.ledger import Ledger
+from nodes.log_witness import LogWitness
+from nodes.policy import read_policy
+from nodes.sources import DatasetDescription, read_bank_source, read_node_source
+from protocols.channel.identity import PartyId
+from protocols.channel.pins import Pins
+from protocols.transparency.leaves import LeafKind
+from protocols.transparency.notes import VerifierKey
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What every party reads from its own source."""
+
+    nodes: dict[PartyId, FeatureTable] = field(repr=False)
+    bank: FeatureTable = field(repr=False)
+    outcomes: NDArray[np.int64] = field(repr=False)
+
+
+def read_records(description: DatasetDescription, file: FederationFile) -> Records:
+    """Let every party read its own source. Raises: ConfigurationError."""
+    tables = {party_of(domain): read_node_source(description, domain) for domain in file.domains}
+    bank, outcomes = read_bank_source(description)
+    return Records(tables, bank, outcomes)
+
+
+class PartyOpener:
+    """Opens parties from their folders; what they open, `files` closes."""
+
+    def __init__(
+        self, folder: Path, file: FederationFile, pins: Pins, clock: Callable[[], int], files: ExitStack
+    ) -> None:
+        self._folder, self._file, self._pins, self._clock = folder, file, pins, clock
+        self._domains = {party_of(domain): domain for domain in file.domains}
+        self._files = files
+        self._ledgers = {
+            party: files.enter_context(closing(Ledger(folder / party / "ledger.sqlite")))
+            for party in (*self._domains, BANK)
+        }
+
+    def coordinator(self) -> tuple[AuditLog, Coordinator]:
+        """Open the log, if it holds what each witness last cosigned, and begin it with everybody's keys."""
+        home = self._folder / COORDINATOR
+        signer, witnesses = read_log_signer(home), read_log_keys(home).witnesses
+        known = [note for ledger in self._ledgers.values() if (note := ledger.witness_note(signer.name)) is not None]
+        log = self._files.enter_context(AuditLog(home / "log.sqlite", signer, witnesses, known=known))
+        site = CoordinatorSite(read_keys(home), self._pins, log, self._file.key_bits, lambda: self._clock() * 1000)
+        coordinator = Coordinator(site)
+        if log.size == 0:
+            self._record_keys(coordinator, log)
+        return log, coordinator
+
+    def _record_keys(self, coordinator: Coordinator, log: AuditLog) -> None:
+        for card in self._pins.cards.values():
+            values: dict[str, str | int] = {"role": card.role.value, "key_hash": card.fingerprint()}
+            coordinator.record(LeafKind.KEY, card.party, values)
+        for party, key in self.witnesses(log).items():
+            values = {"role": "witness", "key_hash": hashlib.sha256(key.vkey().encode()).hexdigest()}
+            coordinator.record(LeafKind.KEY, party, values)
+
+    def witnesses(self, log: AuditLog) -> dict[PartyId, VerifierKey]:
+        """Return the log's witnesses by party."""
+        keys = {key.name: key for key in log.keys.witnesses}
+        names = {party: witness_name(party) for party in (*self._domains, BANK)}
+        return {party: keys[name] for party, name in names.items() if name in keys}
+
+    def _witness(self, party: PartyId) -> LogWitness:
+        home = self._folder / party
+        return LogWitness(read_cosigner(home, witness_name(party)), read_log_key(home), self._ledgers[party])
+
+    def node(self, node: PartyId, table: FeatureTable) -> NodeSite:
+        """Open a data node. Raises: ConfigurationError, VerificationFailed."""
+        home = self._folder / node
+        return NodeSite(
+            domain=self._domains[node],
+            keys=read_keys(home),
+            paillier=read_paillier(home),
+            pins=self._pins,
+            table=table,
+            policy=read_policy(home / "policy.json"),
+            ledger=self._ledgers[node],
+            clock=self._clock,
+            witness=self._witness(node),
+        )
+
+    def bank(self, table: FeatureTable, outcomes: NDArray[np.int64]) -> BankSite:
+        """Open the bank. Raises: ConfigurationError, VerificationFailed."""
+        home = self._folder / BANK
+        keys = read_keys(home)
+        return BankSite(
+            keys=keys,
+            paillier=read_paillier(home),
+            pins=self._pins,
+            table=table,
+            outcomes=outcomes,
+            log_key=read_log_key(home),
+            tag_key=_tag_key(keys.to_bytes()),
+            clock=self._clock,
+            witness=self._witness(BANK),
+            ledger=self._ledgers[BANK],
+        )
+
+
+def _tag_key(secret: bytes) -> bytes:
+    """Derive the key of the bank's subject tags from its own secrets: tags link its queries for it alone."""
+    return HKDF(SHA256(), 32, salt=None, info=b"credit-federation/tag-key/v1").derive(secret)
