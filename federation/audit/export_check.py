@@ -136,9 +136,6 @@ class _Walk:
             names = (LEAVES_FILE, CSV_FILE, PROOFS_FILE)
             leaves, table, proofs = (opened.enter_context((self._directory / name).open("rb")) for name in names)
             self._take_rows(_Rows(leaves, table, proofs), head, trees, due)
-        if due:
-            size = self._frontier.size
-            raise _Broken(size, LEAF_MISSING, f"{due[0].source} covers {due[0].size} leaves, the export ends at {size}")
         self._check_manifest()
 
     def _stated(self, name: str) -> _Claim:
@@ -162,6 +159,9 @@ class _Walk:
             self._check_proof(logged, rows.proofs.readline(MAX_LINE), trees)
             self._frontier, _ = self._frontier.push(leaf_hash(logged.data))
             self._settle(due)
+        if due:
+            size = self._frontier.size
+            raise _Broken(size, LEAF_MISSING, f"{due[0].source} covers {due[0].size} leaves, the export ends at {size}")
         for file, name in ((rows.table, CSV_FILE), (rows.proofs, PROOFS_FILE)):
             if file.read(1):
                 raise _Broken(self._frontier.size, EXPORT_ALTERED, f"{name} has more rows than there are leaves")

@@ -1,0 +1,188 @@
+"""`credfed audit` on a real federation: what each command says, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from federation.audit import read_log_keys
+from federation.cli.main import app
+from federation.local import COORDINATOR, LocalFederation
+from protocols.transparency import parse_log_proof
+from tests.small_federation import NODES, NOW, codes
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["audit", *map(str, arguments)])
+
+
+def answer(result: Result) -> dict[str, object]:
+    found = json.loads(result.stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.fixture
+def asked(federation_folder: Path) -> Path:
+    """A federation after two queries, the second denied for want of consent."""
+    with LocalFederation(federation_folder, clock=lambda: NOW) as federation:
+        federation.withhold_consent(codes()[1])
+        assert [result.status for result in federation.assess(codes()[:2])] == ["ok", "denied"]
+    return federation_folder
+
+
+def test_verify_says_what_is_witnessed(asked: Path) -> None:
+    result = run("verify", asked)
+    assert result.exit_code == 0
+    assert result.stdout.startswith("ok ")
+    report = answer(run("verify", asked, "--json"))
+    assert (report["ok"], report["first_bad_leaf"]) == (True, None)
+    assert report["witnessed_size"] == report["leaves"]
+
+
+def test_verify_names_the_first_bad_leaf(asked: Path) -> None:
+    with sqlite3.connect(asked / COORDINATOR / "log.sqlite") as log:
+        log.execute("UPDATE leaves SET leaf = zeroblob(50) WHERE idx = 7")
+    log.close()
+    result = run("verify", asked, "--json")
+    assert result.exit_code == 1
+    assert (answer(result)["first_bad_leaf"], answer(result)["code"]) == (7, "LEAF_MALFORMED")
+    for command in (("reconcile", asked), ("export", asked, "--out", asked / "out")):
+        broken = run(*command)
+        assert broken.exit_code == 1
+        assert "BROKEN at leaf 7" in broken.stdout
+    assert not (asked / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "command", [("verify",), ("search",), ("show", 0), ("export", "--out", "nowhere"), ("reconcile",)]
+)
+def test_nothing_to_read_is_bad_input(tmp_path: Path, command: tuple[object, ...]) -> None:
+    name, *rest = command
+    result = run(name, tmp_path, *rest, "--json")
+    assert result.exit_code == 2
+    assert "LOG_UNREADABLE" in result.stdout
+
+
+def test_verify_notices_a_coordinator_put_back_as_a_whole(asked: Path, tmp_path: Path) -> None:
+    old = shutil.copytree(asked / COORDINATOR, tmp_path / "old")
+    with LocalFederation(asked, clock=lambda: NOW) as federation:
+        federation.assess(codes()[2:3])
+    assert run("verify", asked).exit_code == 0
+    shutil.rmtree(asked / COORDINATOR)
+    shutil.copytree(old, asked / COORDINATOR)
+    result = run("verify", asked, "--json")
+    assert result.exit_code == 1
+    assert answer(result)["code"] == "LEAF_MISSING"
+
+
+def test_verify_with_the_verifiers_own_keys_and_notes(asked: Path, tmp_path: Path) -> None:
+    note = asked / COORDINATOR / "log.witnessed"
+    for name in ("log.pub", "witnesses.txt"):
+        shutil.copy(asked / COORDINATOR / name, tmp_path)
+    assert run("verify", asked, "--keys", tmp_path, "--known", note).exit_code == 0
+    assert run("verify", asked, "--known", tmp_path / "missing").exit_code == 2
+    stranger = (tmp_path / "log.pub").read_text()
+    (tmp_path / "note").write_text(stranger)
+    assert run("verify", asked, "--known", tmp_path / "note").exit_code == 1
+
+
+def test_a_ledger_that_cannot_be_read_says_nothing_of_the_log(asked: Path) -> None:
+    (asked / NODES[0] / "ledger.sqlite").write_bytes(b"junk" * 2000)
+    assert run("verify", asked).exit_code == 0
+    assert run("reconcile", asked).exit_code == 2
+
+
+def test_search_lists_leaves(asked: Path) -> None:
+    found = json.loads(run("search", asked, "--kind", "deny", "--json").stdout)
+    assert [leaf["actor"] for leaf in found] == sorted(NODES)
+    assert {leaf["attributes"]["code"] for leaf in found} == {"CONSENT_MISSING"}
+    assert json.loads(run("search", asked, "--bank", "nobody", "--json").stdout) == []
+    text = run("search", asked, "--kind", "REQUEST")
+    assert text.exit_code == 0
+    assert text.stdout.count("bank asked") == 2
+    assert run("search", asked, "--kind", "bogus").exit_code == 2
+    assert run("search", asked, "--since", "bogus").exit_code == 2
+
+
+def test_no_command_tells_an_enterprise(asked: Path, tmp_path: Path) -> None:
+    assert run("export", asked, "--out", tmp_path / "out").exit_code == 0
+    told = [run("search", asked, "--json").stdout.encode(), run("reconcile", asked, "--json").stdout.encode()]
+    told += [path.read_bytes() for path in (tmp_path / "out").iterdir()]
+    for code in codes()[:5]:
+        assert not any(code.encode() in text for text in told)
+
+
+def test_show_proves_a_leaf(asked: Path) -> None:
+    (leaf,) = json.loads(run("search", asked, "--kind", "RESULT", "--json").stdout)
+    result = run("show", asked, leaf["index"])
+    assert result.exit_code == 0
+    assert "a quorum of witnesses" in result.stdout
+    assert answer(run("show", asked, leaf["index"], "--json"))["leaf"] == leaf
+    proof = parse_log_proof(run("show", asked, leaf["index"], "--proof").stdout.encode())
+    assert proof.index == leaf["index"]
+    with sqlite3.connect(asked / COORDINATOR / "log.sqlite") as log:
+        (data,) = log.execute("SELECT leaf FROM leaves WHERE idx = ?", (leaf["index"],)).fetchone()
+    log.close()
+    assert proof.verify(data, read_log_keys(asked / COORDINATOR)).cosignatures
+    assert run("show", asked, 10_000).exit_code == 2
+
+
+def test_show_refuses_a_leaf_that_the_proof_does_not_fit(asked: Path) -> None:
+    with sqlite3.connect(asked / COORDINATOR / "log.sqlite") as log:
+        log.execute("UPDATE leaves SET leaf = (SELECT leaf FROM leaves WHERE idx = 3) WHERE idx = 5")
+    log.close()
+    result = run("show", asked, 5, "--json")
+    assert result.exit_code == 1
+
+
+def test_reconcile_holds_three_sides_against_each_other(asked: Path) -> None:
+    found = answer(run("reconcile", asked, "--json"))
+    assert (found["ok"], found["queries"], found["discrepancies"]) == (True, 2, [])
+    assert found["parties"] == sorted(["bank", *NODES])
+    with sqlite3.connect(asked / NODES[0] / "ledger.sqlite") as ledger:
+        ledger.execute("DELETE FROM answer WHERE decision = 'RELEASE'")
+    ledger.close()
+    with sqlite3.connect(asked / "bank" / "ledger.sqlite") as ledger:
+        ledger.execute("UPDATE question SET request = zeroblob(32) WHERE rowid = 1")
+    ledger.close()
+    result = run("reconcile", asked, "--json")
+    assert result.exit_code == 1
+    discrepancies = answer(result)["discrepancies"]
+    assert isinstance(discrepancies, list)
+    assert {(one["code"], one["party"]) for one in discrepancies} == {
+        ("RELEASE_NOT_ON_RECORD", NODES[0]),
+        ("EVIDENCE_DIFFERS", "bank"),
+    }
+    assert "RELEASE_NOT_ON_RECORD" in run("reconcile", asked).stdout
+
+
+def test_an_export_answers_as_the_federation_does(asked: Path, tmp_path: Path) -> None:
+    out = tmp_path / "export"
+    assert run("export", asked, "--out", out).exit_code == 0
+    assert run("export", asked, "--out", out).exit_code == 2
+    assert answer(run("verify", out, "--json"))["root"] == answer(run("verify", asked, "--json"))["root"]
+    assert run("search", out, "--json").stdout == run("search", asked, "--json").stdout
+    assert run("show", out, 5, "--json").stdout == run("show", asked, 5, "--json").stdout
+    assert answer(run("reconcile", out, "--ledgers", asked, "--json")) == answer(run("reconcile", asked, "--json"))
+    lines = (out / "leaves.jsonl").read_text().splitlines(keepends=True)
+    (out / "leaves.jsonl").write_text("".join(lines[:4] + lines[5:]))
+    result = run("verify", out, "--json")
+    assert result.exit_code == 1
+    assert answer(result)["first_bad_leaf"] == 4
+
+
+def test_the_benchmark_measures_in_a_process_of_its_own(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["bench", "audit", "--leaves", "250", "--folder", str(tmp_path), "--json"])
+    assert result.exit_code == 0
+    figures = json.loads(result.stdout)
+    assert set(figures) == {"leaves", "append_per_s", "proof_ms", "verify_s", "peak_rss_mb"}
+    assert figures["leaves"] == 250
+    assert 10 < figures["peak_rss_mb"] < 120
+    assert list(tmp_path.iterdir()) == []
