@@ -30,12 +30,17 @@ def create_federation(folder: Path, description: DatasetDescription, key_bits: i
     """Make every party's folder and keys below `folder`, and let all pin each other's cards.
 
     Every source is read and checked first. Raises: OSError; ConfigurationError if a source is wrong, a domain is
-    named like another party or a file here, or a key cannot have this length.
+    named like another party or a file here, there is one data node alone, or a key cannot have this length.
     """
     nodes = [party_of(domain) for domain in description.node_domains]
     if RESERVED & set(nodes):
         taken = ", ".join(sorted(RESERVED & set(nodes)))
         raise ConfigurationError(f"a domain cannot be named {taken}", code="UNKNOWN_DOMAIN")
+    if len(nodes) < 2:
+        raise ConfigurationError(
+            f"{description.directory}: one data node alone, whose totals nothing would hide; two are the fewest",
+            code="TOO_FEW_NODES",
+        )
     if key_bits % 64:
         raise ConfigurationError(f"a key of {key_bits} bits: the length is a multiple of 64", code="KEY_LENGTH")
     uscc = _check_sources(description)

@@ -56,6 +56,12 @@ def domain_without_file(data: Path) -> None:
     write_description(data, {**text, "customs": ["x"]})
 
 
+def one_domain_alone(data: Path) -> None:
+    for name in ("electricity", "housing", "social"):
+        (data / f"node_{name}.csv").unlink()
+    write_description(data, {"bank": ["utilisation"], "tax": ["sales"]})
+
+
 INPUTS: dict[str, tuple[Callable[[Path], object], str, tuple[str, ...]]] = {
     "wrong USCC": (
         lambda d: edit(d / "node_bank.csv", one_code_wrong),
@@ -94,6 +100,7 @@ INPUTS: dict[str, tuple[Callable[[Path], object], str, tuple[str, ...]]] = {
         "LABEL_IN_DATA_NODE",
         ("node_tax.csv", "'defaulted'"),
     ),
+    "one data node alone": (one_domain_alone, "TOO_FEW_NODES", ("data",)),
     "no description": (lambda d: (d / "domains.json").unlink(), "MISSING_FILE", ("domains.json",)),
 }
 
