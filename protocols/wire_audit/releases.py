@@ -17,9 +17,11 @@ from protocols.errors import CreditFederationError
 from protocols.paillier import PublicKey
 from protocols.scorecard.messages import CombinedTotals, EncryptedLabels, LeakClass, MaskedTotals, RunSpec
 from protocols.scorecard.releases import combine
-from protocols.transparency.messages import CheckpointOffer
+from protocols.transparency.messages import CheckpointCosignature, CheckpointOffer, CheckpointRefusal
 from protocols.wire_audit.findings import Code, FindingLog, Seen
 from protocols.wire_audit.kinds import RELEASES
+
+_CHECKPOINT_KINDS = frozenset(kind.__name__ for kind in (CheckpointOffer, CheckpointCosignature, CheckpointRefusal))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class ReleaseBook:
         """Return the accounts, and note every transcript that no opening message announced."""
         accounts = []
         for transcript, run in self._runs.items():
-            if transcript in self._offers and not run.by_class:
+            if transcript in self._offers and all(kind in _CHECKPOINT_KINDS for kind, _ in run.by_sender):
                 continue  # a checkpoint and its cosignatures: they reveal nothing of any enterprise
             if run.opening is None:
                 self._log.add(run.first, Code.RUN_UNKNOWN)
