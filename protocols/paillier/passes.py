@@ -1,12 +1,15 @@
-"""Passes over a vector's rows, here or spread over the cores in use, which give and take nothing but bytes."""
+"""Passes over a vector's rows, here or spread over the cores in use, which share rows as bytes in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.shared_memory import SharedMemory
 
+import numpy as np
 from gmpy2 import mpz
+from numpy.typing import NDArray
 
 from protocols.paillier.buckets import Feature, bucket_sums
 from protocols.paillier.cores import Cores, cores_in_use
@@ -18,17 +21,20 @@ _SPLIT_PASSES = 4  # splitting costs 1.5 multiplications per row and saves 0.4 o
 
 
 @dataclass(frozen=True, slots=True)
-class _SplitTask:
+class _Slice:
+    """Rows [start, stop), counted in bytes, of a shared segment: ciphertexts, or split rows in their place."""
+
+    segment: str
+    start: int
+    stop: int
     modulus: bytes
-    ciphertexts: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class _PassTask:
-    modulus: bytes
-    segment: str
-    size: int
-    features: Sequence[Feature]
+    rows: _Slice
+    codes: list[NDArray[np.uint32]]
+    sizes: list[int]
 
 
 def worth_splitting(passes: int) -> bool:
@@ -46,15 +52,18 @@ def split_by_cores(data: bytes, modulus: mpz) -> SplitRows | None:
 
     Raises: RuntimeError when no cores are in use.
     """
-    cores, width = cores_in_use(), _width(modulus)
+    cores = cores_in_use()
     if cores is None:
         raise RuntimeError("no cores are in use")
-    size = -(-len(data) // (2 * width * cores.count)) * 2 * width
-    name = modulus.to_bytes(width, "big")
-    tasks = [_SplitTask(name, data[start : start + size]) for start in range(0, len(data), size)]
-    parts = cores.processes(_split_task, tasks)
-    whole = [part for part in parts if part is not None]
-    return SplitRows.from_bytes(b"".join(whole), width) if len(whole) == len(parts) else None
+    width = _width(modulus)
+    step = -(-len(data) // (2 * width * cores.count)) * 2 * width
+    with _shared(data) as segment:
+        slices = [
+            _Slice(segment.name, start, min(start + step, len(data)), modulus.to_bytes(width, "big"))
+            for start in range(0, len(data), step)
+        ]
+        valid = all(cores.processes(_split_slice, slices))
+        return SplitRows.from_bytes(bytes(_memory(segment)[: len(data)]), width) if valid else None
 
 
 def run_passes(rows: Rows, passes: Sequence[Sequence[Feature]], modulus: mpz) -> list[list[list[mpz]]]:
@@ -68,39 +77,59 @@ def run_passes(rows: Rows, passes: Sequence[Sequence[Feature]], modulus: mpz) ->
 
 def _spread(cores: Cores, rows: SplitRows, passes: Sequence[Sequence[Feature]], modulus: mpz) -> list[list[list[mpz]]]:
     data, width = rows.data, _width(modulus)
-    segment = SharedMemory(create=True, size=len(data))
-    try:
-        _memory(segment)[: len(data)] = data
-        tasks = [_PassTask(modulus.to_bytes(width, "big"), segment.name, len(data), features) for features in passes]
-        sums = cores.processes(_pass_task, tasks)
-    finally:
-        segment.close()
-        segment.unlink()
+    with _shared(data) as segment:
+        everything = _Slice(segment.name, 0, len(data), modulus.to_bytes(width, "big"))
+        tasks = [
+            _PassTask(everything, [f.codes.astype(np.uint32) for f in features], [f.size for f in features])
+            for features in passes
+        ]
+        sums = cores.processes(_run_pass, tasks)
     return [[unpack_integers(histogram, 2 * width) for histogram in histograms] for histograms in sums]
 
 
-def _split_task(task: _SplitTask) -> bytes | None:
-    modulus, width = mpz.from_bytes(task.modulus, "big"), len(task.modulus)
-    splitting = Splitting(unpack_integers(task.ciphertexts, 2 * width), modulus)
-    return bytes(SplitRows(width, splitting.finish()).data) if splitting.are_units() else None
+def _split_slice(part: _Slice) -> bool:
+    """Put split rows where the ciphertexts were; tell whether those were all units."""
+    modulus, width = mpz.from_bytes(part.modulus, "big"), len(part.modulus)
+    with _attached(part) as memory:
+        splitting = Splitting(unpack_integers(memory, 2 * width), modulus)
+        valid = splitting.are_units()
+        if valid:
+            memory[:] = SplitRows(width, splitting.finish()).data
+    return valid
 
 
 _latest: list[tuple[str, SplitRows]] = []  # in a worker: the rows of the passes at hand, parsed once
 
 
-def _pass_task(task: _PassTask) -> list[bytes]:
-    if not _latest or _latest[0][0] != task.segment:
-        _latest[:] = [(task.segment, _attach(task))]
-    modulus, width = mpz.from_bytes(task.modulus, "big"), len(task.modulus)
-    histograms = bucket_sums(_latest[0][1], task.features, modulus)
-    return [pack_integers(histogram, 2 * width) for histogram in histograms]
+def _run_pass(task: _PassTask) -> list[bytes]:
+    modulus, width = mpz.from_bytes(task.rows.modulus, "big"), len(task.rows.modulus)
+    if not _latest or _latest[0][0] != task.rows.segment:
+        with _attached(task.rows) as memory:
+            _latest[:] = [(task.rows.segment, SplitRows.from_bytes(bytes(memory), width))]
+    features = [Feature(codes.astype(np.int64), size) for codes, size in zip(task.codes, task.sizes, strict=True)]
+    return [pack_integers(histogram, 2 * width) for histogram in bucket_sums(_latest[0][1], features, modulus)]
 
 
-def _attach(task: _PassTask) -> SplitRows:
-    segment = SharedMemory(task.segment)
+@contextmanager
+def _shared(data: bytes | memoryview) -> Iterator[SharedMemory]:
+    """Hold `data` in a shared segment, and remove it afterwards."""
+    segment = SharedMemory(create=True, size=len(data))
     try:
-        return SplitRows.from_bytes(bytes(_memory(segment)[: task.size]), len(task.modulus))
+        _memory(segment)[: len(data)] = data
+        yield segment
     finally:
+        segment.close()
+        segment.unlink()
+
+
+@contextmanager
+def _attached(part: _Slice) -> Iterator[memoryview]:
+    segment = SharedMemory(part.segment)
+    memory = _memory(segment)[part.start : part.stop]
+    try:
+        yield memory
+    finally:
+        memory.release()
         segment.close()
 
 
