@@ -32,4 +32,4 @@ def test_an_answer_without_an_offer_is_seen() -> None:
 
 def test_another_message_under_an_offer_is_seen() -> None:
     assert codes("Cohort") == ([Code.RUN_UNKNOWN], 1)
-    assert Code.RELEASE_OVER_PLAN in codes("MaskedTotals")[0]
+    assert Code.RELEASE_OVER_PLAN in codes("CombinedTotals")[0]
