@@ -69,7 +69,7 @@ def gradient_boosting(pooled: PooledRows, seed: int) -> Validation:
         "colsample_bytree": 0.8,
         "min_child_weight": 5,
         "seed": seed,
-        "nthread": 2,
+        "nthread": 1,
     }
     model = xgboost.train(settings, train, num_boost_round=300)
     return validate(-np.asarray(model.predict(rest, output_margin=True), dtype=np.float64), test)
