@@ -7,7 +7,7 @@ and the themes. A query names its hash; a node that did not sign it, or holds an
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 
 from msgspec import Meta
 
@@ -42,6 +42,8 @@ class Theme(Message, frozen=True):
 class Manifest(Message, frozen=True):
     """What a model is, without any of its weights. Reveals: node set, themes, number of steps of the score."""
 
+    OPEN: ClassVar[bool] = True
+
     run: Key32
     bank: PartyName
     purpose: Annotated[str, Meta(max_length=64)]
@@ -62,6 +64,8 @@ class Manifest(Message, frozen=True):
 
 class SignedManifest(Message, frozen=True):
     """A manifest with the signature of every node in it, in the order of its nodes."""
+
+    OPEN: ClassVar[bool] = True
 
     manifest: Manifest
     signatures: tuple[Signature, ...]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
@@ -24,6 +24,8 @@ Seconds = Annotated[int, Meta(ge=0, lt=1 << 40)]
 
 class Query(Message, frozen=True):
     """The fields that a query's transcript binds. Reveals: to the coordinator, all of it; it names no enterprise."""
+
+    OPEN: ClassVar[bool] = True
 
     query: Annotated[bytes, Meta(min_length=16, max_length=16)]
     bank: PartyName
@@ -50,12 +52,16 @@ class Subject(Message, frozen=True):
 class ScoreShare(Message, frozen=True):
     """One node's part of the answer. Reveals nothing short of the product over all nodes of the query."""
 
+    OPEN: ClassVar[bool] = True
+
     ciphertext: bytes
     policy: Key32
 
 
 class Denial(Message, frozen=True):
     """A node's refusal. Reveals: the code of the rule that decided."""
+
+    OPEN: ClassVar[bool] = True
 
     code: Code
     policy: Key32
@@ -64,11 +70,15 @@ class Denial(Message, frozen=True):
 class CombinedScore(Message, frozen=True):
     """The product of all nodes' shares. Reveals: to the bank, one total, its themes and the coverage by domain."""
 
+    OPEN: ClassVar[bool] = True
+
     ciphertext: bytes
 
 
 class LogReceipt(Message, frozen=True):
     """The log's word that the query and its result are recorded. Reveals: position and root of the public log."""
+
+    OPEN: ClassVar[bool] = True
 
     leaf: Annotated[int, Meta(ge=0, lt=1 << 53)]
     note: Annotated[bytes, Meta(max_length=65536)]
@@ -84,5 +94,7 @@ class Outcome(StrEnum):
 
 class Acknowledgement(Message, frozen=True):
     """The bank closes a query. Reveals: whether the answer verified, not what it was."""
+
+    OPEN: ClassVar[bool] = True
 
     outcome: Outcome

@@ -65,8 +65,11 @@ def _signed_bytes(header: bytes, body: bytes) -> bytes:
 
 
 def _named(envelope: Envelope, kind: type[M]) -> type[M]:
+    """Return the kind if it is what the envelope names, sealed if it must be: a sender that leaks is not heard."""
     if envelope.message != kind.__name__:
         raise UnexpectedMessage(f"{envelope.message} where {kind.__name__} is awaited")
+    if not envelope.sealed and not kind.OPEN:
+        raise VerificationFailed(f"{envelope.message} from {envelope.sender} travelled unsealed", code="NOT_SEALED")
     return kind
 
 

@@ -8,7 +8,7 @@ the bytes is a signature over the value.
 from __future__ import annotations
 
 import hashlib
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import msgspec
 
@@ -20,7 +20,12 @@ _encoder = msgspec.msgpack.Encoder(order="deterministic")
 
 
 class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag=True):
-    """The root of everything that crosses a boundary; a subclass is a noun and holds only plain values."""
+    """The root of everything that crosses a boundary; a subclass is a noun and holds only plain values.
+
+    `OPEN` says that a relay may read the kind: it holds ciphertexts and public facts only. All others travel sealed.
+    """
+
+    OPEN: ClassVar[bool] = False
 
 
 M = TypeVar("M", bound=Message)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 
 from msgspec import Meta
 
@@ -60,6 +60,8 @@ class RunSpec(Message, frozen=True):
     totals per enterprise the run will open; `labels` commits to the one label vector that it may use.
     """
 
+    OPEN: ClassVar[bool] = True
+
     run: Annotated[bytes, Meta(min_length=16, max_length=16)]
     bank: PartyName
     bank_card: Annotated[str, Meta(min_length=64, max_length=64)]
@@ -87,6 +89,8 @@ class Cohort(Message, frozen=True):
 
 class EncryptedLabels(Message, frozen=True):
     """1 per enterprise that defaulted, under the bank's key, training rows in cohort order. Reveals nothing."""
+
+    OPEN: ClassVar[bool] = True
 
     vector: bytes
 
@@ -128,6 +132,8 @@ class EncryptedColumns(Message, frozen=True):
 
     Reveals: nothing, to anyone but the owner itself.
     """
+
+    OPEN: ClassVar[bool] = True
 
     vector: bytes
 
@@ -183,6 +189,8 @@ class PointTables(Message, frozen=True):
 class MaskedTotals(Message, frozen=True):
     """A node's total per enterprise, packed, masked, under the bank's key. Reveals nothing short of the whole sum."""
 
+    OPEN: ClassVar[bool] = True
+
     release: Annotated[int, Meta(ge=0, le=16)]
     vector: bytes
 
@@ -190,12 +198,16 @@ class MaskedTotals(Message, frozen=True):
 class CombinedTotals(Message, frozen=True):
     """The coordinator's product of all nodes' `MaskedTotals`. Reveals one integer per enterprise, to the bank."""
 
+    OPEN: ClassVar[bool] = True
+
     release: Annotated[int, Meta(ge=0, le=16)]
     vector: bytes
 
 
 class EncryptedResiduals(Message, frozen=True):
     """Residual and curvature weight of each training row, packed, under the bank's key. Reveals nothing."""
+
+    OPEN: ClassVar[bool] = True
 
     vector: bytes
 
@@ -215,6 +227,8 @@ class ManifestSignature(Message, frozen=True):
 
 class RunFinished(Message, frozen=True):
     """The bank closes the run. Reveals nothing about any enterprise or the model's quality."""
+
+    OPEN: ClassVar[bool] = True
 
     model: Key32
 

@@ -7,7 +7,7 @@ witness     → CheckpointCosignature, or CheckpointRefusal with what the witnes
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 
 from msgspec import Meta
 
@@ -25,6 +25,8 @@ Code = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Z_]+\Z")]
 class CheckpointOffer(Message, frozen=True):
     """The log has grown to this checkpoint. Reveals: to a witness, the log's size and root."""
 
+    OPEN: ClassVar[bool] = True
+
     request: Annotated[bytes, Meta(max_length=MAX_REQUEST_BYTES)]
 
     def transcript(self) -> bytes:
@@ -34,6 +36,8 @@ class CheckpointOffer(Message, frozen=True):
 
 class CheckpointCosignature(Message, frozen=True):
     """The witness agrees. Reveals: that it does, and when."""
+
+    OPEN: ClassVar[bool] = True
 
     line: Annotated[bytes, Meta(max_length=1024)]
 
@@ -58,6 +62,8 @@ class SplitViewProof(Message, frozen=True):
 
 class CheckpointRefusal(Message, frozen=True):
     """The witness does not agree. Reveals: why, the last note it cosigned, and proof of a split view if it has one."""
+
+    OPEN: ClassVar[bool] = True
 
     code: Code
     last_note: Note = b""

@@ -267,7 +267,7 @@ def test_a_debug_value_beside_the_parcel_is_seen(site: Site, monkeypatch: pytest
 
         return app
 
-    monkeypatch.setattr(local, "make_client_app", chatty_app)
+    monkeypatch.setattr(local.federation, "make_client_app", chatty_app)
     tape = site.run(0)
     assert tape.error == "", "nothing but the auditor notices"
     report = tape.judge(Canaries.of(["Lucky Noodles"], [483920.75]))

@@ -22,24 +22,32 @@ KEYS = {name: PartyKeys.generate(name, secrets.token_bytes) for name in (A, B, C
 CARDS = {name: make_card(keys, PartyRole.DATA_NODE) for name, keys in KEYS.items()}
 RUN = bytes(range(32))
 COHORT = m.Cohort(("91999999MA0DEM013K",), "consent")
+LABELS = m.EncryptedLabels(b"ciphertexts")
 
 
 def channel(party: PartyId, run: bytes = RUN) -> Channel:
     return Channel(KEYS[party], CARDS, run)
 
 
-@pytest.mark.parametrize("sealed", [True, False])
-def test_what_is_wrapped_is_unwrapped(sealed: bool) -> None:
-    envelope = channel(A).wrap(B, COHORT, sealed=sealed)
-    assert envelope.sealed is sealed
-    assert (b"91999999MA0DEM013K" in envelope.body) is not sealed
+def test_a_private_message_is_sealed_and_opens_for_its_receiver() -> None:
+    envelope = channel(A).wrap(B, COHORT)
+    assert envelope.sealed
+    assert b"91999999MA0DEM013K" not in envelope.body
     assert channel(B).unwrap(decode(encode(envelope), Envelope), m.Cohort) == COHORT
 
 
+def test_a_private_message_that_travelled_unsealed_is_refused() -> None:
+    for envelope in (channel(A).wrap(B, COHORT, sealed=False), channel(A).wrap(EVERYONE, COHORT)):
+        assert b"91999999MA0DEM013K" in envelope.body
+        with pytest.raises(VerificationFailed) as refused:
+            channel(B).unwrap(envelope, m.Cohort)
+        assert refused.value.code == "NOT_SEALED"
+
+
 def test_a_broadcast_is_open_to_all_and_two_seals_differ() -> None:
-    envelope = channel(A).wrap(EVERYONE, COHORT)
+    envelope = channel(A).wrap(EVERYONE, LABELS)
     assert not envelope.sealed
-    assert [channel(party).unwrap(envelope, m.Cohort) for party in (B, C)] == [COHORT, COHORT]
+    assert [channel(party).unwrap(envelope, m.EncryptedLabels) for party in (B, C)] == [LABELS, LABELS]
     assert channel(A).wrap(B, COHORT).body != channel(A).wrap(B, COHORT).body
 
 
@@ -86,9 +94,9 @@ def _resigned(envelope: Envelope) -> Envelope:
 
 
 def test_a_body_that_is_no_message_is_malformed_even_when_it_opens() -> None:
-    envelope = msgspec.structs.replace(channel(A).wrap(B, COHORT, sealed=False), body=b"\x00")
+    envelope = msgspec.structs.replace(channel(A).wrap(B, LABELS, sealed=False), body=b"\x00")
     with pytest.raises(MalformedMessage):
-        channel(B).unwrap(_resigned(envelope), m.Cohort)
+        channel(B).unwrap(_resigned(envelope), m.EncryptedLabels)
 
 
 @given(st.binary(max_size=120))
