@@ -23,6 +23,8 @@ from protocols.paillier.multi_exponent import digit_product, histogram_product, 
 from protocols.paillier.passes import run_passes
 from protocols.paillier.storage import Storage
 
+MANY_PASSES = 16
+
 
 class CiphertextVector:
     """Ciphertexts under one public key, each in (0, n^2) and prime to n."""
@@ -110,6 +112,11 @@ class CiphertextVector:
     def take(self, indices: NDArray[np.intp]) -> CiphertextVector:
         """Return the ciphertexts at `indices`, in that order."""
         return CiphertextVector(self.public_key, self._storage.take(np.asarray(indices).tolist()))
+
+    def prepared(self) -> CiphertextVector:
+        """Return the same vector in the form in which many passes over it, or over parts of it, cost least."""
+        self._storage.rows(MANY_PASSES)
+        return self
 
     def total(self) -> CiphertextVector:
         """Return one ciphertext of the sum of all plaintexts."""

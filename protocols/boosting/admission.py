@@ -1,0 +1,24 @@
+"""What a boosting run must satisfy before a party takes part, whoever announced it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from protocols.boosting.messages import BoostingSpec
+from protocols.channel.identity import PartyCard, PartyId
+from protocols.errors import VerificationFailed
+from protocols.scorecard.admission import check_spec
+
+
+def check_boosting(spec: BoostingSpec, cards: Mapping[PartyId, PartyCard]) -> None:
+    """Return if the run is one that `check_spec` admits, with one release of totals a turn, and rows enough held out.
+
+    Raises: VerificationFailed with codes WRONG_NODE_SET, WRONG_ROWS, WRONG_TURNS.
+    """
+    check_spec(spec, cards)
+    if len(spec.steps) != spec.row_totals:
+        raise VerificationFailed(f"{len(spec.steps)} turns for {spec.row_totals} releases", code="WRONG_TURNS")
+    if spec.validation and not spec.minimum_bin <= spec.validation <= spec.training_rows // 2:
+        raise VerificationFailed(f"{spec.validation} of {spec.training_rows} rows held out", code="WRONG_ROWS")
+    if spec.training_rows - spec.validation < spec.minimum_bin:
+        raise VerificationFailed(f"{spec.training_rows} training rows are too few", code="WRONG_ROWS")

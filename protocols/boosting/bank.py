@@ -1,0 +1,276 @@
+"""The bank's role in a boosting run: it decrypts sums, decides how trees grow, and sees no row of a node's data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocols.assessment.manifest import Manifest, PartEntry, SignedManifest, verify_manifest_signature
+from protocols.boosting import messages as b
+from protocols.boosting.arithmetic import gradient_packing, pack_gradients
+from protocols.boosting.growth import Closing, Deepening, Grower, Order
+from protocols.boosting.local import grow_own
+from protocols.boosting.model import BoostingPlan, ServedModel, TrainedBoosting
+from protocols.boosting.offer import open_offer
+from protocols.boosting.report import report_features
+from protocols.boosting.splits import Shape
+from protocols.boosting.stages import Ensemble, as_offset_points
+from protocols.boosting.themes import TreeThemes
+from protocols.channel.envelope import EVERYONE, Channel, Envelope
+from protocols.channel.identity import PartyId, Randomness
+from protocols.channel.wire import Message, digest
+from protocols.consent import Purpose
+from protocols.credit.binning import FineHistogram
+from protocols.credit.woe import Outcomes
+from protocols.errors import UnexpectedMessage, VerificationFailed
+from protocols.paillier import CiphertextVector, OwnerEncryptor, PrivateKey, decrypt
+from protocols.scorecard import messages as m
+from protocols.scorecard.arithmetic import TOTAL_BITS, unmask_sums
+from protocols.scorecard.histograms import plain_histograms, require_outcomes
+from protocols.scorecard.model import BankRows
+from protocols.scorecard.releases import TotalsCollection
+
+M = TypeVar("M", bound=Message)
+V = TypeVar("V")
+Sent = list[Envelope]
+
+
+class BankBoosting:
+    """The bank in one run: `start` opens it, `receive` drives it, `result` is set when it is done.
+
+    Raises: MalformedMessage, UnexpectedMessage, VerificationFailed; CreditFederationError with code FIT_DIVERGED.
+    """
+
+    def __init__(
+        self,
+        spec: b.BoostingSpec,
+        channel: Channel,
+        paillier: PrivateKey,
+        data: BankRows,
+        plan: BoostingPlan,
+        randomness: Randomness,
+    ) -> None:
+        self.spec, self._channel, self._paillier = spec, channel, paillier
+        self._data, self._plan, self._randomness = data, plan, randomness
+        self._me, self._good = channel.keys.party, 1 - data.training_bad
+        self._domains = {PartyId(node.party): node.domain for node in spec.nodes}
+        self._packing = gradient_packing(spec.training_rows, spec.validation, spec.key_bits)
+        self._shapes: dict[PartyId, list[Shape]] = {}
+        self._histograms: dict[PartyId, list[FineHistogram]] = {}
+        self._ensemble = Ensemble(self._good, spec.rows)
+        self._turn, self._growers = 0, dict[PartyId, Grower]()
+        self._collection: TotalsCollection | None = None
+        self._offset = 0
+        self._served: ServedModel | None = None
+        self._manifest: Manifest | None = None
+        self._signatures: dict[PartyId, bytes] = {}
+        self.result: TrainedBoosting | None = None
+
+    def start(self, labels: m.EncryptedLabels, cohorts: Mapping[PartyId, m.Cohort]) -> Sent:
+        """Open the run: announce it, hand out the labels' ciphertexts and, sealed to each node, its cohort."""
+        return [
+            self._channel.wrap(EVERYONE, self.spec),
+            self._channel.wrap(EVERYONE, labels),
+            *(self._channel.wrap(node, cohorts[node]) for node in self._domains),
+        ]
+
+    def receive(self, envelope: Envelope) -> Sent:
+        """Take one envelope of the run, from a relay that may be hostile; return the envelopes it leads to."""
+        handlers: dict[str, Callable[[Envelope], Sent]] = {
+            "FeatureHistograms": self._on_offer,
+            "LeafHistograms": self._on_histograms,
+            "ValidationGain": self._on_gain,
+            "MaskedTotals": self._on_totals,
+            "CombinedTotals": self._on_combined,
+            "ManifestSignature": self._on_signature,
+        }
+        handler = handlers.get(envelope.message)
+        if handler is None:
+            raise UnexpectedMessage(f"a bank does not take {envelope.message}")
+        return handler(envelope)
+
+    # ---- features
+
+    def _on_offer(self, envelope: Envelope) -> Sent:
+        node, message = self._from_node(envelope, b.FeatureHistograms)
+        if node in self._shapes:
+            raise UnexpectedMessage(f"features of {node} were already received")
+        fitted = self._fitted()
+        shapes, histograms = open_offer(message, self._domains[node], fitted.total, self._paillier)
+        require_outcomes(histograms, fitted)
+        self._shapes[node], self._histograms[node] = shapes, histograms
+        return self._open_turn() if len(self._shapes) == len(self._domains) else []
+
+    def _fitted(self) -> Outcomes:
+        """Return the outcomes of the rows that the first turn fits."""
+        held_out = self.spec.held_out(0)
+        bad = int(self._data.training_bad.sum() - self._data.training_bad[held_out.start : held_out.stop].sum())
+        return Outcomes(self.spec.training_rows - len(held_out) - bad, bad)
+
+    # ---- a turn
+
+    def _open_turn(self) -> Sent:
+        turn, spec = self._turn, self.spec
+        validated = bool(spec.held_out(turn))
+        sent: Sent = []
+        if turn:
+            plaintexts = pack_gradients(*self._ensemble.gradients(), self._packing)
+            vector = OwnerEncryptor(self._paillier, self._randomness).encrypt(plaintexts)
+            sent.append(self._channel.wrap(EVERYONE, b.Gradients(turn, vector.to_bytes())))
+        rules = self._plan.growth()
+        self._growers = {
+            node: Grower(node, turn, spec.steps[turn], shapes, rules, validated)
+            for node, shapes in self._shapes.items()
+        }
+        for node, grower in self._growers.items():
+            sent += self._orders(node, grower.start())
+        return sent + self._close_turn_when_ready()
+
+    def _orders(self, node: PartyId, orders: list[Order]) -> Sent:
+        return [self._channel.wrap(node, self._message(order)) for order in orders]
+
+    def _message(self, order: Order) -> Message:
+        if isinstance(order, Closing):
+            return b.StepClosing(self._turn, order.step, order.splits, order.points, order.decrements)
+        if isinstance(order, Deepening):
+            return b.Growth(self._turn, order.step, order.level, order.splits)
+        base = 0 if self._turn else self._ensemble.base
+        return b.StepOpening(self._turn, order.step, base, order.features)
+
+    def _on_histograms(self, envelope: Envelope) -> Sent:
+        node, message = self._from_node(envelope, b.LeafHistograms)
+        grower = self._grower(node, message.turn)
+        if grower.finished:
+            return []  # the answer to a step that was opened before the last gain was known
+        if (message.step, message.level) != grower.due():
+            raise UnexpectedMessage(f"sums of step {message.step}, level {message.level} of {node} are not due")
+        sums = self._open_sums(message.vector, grower.expected(message.leaves))
+        return self._orders(node, grower.take(message.leaves, sums)) + self._close_turn_when_ready()
+
+    def _on_gain(self, envelope: Envelope) -> Sent:
+        node, message = self._from_node(envelope, b.ValidationGain)
+        grower = self._grower(node, message.turn)
+        if message.step != grower.gains_due():
+            raise UnexpectedMessage(f"the gain of step {message.step} of {node} is not due")
+        grower.take_gain(self._open_sums(message.vector, 2))
+        return self._close_turn_when_ready()
+
+    def _grower(self, node: PartyId, turn: int) -> Grower:
+        if turn != self._turn or node not in self._growers:
+            raise UnexpectedMessage(f"nothing of turn {turn} of {node} is due")
+        return self._growers[node]
+
+    def _open_sums(self, vector: bytes, cells: int) -> NDArray[np.int64]:
+        """Return residual and curvature of each cell. Shapes: (cells, 2)."""
+        key = self._paillier.public_key
+        plain = decrypt(self._paillier, CiphertextVector.from_bytes(key, vector))
+        return np.array(unmask_sums(plain, self._packing, key, 2 * cells), dtype=np.int64).reshape(-1, 2)
+
+    def _close_turn_when_ready(self) -> Sent:
+        if not all(grower.finished for grower in self._growers.values()) or self._collection is not None:
+            return []
+        self._collection, self._offset = TotalsCollection(self._turn, [*self._domains]), 0
+        sent = []
+        for node, grower in self._growers.items():
+            points, offset = as_offset_points(grower.trees)
+            self._offset += offset
+            trees = tuple(tree.tree for tree in grower.trees)
+            features = tuple(m.FeaturePoints(leaves) for leaves in points)
+            tables = b.TreeTables(self._turn, m.Rows.ALL, features, self._randomness(32), trees)
+            sent.append(self._channel.wrap(node, tables))
+        return sent
+
+    # ---- totals
+
+    def _on_totals(self, envelope: Envelope) -> Sent:
+        node, message = self._from_node(envelope, m.MaskedTotals)
+        _require(self._collection).put_share(node, message.release, message.vector)
+        return self._weigh_when_ready()
+
+    def _on_combined(self, envelope: Envelope) -> Sent:
+        message = self._channel.unwrap(envelope, m.CombinedTotals)
+        if envelope.sender in self._domains:
+            raise UnexpectedMessage(f"{envelope.sender} is not the coordinator")
+        _require(self._collection).put_product(message.release, message.vector)
+        return self._weigh_when_ready()
+
+    def _weigh_when_ready(self) -> Sent:
+        collection, turn, spec = _require(self._collection), self._turn, self.spec
+        if not collection.complete:
+            return []
+        points = collection.open(spec.rows, self._paillier) + self._offset
+        trees, held_out = {node: grower.trees for node, grower in self._growers.items()}, spec.held_out(turn)
+        self._ensemble.add_nodes(trees, points, held_out)
+        rules, z = self._plan.own_growth(turn), self._ensemble.log_odds
+        rows, k, steps = self._data.rows, spec.minimum_bin, spec.steps[turn]
+        own = grow_own(rows, self._good, z, held_out, steps, k, rules, f"{self._me}/{turn}")
+        self._ensemble.add_own(self._me, *own)
+        self._collection, self._growers, self._turn = None, {}, turn + 1
+        return self._serve() if self._turn == len(spec.steps) else self._open_turn()
+
+    # ---- the manifest
+
+    def _serve(self) -> Sent:
+        """Hand each node its part of the final model, and all of them the manifest to sign."""
+        self._ensemble.settle()
+        parties = [self._me, *sorted(self._domains)]
+        own = plain_histograms(self._data.rows, "bank", self._data.training_bad)
+        names = {p: [(h.domain, h.name) for h in hs] for p, hs in ({self._me: own} | self._histograms).items()}
+        self._served = model = self._ensemble.serve(parties, TreeThemes(self._me, names, self._plan.themes))
+        tables = {node: self._final_tables(model, node) for node in self._domains}
+        entries = tuple(PartEntry(n.party, n.domain, n.card, digest(tables[PartyId(n.party)])) for n in self.spec.nodes)
+        self._manifest = Manifest(
+            self._channel.transcript,
+            self._me,
+            Purpose.ASSESSMENT,
+            entries,
+            TOTAL_BITS,
+            model.maximum_total(),
+            model.themes,
+            self.spec.created,
+        )
+        sent = [self._channel.wrap(node, tables[node]) for node in self._domains]
+        return [*sent, self._channel.wrap(EVERYONE, self._manifest)]
+
+    def _final_tables(self, model: ServedModel, node: PartyId) -> b.TreeTables:
+        trees = model.trees[node]
+        features = tuple(m.FeaturePoints(tree.points, tree.theme) for tree in trees)
+        return b.TreeTables(self._turn, m.Rows.NONE, features, self._randomness(32), tuple(t.tree for t in trees))
+
+    def _on_signature(self, envelope: Envelope) -> Sent:
+        node, message = self._from_node(envelope, m.ManifestSignature)
+        manifest = _require(self._manifest)
+        if message.manifest != manifest.model_hash() or node in self._signatures:
+            raise VerificationFailed(f"{node} has signed another manifest, or twice")
+        verify_manifest_signature(manifest, self._channel.cards[node], message.signature)
+        self._signatures[node] = message.signature
+        if len(self._signatures) < len(self._domains):
+            return []
+        signatures = tuple(self._signatures[PartyId(entry.party)] for entry in manifest.nodes)
+        signed, model = SignedManifest(manifest, signatures), _require(self._served)
+        fitted = dict.fromkeys(self._domains, self._fitted()) | {self._me: self._data.everyone}
+        own = plain_histograms(self._data.rows, "bank", self._data.training_bad)
+        ordered = {self._me: own} | {node: self._histograms[node] for node in sorted(self._domains)}
+        features = report_features(ordered, fitted, model, self._plan.rules)
+        found = model.nearest_totals(self._ensemble.log_odds)
+        self.result = TrainedBoosting(signed, features, model, model.calibration(), found)
+        return [
+            self._channel.wrap(EVERYONE, signed),
+            self._channel.wrap(EVERYONE, m.RunFinished(manifest.model_hash())),
+        ]
+
+    def _from_node(self, envelope: Envelope, kind: type[M]) -> tuple[PartyId, M]:
+        sender = PartyId(envelope.sender)
+        if sender not in self._domains:
+            raise UnexpectedMessage(f"{envelope.message} of {sender}, which is no node of this run")
+        return sender, self._channel.unwrap(envelope, kind)
+
+
+def _require(value: V | None) -> V:
+    """Return a state that an earlier message must have set. Raises: UnexpectedMessage if it has not."""
+    if value is None:
+        raise UnexpectedMessage("an earlier message of the run is missing")
+    return value

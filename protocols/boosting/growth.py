@@ -1,0 +1,299 @@
+"""The bank's side of growing: from sums by leaf to splits, points and the decision to go on. Pure plaintext.
+
+One `Grower` per party and turn. The oracle drives it with exact sums, the bank with the sums that it decrypts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocols.boosting.arithmetic import gain_unit
+from protocols.boosting.groups import is_grouping
+from protocols.boosting.messages import LeafShape
+from protocols.boosting.splits import GroupSums, Shape, Shrinkage, best_split
+from protocols.boosting.trees import Level, Split, Tree
+from protocols.credit.scale import POINTS_PER_LOG_ODDS
+from protocols.errors import MalformedMessage
+from protocols.scorecard.arithmetic import RESIDUAL_SCALE
+
+Integers = NDArray[np.int64]
+PATIENCE = 2
+"""Steps without a better validation gain after which a party grows no more in a turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class GrowthRules:
+    """How a turn's trees are grown. `share` of the features are open to each tree, drawn from `seed`."""
+
+    depth: int
+    group: int
+    share: float
+    seed: int
+    shrinkage: Shrinkage
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Start a step with these features."""
+
+    step: int
+    features: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Deepening:
+    """Split so, and sum the children at this level."""
+
+    step: int
+    level: int
+    splits: tuple[Level, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """Split so for the last time, and give the leaves these points."""
+
+    step: int
+    splits: tuple[Level, ...]
+    points: tuple[tuple[int, ...], ...] = field(repr=False)
+    decrements: tuple[tuple[int, ...], ...] = field(repr=False)
+
+
+Order = Opening | Deepening | Closing
+
+
+@dataclass(frozen=True, slots=True)
+class PointedTree:
+    """A tree with the points of its leaves, and its gain on the fitted rows by feature."""
+
+    tree: Tree
+    points: tuple[int, ...] = field(repr=False)
+
+
+@dataclass(slots=True)
+class _Leaf:
+    residual: int
+    curvature: int
+    sums: dict[int, GroupSums] | None
+
+
+@dataclass(slots=True)
+class _Growing:
+    features: tuple[int, ...]
+    leaves: list[_Leaf]
+    levels: list[Level]
+
+
+class Grower:
+    """One party's trees of one turn: `start`, then `take` each answer; `trees` are those to keep when `finished`."""
+
+    def __init__(
+        self, name: str, turn: int, steps: int, shapes: Sequence[Shape], rules: GrowthRules, validated: bool
+    ) -> None:
+        self._name, self._turn, self._steps = f"{name}/{turn}", turn, steps if shapes else 0
+        self._shapes, self._rules, self._validated = list(shapes), rules, validated
+        self._step, self._level = 0, 0
+        self._growing: list[_Growing] = []
+        self._grown: list[list[PointedTree]] = []
+        self._gains: list[float] = []
+        self._closing: Closing | None = None
+        self._stopped = not self._steps
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more is to come in this turn."""
+        return self._stopped
+
+    @property
+    def trees(self) -> list[PointedTree]:
+        """Return the trees up to the step after which the held-out rows were best served, or all without such rows."""
+        kept = len(self._grown)
+        if self._validated:
+            reached = np.concatenate([[0.0], np.cumsum(self._gains)])
+            kept = int(reached.argmax())
+        return [tree for step in self._grown[:kept] for tree in step]
+
+    def start(self) -> list[Order]:
+        """Return the order that opens the first step, or nothing to do."""
+        return [] if self._stopped else [self._open()]
+
+    def due(self) -> tuple[int, int]:
+        """Return step and level of the sums that are due."""
+        return self._step, self._level
+
+    def _open(self) -> Opening:
+        features = tuple(self._draw(tree) for tree in range(self._rules.group))
+        self._growing = [_Growing(chosen, [], []) for chosen in features]
+        self._level = 0
+        return Opening(self._step, features)
+
+    def _draw(self, tree: int) -> tuple[int, ...]:
+        """Return the features open to one tree: a fixed function of seed, party, turn and step."""
+        count = len(self._shapes)
+        chosen = max(1, int(np.ceil(self._rules.share * count)))
+        told = f"{self._rules.seed}/{self._name}/{self._step}/{tree}/"
+        rank = sorted(range(count), key=lambda j: hashlib.sha256(f"{told}{j}".encode()).digest())
+        return tuple(sorted(rank[:chosen]))
+
+    # ---- sums
+
+    def expected(self, shapes: Sequence[LeafShape]) -> int:
+        """Return how many cells these shapes promise. Raises: MalformedMessage if they are not those that are due."""
+        wanted = self._wanted()
+        if len(shapes) != len(wanted):
+            raise MalformedMessage(f"{len(shapes)} leaves where {len(wanted)} are due")
+        for shape, (_, _, features) in zip(shapes, wanted, strict=True):
+            bins = [self._shapes[feature].bins for feature in features]
+            if len(shape.groups) != len(bins) or not all(map(is_grouping, shape.groups, bins)):
+                raise MalformedMessage("a leaf's groups do not match its features")
+        return sum(max(groups) + 1 for shape in shapes for groups in shape.groups)
+
+    def _wanted(self) -> list[tuple[int, int, tuple[int, ...]]]:
+        """Return (tree, leaf that was split, features) for each leaf shape that is due; the root is of no tree."""
+        if self._level == 0:
+            return [(-1, 0, tuple(sorted({j for tree in self._growing for j in tree.features})))]
+        return [
+            (index, leaf, tree.features)
+            for index, tree in enumerate(self._growing)
+            for leaf, split in enumerate(tree.levels[-1])
+            if split is not None
+        ]
+
+    def take(self, shapes: Sequence[LeafShape], sums: Integers) -> list[Order]:
+        """Take the sums that are due and return the next orders. Shapes: `sums` (cells, 2), `shapes` as `expected`.
+
+        Raises: MalformedMessage if curvatures are negative.
+        """
+        parts = self._parts(shapes, sums)
+        if self._level == 0:
+            root = parts[0]
+            for tree in self._growing:
+                tree.leaves = [_leaf({j: root[j] for j in tree.features})]
+        else:
+            self._take_children(shapes, parts)
+        splits = tuple(self._choose(tree) for tree in self._growing)
+        self._level += 1
+        if self._level < self._rules.depth and any(split is not None for level in splits for split in level):
+            for tree, level in zip(self._growing, splits, strict=True):
+                tree.levels.append(level)
+            return [Deepening(self._step, self._level, splits)]
+        return self._close(splits)
+
+    def _parts(self, shapes: Sequence[LeafShape], sums: Integers) -> list[dict[int, GroupSums]]:
+        if (sums[:, 1] < 0).any():
+            raise MalformedMessage("a sum of curvatures is negative")
+        parts, start = [], 0
+        for shape, (_, _, features) in zip(shapes, self._wanted(), strict=True):
+            found = {}
+            for feature, groups in zip(features, shape.groups, strict=True):
+                cells = sums[start : start + max(groups) + 1]
+                found[feature] = GroupSums(groups, cells[:, 0], cells[:, 1])
+                start += len(cells)
+            parts.append(found)
+        return parts
+
+    def _take_children(self, shapes: Sequence[LeafShape], parts: Sequence[dict[int, GroupSums]]) -> None:
+        children: dict[tuple[int, int], tuple[_Leaf, _Leaf]] = {}
+        for shape, part, (tree, leaf, _) in zip(shapes, parts, self._wanted(), strict=True):
+            small, other = _leaf(part), _leaf(self._sibling(self._growing[tree].leaves[leaf], part))
+            children[tree, leaf] = (small, other) if shape.left else (other, small)
+        for index, growing in enumerate(self._growing):
+            below: list[_Leaf] = []
+            for leaf, split in enumerate(growing.levels[-1]):
+                if split is None:
+                    stays = growing.leaves[leaf]
+                    below.append(_Leaf(stays.residual, stays.curvature, None))
+                else:
+                    below += children[index, leaf]
+            growing.leaves = below
+
+    @staticmethod
+    def _sibling(parent: _Leaf, part: dict[int, GroupSums]) -> dict[int, GroupSums]:
+        """Return parent minus child. Raises: MalformedMessage if the groups are not unions of the parent's."""
+        found = {}
+        for feature, child in part.items():
+            above = (parent.sums or {})[feature]
+            pairs = set(zip(above.groups, child.groups, strict=True))
+            if len(pairs) != len(above.residual):
+                raise MalformedMessage("a leaf's groups are not unions of its parent's")
+            table = np.array([group for _, group in sorted(pairs)])
+            residual, curvature = -child.residual, -child.curvature
+            np.add.at(residual, table, above.residual)
+            np.add.at(curvature, table, above.curvature)
+            if (curvature < 0).any():
+                raise MalformedMessage("a child's curvature exceeds its parent's")
+            found[feature] = GroupSums(child.groups, residual, curvature)
+        return found
+
+    def _choose(self, tree: _Growing) -> Level:
+        splits: list[Split | None] = []
+        for leaf in tree.leaves:
+            best = None if leaf.sums is None else best_split([*leaf.sums.items()], self._shapes, self._rules.shrinkage)
+            splits.append(None if best is None else best.split)
+        return tuple(splits)
+
+    # ---- the end of a step
+
+    def _close(self, splits: tuple[Level, ...]) -> list[Order]:
+        points, decrements, grown = [], [], []
+        for tree, level in zip(self._growing, splits, strict=True):
+            sums = _after(tree.leaves, level)
+            rate = self._rules.shrinkage.learning_rate
+            steps = rate * self._rules.shrinkage.step(sums[:, 0], sums[:, 1])
+            values = np.rint(steps * POINTS_PER_LOG_ODDS).astype(np.int64)
+            points.append(tuple(values.tolist()))
+            decrements.append(tuple(np.rint(values / POINTS_PER_LOG_ODDS * sums[:, 1]).astype(np.int64).tolist()))
+            grown.append(PointedTree(Tree((*tree.levels, level)), points[-1]))
+        self._grown.append(grown)
+        self._closing = Closing(self._step, splits, tuple(points), tuple(decrements))
+        useless = not any(any(values) for values in points)
+        self._step += 1
+        if useless or self._step == self._steps:
+            self._stopped = not self._validated
+            self._steps = self._step
+            return [self._closing]
+        return [self._closing, self._open()]
+
+    def take_gain(self, sums: Integers) -> None:
+        """Take the held-out rows' sums for the latest gain that is due, and stop if there is no more to gain.
+
+        Shapes: `sums` (2, 2): by points and by squared points; residual, curvature. Units: levels of `gain_unit`.
+        """
+        unit = gain_unit(tuple(tree.points for tree in self._grown[len(self._gains)])) / POINTS_PER_LOG_ODDS
+        linear, square = int(sums[0, 0]) * unit, int(sums[1, 1]) * unit**2
+        self._gains.append((linear - square / 2) / RESIDUAL_SCALE)
+        best = int(np.concatenate([[0.0], np.cumsum(self._gains)]).argmax())
+        if len(self._gains) - best >= PATIENCE or len(self._gains) == self._steps:
+            self._stopped = True
+            del self._grown[len(self._gains) :]
+
+    def gains_due(self) -> int | None:
+        """Return the step whose gain is due, or None."""
+        step = len(self._gains)
+        return step if self._validated and step < len(self._grown) and not self._stopped else None
+
+
+def _leaf(sums: dict[int, GroupSums]) -> _Leaf:
+    """Return a leaf; every feature's groups cover the same rows, so the first tells its sums."""
+    first = next(iter(sums.values()))
+    return _Leaf(int(first.residual.sum()), int(first.curvature.sum()), sums)
+
+
+def _after(leaves: Sequence[_Leaf], level: Level) -> Integers:
+    """Return the sums of the leaves that the last splits lead to. Shapes: (leaves, 2)."""
+    found: list[tuple[int, int]] = []
+    for leaf, split in zip(leaves, level, strict=True):
+        if split is None or leaf.sums is None:
+            found.append((leaf.residual, leaf.curvature))
+            continue
+        sums = leaf.sums[split.feature]
+        left_of = dict(zip(sums.groups, split.left, strict=True))
+        marks = np.array([left_of[group] for group in range(len(sums.residual))])
+        left = int(sums.residual[marks].sum()), int(sums.curvature[marks].sum())
+        found += [left, (leaf.residual - left[0], leaf.curvature - left[1])]
+    return np.array(found, dtype=np.int64).reshape(-1, 2)

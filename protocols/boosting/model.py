@@ -1,0 +1,119 @@
+"""What goes into a boosting run at the bank, and what comes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocols.assessment.manifest import SignedManifest, Theme
+from protocols.boosting.growth import GrowthRules
+from protocols.boosting.splits import Shrinkage
+from protocols.boosting.trees import Tree
+from protocols.channel.identity import PartyId
+from protocols.credit.binning import DEFAULT_RULES, BinnedFeature, BinningRules
+from protocols.credit.logistic import Calibration
+from protocols.credit.scale import POINTS_PER_LOG_ODDS
+from protocols.scorecard.themes import ThemeNames
+
+HELD_OUT_SHARE: Final = 0.125
+"""Of the training rows, for the bank's validation in each turn but the last; another block each time."""
+
+UNSEEN_WEIGHT: Final = 0.5
+"""Weight of a stage that was fitted to all rows, so that none can tell how much of it is chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoostingPlan:
+    """What the bank decides before a run: at most `trees` trees a party, in as many turns as totals are released.
+
+    Within a step a party grows `group` trees on the same gradients, each on a share of its features.
+    """
+
+    trees: int = 60
+    depth: int = 3
+    row_totals: int = 3
+    group: int = 4
+    share: float = 0.5
+    seed: int = 0
+    shrinkage: Shrinkage = field(default_factory=Shrinkage)
+    rules: BinningRules = DEFAULT_RULES
+    themes: ThemeNames = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.row_totals <= 16 and 1 <= self.depth <= 6 and 1 <= self.group <= 16):
+            raise ValueError("a boosting plan has 1 to 16 turns, depth 1 to 6, and groups of 1 to 16 trees")
+        if self.trees < self.group * self.row_totals or not 0 < self.share <= 1:
+            raise ValueError("a boosting plan has at least one group of trees a turn, on a positive share of features")
+        if not 0 < self.shrinkage.learning_rate <= 1:
+            raise ValueError("a learning rate is above 0 and at most 1")
+
+    def steps(self) -> tuple[int, ...]:
+        """Return how many groups of trees each turn may grow, the first turns one more where they do not divide."""
+        groups = self.trees // self.group
+        each, more = divmod(groups, self.row_totals)
+        return tuple(each + (turn < more) for turn in range(self.row_totals))
+
+    def growth(self) -> GrowthRules:
+        """Return how the trees of a turn are grown."""
+        return GrowthRules(self.depth, self.group, self.share, self.seed, self.shrinkage)
+
+    def own_growth(self, turn: int) -> GrowthRules:
+        """Return how the bank grows its own trees of a turn: those of the last, like the nodes', at half the rate."""
+        rules = self.growth()
+        if 0 < turn == self.row_totals - 1:
+            rate = UNSEEN_WEIGHT * self.shrinkage.learning_rate
+            return replace(rules, shrinkage=replace(self.shrinkage, learning_rate=rate))
+        return rules
+
+
+def held_out_rows(training_rows: int, minimum: int) -> int:
+    """Return how many training rows to hold out: a share of them, or none where that would be fewer than `minimum`."""
+    rows = int(HELD_OUT_SHARE * training_rows)
+    return rows if rows >= minimum else 0
+
+
+@dataclass(frozen=True, slots=True)
+class ServedTree:
+    """A tree as it is served: non-negative points for each leaf, and the theme that reports it (−1: none)."""
+
+    tree: Tree
+    points: tuple[int, ...] = field(repr=False)
+    theme: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """The final model. ln(odds of good) = `constant` + (total + `offset`) / POINTS_PER_LOG_ODDS."""
+
+    trees: dict[PartyId, tuple[ServedTree, ...]] = field(repr=False)
+    themes: tuple[Theme, ...]
+    constant: float
+    offset: int
+
+    def maximum_total(self) -> int:
+        """Return the highest total that any enterprise can have over all parties."""
+        return sum(max(tree.points) for trees in self.trees.values() for tree in trees)
+
+    def calibration(self) -> Calibration:
+        """Return how a total over all parties becomes log-odds of good."""
+        slope = 1.0 / POINTS_PER_LOG_ODDS
+        return Calibration(self.constant + self.offset * slope, slope)
+
+    def nearest_totals(self, log_odds: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the totals that stand for `log_odds`; those of the served points differ by their rounding at most."""
+        calibration = self.calibration()
+        return np.rint((log_odds - calibration.intercept) / calibration.slope).astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedBoosting:
+    """What the bank holds at the end: the model, each party's features, and each cohort enterprise's total."""
+
+    manifest: SignedManifest
+    features: dict[PartyId, list[BinnedFeature]] = field(repr=False)
+    model: ServedModel
+    calibration: Calibration
+    totals: NDArray[np.int64] = field(repr=False)

@@ -1,0 +1,277 @@
+"""The data node's role in a boosting run: it grows trees on its own rows, and sends only what the messages allow.
+
+Every step that reveals something asks the node's `Site` first. The bank decides which splits are made; the node
+refuses one that would set fewer enterprises apart than the run's minimum, and points for a tree that it has not grown.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocols.assessment.manifest import Manifest, SignedManifest, sign_manifest, verify_manifest
+from protocols.boosting import messages as b
+from protocols.boosting.admission import check_boosting
+from protocols.boosting.arithmetic import gradient_packing
+from protocols.boosting.offer import offer_features
+from protocols.boosting.partition import Summary, TurnPartition
+from protocols.boosting.rows import EncryptedRows
+from protocols.boosting.totals import mask_totals
+from protocols.boosting.trees import Level, Tree, fits, leaf_count
+from protocols.channel.envelope import Channel, Envelope
+from protocols.channel.identity import PartyId, Randomness
+from protocols.channel.wire import Message, digest
+from protocols.consent import cohort_subject
+from protocols.errors import MalformedMessage, UnexpectedMessage, VerificationFailed
+from protocols.paillier import CiphertextVector, PublicKey
+from protocols.scorecard import messages as m
+from protocols.scorecard.admission import check_manifest
+from protocols.scorecard.arithmetic import TOTAL_BITS, histogram_packing, masked_sums
+from protocols.scorecard.node import Site
+from protocols.scorecard.rows import BinnedRows
+
+M = TypeVar("M", bound=Message)
+V = TypeVar("V")
+Sent = list[Envelope]
+
+
+class NodeBoosting:
+    """One data node in one run. `receive` takes a verified-on-entry envelope and returns what to send.
+
+    Raises: MalformedMessage, UnexpectedMessage, VerificationFailed, PolicyDenied, BudgetExceeded.
+    """
+
+    def __init__(
+        self, spec: b.BoostingSpec, channel: Channel, bank_key: PublicKey, site: Site, randomness: Randomness
+    ) -> None:
+        check_boosting(spec, channel.cards)
+        self.spec, self._channel, self._site, self._randomness = spec, channel, site, randomness
+        self._key, self._me, self._bank = bank_key, channel.keys.party, PartyId(spec.bank)
+        if self._me not in {node.party for node in spec.nodes}:
+            raise VerificationFailed(f"{self._me} is no node of this run", code="WRONG_NODE_SET")
+        self._packing = gradient_packing(spec.training_rows, spec.validation, bank_key.bits)
+        self._labels: bytes | None = None
+        self._cohort: m.Cohort | None = None
+        self._cohort_name = ""
+        self._rows: BinnedRows | None = None
+        self._turn, self._step, self._level = 0, 0, -1  # level −1: no step is open
+        self._partition: TurnPartition | None = None
+        self._gradients: EncryptedRows | None = None
+        self._grown: set[Tree] = set()
+        self._leaves: tuple[int, ...] = ()
+        self._releases = 0
+        self._final: b.TreeTables | None = None
+        self._manifest: Manifest | None = None
+        self._seen: set[str] = set()
+
+    def receive(self, envelope: Envelope) -> Sent:
+        """Take one envelope of the run, from a relay that may be hostile; return the envelopes it leads to."""
+        handlers: dict[str, Callable[[Envelope], Sent]] = {
+            "EncryptedLabels": self._on_labels,
+            "Cohort": self._on_cohort,
+            "Gradients": self._on_gradients,
+            "StepOpening": self._on_opening,
+            "Growth": self._on_growth,
+            "StepClosing": self._on_closing,
+            "TreeTables": self._on_tables,
+            "Manifest": self._on_manifest,
+            "SignedManifest": self._on_signed_manifest,
+        }
+        handler = handlers.get(envelope.message)
+        if handler is None:
+            raise UnexpectedMessage(f"a data node does not take {envelope.message}")
+        return handler(envelope)
+
+    # ---- cohort and features
+
+    def _on_labels(self, envelope: Envelope) -> Sent:
+        labels = self._once(envelope, m.EncryptedLabels)
+        if digest(labels) != self.spec.labels:
+            raise VerificationFailed("the label vector is not the one that the run commits to")
+        self._labels = labels.vector
+        return self._offer_when_ready()
+
+    def _on_cohort(self, envelope: Envelope) -> Sent:
+        cohort = self._once(envelope, m.Cohort)
+        if len(cohort.ids) != self.spec.rows or len(set(cohort.ids)) != len(cohort.ids):
+            raise MalformedMessage(f"a cohort of {self.spec.rows} distinct enterprises is due")
+        self._cohort = cohort
+        return self._offer_when_ready()
+
+    def _offer_when_ready(self) -> Sent:
+        if self._labels is None or self._cohort is None:
+            return []
+        vector = self._vector(self._labels, "labels")
+        rows = self._site.bin_cohort(self.spec, self._cohort)
+        self._site.release(self.spec, "FeatureHistograms", m.LeakClass.AGGREGATE)
+        self._rows, self._cohort_name, self._labels, self._cohort = rows, cohort_subject(self._cohort.ids), None, None
+        self._open_turn(vector)
+        features, groups, cells = offer_features(rows, self.spec, vector)
+        sums = masked_sums(cells, histogram_packing(len(vector), self._key.bits), self._randomness)
+        return [self._channel.wrap(self._bank, b.FeatureHistograms(features, groups, sums.to_bytes()))]
+
+    def _vector(self, data: bytes, name: str) -> CiphertextVector:
+        vector = CiphertextVector.from_bytes(self._key, data)
+        if len(vector) != self.spec.training_rows:
+            raise MalformedMessage(f"{len(vector)} {name} for {self.spec.training_rows} training rows")
+        return vector
+
+    # ---- a turn
+
+    def _on_gradients(self, envelope: Envelope) -> Sent:
+        message = self._from_bank(envelope, b.Gradients)
+        if message.turn != self._turn or not self._turn or self._gradients is not None:
+            raise UnexpectedMessage(f"gradients of turn {message.turn} are not due")
+        self._mark(hashlib.sha256(message.vector).hexdigest())
+        self._open_turn(self._vector(message.vector, "gradients"))
+        return []
+
+    def _open_turn(self, vector: CiphertextVector) -> None:
+        spec, rows = self.spec, _require(self._rows)
+        held_out = spec.held_out(self._turn)
+        self._partition = TurnPartition(rows, spec.training_rows, held_out, spec.minimum_bin, self._turn == 0)
+        self._gradients = EncryptedRows(vector.prepared(), self._packing)
+        self._step, self._level = 0, -1
+
+    def _on_opening(self, envelope: Envelope) -> Sent:
+        message, rows = self._from_bank(envelope, b.StepOpening), _require(self._rows)
+        partition, _ = _require(self._partition), _require(self._gradients)
+        steps = self.spec.steps[self._turn]
+        if (message.turn, message.step) != (self._turn, self._step) or self._level >= 0 or self._step >= steps:
+            raise UnexpectedMessage(f"step {message.step} of turn {message.turn} is not due")
+        usable = all(f and f == tuple(sorted(set(f))) and f[-1] < len(rows.features) for f in message.features)
+        if len(message.features) != self.spec.group or not usable:
+            raise MalformedMessage("the trees of a step do not match this node's features")
+        self._level, self._leaves = 0, (1,) * self.spec.group
+        return self._histograms(partition.open_step(message.features, message.base))
+
+    def _on_growth(self, envelope: Envelope) -> Sent:
+        message = self._from_bank(envelope, b.Growth)
+        due = (self._turn, self._step, self._level + 1)
+        if (message.turn, message.step, message.level) != due or self._level < 0 or due[2] >= self.spec.depth:
+            raise UnexpectedMessage(f"level {message.level} of step {message.step} is not due")
+        self._check_splits(message.splits)
+        if not any(split is not None for level in message.splits for split in level):
+            raise MalformedMessage("no leaf splits")
+        self._level += 1
+        return self._histograms(_require(self._partition).grow(message.splits))
+
+    def _histograms(self, summary: Summary) -> Sent:
+        where = f"{self._turn}.{self._step}.{self._level}"
+        self._site.release(self.spec, f"LeafHistograms/{where}", m.LeakClass.AGGREGATE)
+        gradients, adjustment = _require(self._gradients), _require(self._partition).adjustment
+        sums = CiphertextVector.concat([gradients.cells(cells, adjustment) for cells in summary.cells])
+        message = b.LeafHistograms(self._turn, self._step, self._level, summary.shapes, self._masked(sums))
+        return [self._channel.wrap(self._bank, message)]
+
+    def _on_closing(self, envelope: Envelope) -> Sent:
+        message, partition = self._from_bank(envelope, b.StepClosing), _require(self._partition)
+        if (message.turn, message.step) != (self._turn, self._step) or self._level < 0:
+            raise UnexpectedMessage(f"the end of step {message.step} is not due")
+        self._check_splits(message.splits)
+        leaves = [leaf_count(level) for level in message.splits]
+        if [len(p) for p in message.points] != leaves or [len(d) for d in message.decrements] != leaves:
+            raise MalformedMessage("points or decrements do not match the leaves")
+        held_out, weights = partition.close_step(message.splits, message.points, message.decrements)
+        self._grown |= set(partition.trees)
+        sent = self._gain(held_out, weights)
+        partition.settle()
+        self._step, self._level = self._step + 1, -1
+        return sent
+
+    def _gain(self, held_out: NDArray[np.intp], weights: NDArray[np.int64]) -> Sent:
+        if not len(held_out):
+            return []
+        self._site.release(self.spec, f"ValidationGain/{self._turn}.{self._step}", m.LeakClass.AGGREGATE)
+        adjustment = _require(self._partition).adjustment
+        sums = _require(self._gradients).weighted(held_out, weights, adjustment)
+        message = b.ValidationGain(self._turn, self._step, self._masked(sums))
+        return [self._channel.wrap(self._bank, message)]
+
+    def _masked(self, sums: CiphertextVector) -> bytes:
+        return masked_sums(sums, self._packing, self._randomness, filled=2).to_bytes()
+
+    def _check_splits(self, splits: Sequence[Level]) -> None:
+        """Raises: MalformedMessage if they are not one for each leaf of each tree that is growing."""
+        bins = _require(self._rows).fine_bins()
+        if tuple(len(level) for level in splits) != self._leaves or not all(fits(level, bins) for level in splits):
+            raise MalformedMessage("splits do not match the leaves of this step")
+        self._leaves = tuple(leaf_count(level) for level in splits)
+
+    # ---- totals
+
+    def _on_tables(self, envelope: Envelope) -> Sent:
+        tables, rows = self._from_bank(envelope, b.TreeTables), _require(self._rows)
+        final = tables.rows is m.Rows.NONE
+        if tables.release != self._releases or self._final is not None:
+            raise UnexpectedMessage(f"release {tables.release} of totals is not due")
+        if not final and (self._gradients is None or self._releases >= self.spec.row_totals):
+            raise UnexpectedMessage(f"release {tables.release} of totals is not due")
+        self._check_tables(tables)
+        if final:
+            self._final = tables
+            return []
+        self._site.release(self.spec, f"MaskedTotals/{tables.release}", m.LeakClass.ROW_TOTALS)
+        self._releases, self._turn, self._level = self._releases + 1, self._turn + 1, -1
+        self._gradients, self._partition = None, None
+        total = np.zeros(self.spec.rows, dtype=np.int64)
+        for tree, leaves in zip(tables.trees, tables.features, strict=True):
+            total += np.asarray(leaves.points, dtype=np.int64)[tree.leaf_of(rows.codes)]
+        told = f"totals/{tables.release}/{tables.rows}/{self._cohort_name}"
+        masked = mask_totals(self._channel, self.spec, self._key, told, total.tolist(), self._randomness)
+        return [self._channel.wrap(self._bank, m.MaskedTotals(tables.release, masked), sealed=False)]
+
+    def _check_tables(self, tables: b.TreeTables) -> None:
+        """Raises: VerificationFailed for a tree that was not grown here; MalformedMessage for points out of range."""
+        if any(tree not in self._grown for tree in tables.trees):
+            raise VerificationFailed("points for a tree that this node has not grown", code="FOREIGN_TREE")
+        if [len(leaves.points) for leaves in tables.features] != [tree.leaves for tree in tables.trees]:
+            raise MalformedMessage("points do not match the leaves of their trees")
+        highest = sum(max(leaves.points) for leaves in tables.features)
+        if highest * len(self.spec.nodes) >= 1 << TOTAL_BITS:
+            raise MalformedMessage(f"totals over {len(self.spec.nodes)} nodes would exceed {TOTAL_BITS} bits")
+
+    # ---- the manifest
+
+    def _on_manifest(self, envelope: Envelope) -> Sent:
+        manifest = self._once(envelope, Manifest)
+        check_manifest(manifest, self.spec, self._me, self._channel.cards, _require(self._final), self._key)
+        self._manifest = manifest
+        signature = sign_manifest(manifest, self._channel.keys)
+        return [self._channel.wrap(self._bank, m.ManifestSignature(manifest.model_hash(), signature))]
+
+    def _on_signed_manifest(self, envelope: Envelope) -> Sent:
+        signed = self._once(envelope, SignedManifest)
+        if self._manifest is None or signed.manifest != self._manifest:
+            raise VerificationFailed("the signed manifest is not the one that this node signed")
+        verify_manifest(signed, self._channel.cards)
+        self._site.keep_part(signed, _require(self._final))
+        return []
+
+    # ---- order and origin
+
+    def _from_bank(self, envelope: Envelope, kind: type[M]) -> M:
+        if envelope.sender != self._bank:
+            raise UnexpectedMessage(f"{envelope.message} does not come from {envelope.sender}")
+        return self._channel.unwrap(envelope, kind)
+
+    def _once(self, envelope: Envelope, kind: type[M]) -> M:
+        message = self._from_bank(envelope, kind)
+        self._mark(envelope.message)
+        return message
+
+    def _mark(self, kind: str) -> None:
+        if kind in self._seen:
+            raise UnexpectedMessage(f"{kind} was already received")
+        self._seen.add(kind)
+
+
+def _require(value: V | None) -> V:
+    """Return a state that an earlier message must have set. Raises: UnexpectedMessage if it has not."""
+    if value is None:
+        raise UnexpectedMessage("an earlier message of the run is missing")
+    return value

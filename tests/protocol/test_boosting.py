@@ -1,0 +1,55 @@
+"""The boosting run over an in-memory network equals the pooled oracle, integer by integer."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from protocols.boosting.model import BoostingPlan
+from protocols.boosting.plaintext import train_pooled
+from protocols.credit.metrics import auc
+from protocols.scorecard.messages import LeakClass
+from protocols.scorecard.model import BankRows
+
+from .boosting_network import BoostingNetwork
+from .network import economy
+
+TRAINING = 700
+
+
+def trained(features: dict[str, int], plan: BoostingPlan, minimum_bin: int, strength: float = 0.9) -> BoostingNetwork:
+    rows, bad = economy(7, features, strength)
+    network = BoostingNetwork(rows, BankRows(rows.pop("bank"), bad, TRAINING), plan, minimum_bin)
+    network.run()
+    return network
+
+
+@pytest.mark.parametrize(
+    ("features", "plan", "minimum_bin", "strength"),
+    [
+        ({"bank": 2, "tax": 3, "social": 2, "electricity": 1}, BoostingPlan(trees=12, group=2), 20, 0.9),
+        ({"bank": 0, "tax": 2, "social": 1}, BoostingPlan(trees=6, group=3, row_totals=2, depth=2), 5, 0.9),
+        ({"bank": 1, "tax": 1, "social": 0}, BoostingPlan(trees=3, group=1, row_totals=1, depth=1), 50, 0.9),
+        ({"bank": 1, "tax": 2, "social": 1}, BoostingPlan(trees=4, group=2, row_totals=2, depth=4), 100, 0.0),
+    ],
+)
+def test_federated_trees_equal_the_pooled_oracle_exactly(
+    features: dict[str, int], plan: BoostingPlan, minimum_bin: int, strength: float
+) -> None:
+    network = trained(features, plan, minimum_bin, strength)
+    result = network.bank.result
+    assert result is not None
+    nodes = {name: (str(name), site.rows) for name, site in network.sites.items()}
+    oracle = train_pooled(network.spec, network.data, nodes, plan)
+    assert result.model == oracle.model
+    np.testing.assert_array_equal(result.totals, oracle.totals)
+    if strength:
+        assert sum(map(len, result.model.trees.values())) > 0
+        assert auc(result.calibration.log_odds(result.totals), network.data.bad) > 0.65
+    for site in network.sites.values():
+        assert site.part is not None
+        leaks = Counter(leak for _, leak in site.releases)
+        assert leaks[LeakClass.ROW_TOTALS] == plan.row_totals
+        assert set(leaks) <= {LeakClass.ROW_TOTALS, LeakClass.AGGREGATE}
