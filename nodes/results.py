@@ -104,6 +104,6 @@ def describe_refusal(role: BankQuery, enterprise: str, manifest: Manifest) -> As
         status="denied" if denied else "failed",
         code=next(iter(sorted(set(denied.values()))), failure),
         denied_by=denied,
-        coverage={domain: "refused" if domain in denied else "ok" for domain in domains.values()} if denied else {},
+        coverage=dict.fromkeys(denied, "refused"),
         model=manifest.model_hash().hex(),
     )
