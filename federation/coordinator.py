@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from federation.audit import AuditLog
 from protocols.assessment.messages import CombinedScore, Denial, LogReceipt, Query, ScoreShare
 from protocols.assessment.relay import RelayQuery
+from protocols.boosting.admission import check_boosting
+from protocols.boosting.messages import LEAKS as BOOSTING_LEAKS
+from protocols.boosting.messages import BoostingSpec
 from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyId, PartyKeys, PartyRole
 from protocols.channel.pins import Pins
@@ -24,6 +27,7 @@ from protocols.scorecard.relay import RelayTraining
 from protocols.transparency.leaves import Leaf, LeafKind, attributes
 
 Routed = list[tuple[PartyId, Envelope]]
+SPECS: dict[str, type[RunSpec]] = {"RunSpec": RunSpec, "BoostingSpec": BoostingSpec}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +73,8 @@ class Coordinator:
         self._flush()
 
     def _route_one(self, envelope: Envelope) -> Routed:
-        if envelope.message == "RunSpec":
-            self._open_run(envelope)
+        if envelope.message in SPECS:
+            self._open_run(envelope, SPECS[envelope.message])
         elif envelope.message == "Query":
             return self._open_query(envelope)
         if envelope.transcript in self._runs:
@@ -88,15 +92,17 @@ class Coordinator:
 
     # ---- training
 
-    def _open_run(self, envelope: Envelope) -> None:
-        spec = decode(envelope.body, RunSpec)
+    def _open_run(self, envelope: Envelope, kind: type[RunSpec]) -> None:
+        spec = decode(envelope.body, kind)
         transcript = spec.transcript()
         channel = self._channel(transcript)
-        channel.unwrap(envelope, RunSpec)
+        channel.unwrap(envelope, kind)
         if envelope.sender != spec.bank or transcript in self._runs:
             raise VerificationFailed("a run is announced once, by its bank")
         for node in spec.nodes:
             self._site.pins.card(PartyId(node.party), PartyRole.DATA_NODE)
+        if isinstance(spec, BoostingSpec):
+            check_boosting(spec, channel.cards)
         self._runs[transcript] = RelayTraining(spec, channel, self._bank_key(spec.bank, spec.key_bits))
 
     def _route_training(self, envelope: Envelope, run: RelayTraining) -> Routed:
@@ -109,7 +115,7 @@ class Coordinator:
         return routed + [(PartyId(reply.receiver), reply) for reply in produced]
 
     def _log_step(self, envelope: Envelope, spec: RunSpec) -> None:
-        leak = LEAKS.get(envelope.message, LeakClass.NONE)
+        leak = (BOOSTING_LEAKS | LEAKS).get(envelope.message, LeakClass.NONE)
         if leak is not LeakClass.NONE:
             self.leaks[leak] = self.leaks.get(leak, 0) + 1
         kind = LeafKind.MANIFEST if envelope.message == "SignedManifest" else LeafKind.TRAIN_STEP

@@ -25,6 +25,9 @@ from protocols.assessment.layout import Coverage
 from protocols.assessment.manifest import SignedManifest
 from protocols.assessment.messages import Denial, Query, Subject
 from protocols.assessment.node import Evaluation, check_query, share_of
+from protocols.boosting.messages import BoostingSpec
+from protocols.boosting.node import NodeBoosting
+from protocols.boosting.serving import open_part, places
 from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyCard, PartyId, PartyKeys, PartyRole, Randomness
 from protocols.channel.pins import Pins
@@ -39,6 +42,7 @@ from protocols.transparency.messages import OFFER
 
 SECONDS_PER_DAY = 86_400
 MAX_OPEN_QUERIES = 4096
+SPECS: dict[str, type[RunSpec]] = {"RunSpec": RunSpec, "BoostingSpec": BoostingSpec}
 _binnings = msgspec.msgpack.Decoder(tuple[FineBinning, ...])
 
 
@@ -117,7 +121,7 @@ class DataNodeAgent:
 
     def __init__(self, site: NodeSite) -> None:
         self._site = site
-        self._runs: dict[bytes, NodeTraining] = {}
+        self._runs: dict[bytes, NodeTraining | NodeBoosting] = {}
         self._queries: dict[bytes, Query] = {}
         self._row_of = row_index(site.table)
 
@@ -129,8 +133,8 @@ class DataNodeAgent:
         return [reply for envelope in envelopes for reply in self._receive(envelope)]
 
     def _receive(self, envelope: Envelope) -> list[Envelope]:
-        if envelope.message == "RunSpec":
-            return self._open_run(envelope)
+        if envelope.message in SPECS:
+            return self._open_run(envelope, SPECS[envelope.message])
         if envelope.message == "Query":
             return self._open_query(envelope)
         if envelope.message == "Subject":
@@ -148,20 +152,26 @@ class DataNodeAgent:
 
     # ---- training
 
-    def _open_run(self, envelope: Envelope) -> list[Envelope]:
+    def _open_run(self, envelope: Envelope, kind: type[RunSpec]) -> list[Envelope]:
         """Admit a run, in place of an unfinished one of the same bank. Raises: as the policy and the pins say."""
         site = self._site
-        spec = decode(envelope.body, RunSpec)
+        spec = decode(envelope.body, kind)
         channel = site.channel(spec.transcript())
-        channel.unwrap(envelope, RunSpec)
+        channel.unwrap(envelope, kind)
         self._check_parties(envelope, spec)
         site.policy.check_run(spec)
-        keys = {PartyId(p): site.pins.paillier_key(PartyId(p), spec.key_bits) for p in _parties(spec)}
-        run = NodeTraining(spec, channel, site.paillier, keys, TrainingSite(site), site.randomness)
+        run = self._role(spec, channel)
         site.ledger.open_run(channel.transcript, spec.bank, spec.row_totals)
         others = {t: open_run for t, open_run in self._runs.items() if open_run.spec.bank != spec.bank}
         self._runs = others | {channel.transcript: run}
         return []
+
+    def _role(self, spec: RunSpec, channel: Channel) -> NodeTraining | NodeBoosting:
+        site = self._site
+        keys = {PartyId(p): site.pins.paillier_key(PartyId(p), spec.key_bits) for p in _parties(spec)}
+        if isinstance(spec, BoostingSpec):
+            return NodeBoosting(spec, channel, keys[PartyId(spec.bank)], TrainingSite(site), site.randomness)
+        return NodeTraining(spec, channel, site.paillier, keys, TrainingSite(site), site.randomness)
 
     def _check_parties(self, envelope: Envelope, spec: RunSpec) -> None:
         """Hold the run's parties against the pinned cards. Raises: VerificationFailed."""
@@ -224,16 +234,17 @@ class DataNodeAgent:
             domain=site.domain,
             now=site.clock(),
         )
-        features = decode(part.tables, PointTables).features
+        tables = open_part(part.tables)
         bank_key = site.pins.paillier_key(PartyId(query.bank), site.paillier.public_key.bits)
-        evaluation = self._evaluate(subject.enterprise, _binnings.decode(part.binnings))
-        cards, policy = site.pins.cards, site.policy.digest()
-        return share_of(query, manifest, features, evaluation, site.keys, cards, bank_key, policy, site.randomness)
+        evaluation = self._evaluate(subject.enterprise, _binnings.decode(part.binnings), tables)
+        cards, policy, points = site.pins.cards, site.policy.digest(), tables.features
+        return share_of(query, manifest, points, evaluation, site.keys, cards, bank_key, policy, site.randomness)
 
-    def _evaluate(self, enterprise: str, binnings: tuple[FineBinning, ...]) -> Evaluation:
+    def _evaluate(self, enterprise: str, binnings: tuple[FineBinning, ...], part: PointTables) -> Evaluation:
         columns = cohort_columns(self._site.table, self._row_of, (enterprise,))
         bins = [int(binning.assign(columns[binning.name])[0]) for binning in binnings]
-        return Evaluation(bins, Coverage.OK if enterprise in self._row_of else Coverage.ABSENT, enterprise)
+        coverage = Coverage.OK if enterprise in self._row_of else Coverage.ABSENT
+        return Evaluation(places(part, bins), coverage, enterprise)
 
     def _commit(self, query: Query, subject: Subject, channel: Channel, decision: str, message: Message) -> Envelope:
         """Make the answer durable, then return it. Raises: PolicyDenied, BudgetExceeded before anything is released."""

@@ -19,11 +19,15 @@ from nodes.boundary import handle_parcel
 from nodes.features import FeatureTable
 from nodes.ledger import Ledger
 from nodes.log_witness import LogWitness
-from nodes.model_file import ModelFile, RunFacts, model_file, sign_model_file
+from nodes.model_file import BOOSTING, ModelFile, RunFacts, model_file, sign_model_file
 from nodes.results import AssessmentResult, describe_answer, describe_refusal
 from protocols.assessment.bank import BankQuery
 from protocols.assessment.manifest import verify_manifest
 from protocols.assessment.messages import Acknowledgement, Query, Subject
+from protocols.boosting.bank import BankBoosting
+from protocols.boosting.messages import BoostingSpec
+from protocols.boosting.model import BoostingPlan, TrainedBoosting, announce
+from protocols.boosting.serving import leaves_of
 from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyId, PartyKeys, PartyRole, Randomness
 from protocols.channel.pins import Pins
@@ -90,12 +94,12 @@ class TrainingTerms:
     nodes: tuple[m.NodeEntry, ...]
     minimum_bin: int = 50
     fine_bins: int = FINE_BINS
-    plan: TrainingPlan = field(default_factory=TrainingPlan)
+    plan: TrainingPlan | BoostingPlan = field(default_factory=TrainingPlan)
 
 
 @dataclass(slots=True)
 class _Run:
-    training: BankTraining
+    training: BankTraining | BankBoosting
     data: BankRows
     binnings: tuple[FineBinning, ...]
     seed: int | None
@@ -142,31 +146,45 @@ class BankAgent:
         ids, order, count = self.cohort_ids(split), split.order(), len(split.training)
         rows, binnings = self._bin_own(ids, count, terms)
         data = BankRows(rows, site.outcomes[order], count)
-        key = site.paillier.public_key
         vector = OwnerEncryptor(site.paillier, site.randomness).encrypt(data.training_bad.tolist())
         labels = m.EncryptedLabels(vector.to_bytes())
+        spec = self._spec(terms, len(ids), count, digest(labels))
+        channel = site.channel(spec.transcript())
+        training = self._role(spec, channel, data, terms.plan)
+        cohorts = {PartyId(node.party): m.Cohort(ids, consent) for node in terms.nodes}
+        self._outbox += training.start(labels, cohorts)
+        self._runs[channel.transcript] = _Run(training, data, binnings, split.seed)
+        return channel.transcript
+
+    def _spec(self, terms: TrainingTerms, rows: int, training_rows: int, labels: bytes) -> m.RunSpec:
+        site, plan = self._site, terms.plan
         spec = m.RunSpec(
             run=site.randomness(16),
             bank=self._me,
             bank_card=site.pins.cards[self._me].fingerprint(),
             nodes=terms.nodes,
             created=site.clock(),
-            key_bits=key.bits,
-            rows=len(ids),
-            training_rows=count,
+            key_bits=site.paillier.public_key.bits,
+            rows=rows,
+            training_rows=training_rows,
             minimum_bin=terms.minimum_bin,
             fine_bins=terms.fine_bins,
-            row_totals=terms.plan.refinements + 1,
-            labels=digest(labels),
+            row_totals=plan.row_totals,
+            labels=labels,
         )
-        channel = site.channel(spec.transcript())
-        training = BankTraining(
-            spec, channel, site.paillier, self._public_keys(spec), data, terms.plan, site.randomness
-        )
-        cohorts = {PartyId(node.party): m.Cohort(ids, consent) for node in terms.nodes}
-        self._outbox += training.start(labels, cohorts)
-        self._runs[channel.transcript] = _Run(training, data, binnings, split.seed)
-        return channel.transcript
+        if isinstance(plan, TrainingPlan):
+            return spec
+        return announce(spec, plan)
+
+    def _role(
+        self, spec: m.RunSpec, channel: Channel, data: BankRows, plan: TrainingPlan | BoostingPlan
+    ) -> BankTraining | BankBoosting:
+        site = self._site
+        if isinstance(spec, BoostingSpec) and isinstance(plan, BoostingPlan):
+            return BankBoosting(spec, channel, site.paillier, data, plan, site.randomness)
+        if isinstance(plan, TrainingPlan):
+            return BankTraining(spec, channel, site.paillier, self._public_keys(spec), data, plan, site.randomness)
+        raise TypeError("a boosting plan goes with a boosting run")
 
     def _bin_own(
         self, ids: tuple[str, ...], training_rows: int, terms: TrainingTerms
@@ -179,7 +197,9 @@ class BankAgent:
         parties = [PartyId(spec.bank), *(PartyId(node.party) for node in spec.nodes)]
         return {party: self._site.pins.paillier_key(party, spec.key_bits) for party in parties}
 
-    def trained(self, transcript: bytes, facts: RunFacts) -> tuple[TrainedScorecard, BankRows, ModelFile]:
+    def trained(
+        self, transcript: bytes, facts: RunFacts
+    ) -> tuple[TrainedScorecard | TrainedBoosting, BankRows, ModelFile]:
         """Return what a finished run gave, the model signed. Raises: UnexpectedMessage while it is not finished."""
         run = self._runs[transcript]
         trained = run.training.result
@@ -242,6 +262,8 @@ class BankAgent:
     def _own_points(self, enterprise: str, model: ModelFile) -> int:
         columns = cohort_columns(self._site.table, self._row_of, (enterprise,))
         codes = [int(b.assign(columns[b.name])[0]) for b in model.own_binnings]
+        if model.family == BOOSTING:
+            codes = leaves_of(model.own_trees(), codes)
         return sum(points[code] for points, code in zip(model.own_points, codes, strict=True))
 
     def _verified_receipt(self, role: BankQuery) -> m.Count:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from typing import Final
 
 from nodes.binning import FineBinning
 from nodes.model_format import (
+    BOOSTING,
     FORMAT,
+    SCORECARD,
     DomainCoverage,
     ModelBin,
     ModelFeature,
     ModelFile,
+    ModelTree,
     RunFacts,
     TrainingFacts,
     read_model_file,
@@ -25,6 +27,7 @@ from nodes.model_format import (
     write_model_file,
 )
 from nodes.model_quality import measure
+from protocols.boosting.model import TrainedBoosting
 from protocols.channel.wire import encode
 from protocols.credit.binning import BinnedFeature
 from protocols.credit.woe import WOE_SCALE
@@ -33,11 +36,14 @@ from protocols.scorecard.messages import RunSpec
 from protocols.scorecard.model import BankRows, TrainedScorecard
 
 __all__ = [
+    "BOOSTING",
     "FORMAT",
+    "SCORECARD",
     "DomainCoverage",
     "ModelBin",
     "ModelFeature",
     "ModelFile",
+    "ModelTree",
     "RunFacts",
     "TrainingFacts",
     "domain_coverage",
@@ -49,10 +55,59 @@ __all__ = [
     "write_model_file",
 ]
 
-SCORECARD: Final = "scorecard"
-
 
 def model_file(
+    trained: TrainedScorecard | TrainedBoosting,
+    data: BankRows,
+    spec: RunSpec,
+    binnings: tuple[FineBinning, ...],
+    seed: int | None,
+    run: RunFacts,
+) -> ModelFile:
+    """Return the file of a trained model of either family, not yet signed."""
+    if isinstance(trained, TrainedBoosting):
+        return _boosting_file(trained, data, spec, binnings, seed, run)
+    return _scorecard_file(trained, data, spec, binnings, seed, run)
+
+
+def _boosting_file(
+    trained: TrainedBoosting,
+    data: BankRows,
+    spec: RunSpec,
+    binnings: tuple[FineBinning, ...],
+    seed: int | None,
+    run: RunFacts,
+) -> ModelFile:
+    features = tuple(
+        _feature(party, feature, (0,) * len(feature.woe), None)
+        for party, binned in trained.features.items()
+        for feature in binned
+    )
+    trees = tuple(
+        ModelTree(party, entry.tree, entry.points, entry.theme)
+        for party, grown in trained.model.trees.items()
+        for entry in grown
+    )
+    return ModelFile(
+        format=FORMAT,
+        family=BOOSTING,
+        bank=spec.bank,
+        model=trained.manifest.manifest.model_hash().hex(),
+        manifest=base64.b64encode(encode(trained.manifest)).decode(),
+        intercept=trained.calibration.intercept,
+        slope=trained.calibration.slope,
+        constant=None,
+        own_points=tuple(entry.points for entry in trees if entry.party == spec.bank),
+        own_binnings=binnings,
+        features=features,
+        coverage=domain_coverage(features),
+        training=training_facts(data, spec, seed, run),
+        quality=measure(trained.calibration.log_odds(trained.totals), data.bad, data.training_rows),
+        trees=trees,
+    )
+
+
+def _scorecard_file(
     trained: TrainedScorecard,
     data: BankRows,
     spec: RunSpec,
@@ -60,7 +115,6 @@ def model_file(
     seed: int | None,
     run: RunFacts,
 ) -> ModelFile:
-    """Return the file of a trained scorecard, not yet signed."""
     points = trained.candidate.points
     features = tuple(_features(trained))
     own = next((tables for party, tables in points.items() if party == spec.bank), ())

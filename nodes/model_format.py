@@ -18,12 +18,15 @@ from msgspec import Meta
 from nodes.binning import FineBinning
 from nodes.model_quality import ModelQuality
 from protocols.assessment.manifest import SignedManifest
+from protocols.boosting.trees import Tree
 from protocols.channel.identity import PartyCard, PartyKeys, PartyRole, verify
 from protocols.channel.wire import decode
 from protocols.credit.logistic import Calibration
 from protocols.errors import ConfigurationError, MalformedMessage, VerificationFailed
 
 FORMAT: Final = "credit-federation-model/2"
+SCORECARD: Final = "scorecard"
+BOOSTING: Final = "boosting"
 TAMPERED: Final = "MODEL_TAMPERED"
 UNREADABLE: Final = "MODEL_UNREADABLE"
 _CONTEXT: Final = b"credit-federation/model-file/v2\0"
@@ -58,6 +61,15 @@ class ModelFeature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     coefficient: float | None
     missing_share: Share
     bins: tuple[ModelBin, ...]
+
+
+class ModelTree(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One tree of a boosted model, over its party's fine bins. Units: points of each leaf, tenths of a score point."""
+
+    party: str
+    tree: Tree
+    points: tuple[int, ...]
+    theme: int
 
 
 class DomainCoverage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -100,7 +112,8 @@ class ModelFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A trained model at its bank. `manifest` is the signed manifest, base64 of its canonical bytes.
 
     Units: ln(odds of good) = `intercept` + `slope` · total; `constant` is ln(odds) where every WOE is 0, null for a
-    model without coefficients. `signature` is the bank's, base64; empty until it has signed.
+    model without coefficients. `own_points` are those of the bank's own features, or of its own `trees`. `signature` is
+    the bank's, base64; empty until it has signed.
     """
 
     format: str
@@ -117,7 +130,12 @@ class ModelFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     coverage: tuple[DomainCoverage, ...]
     training: TrainingFacts
     quality: ModelQuality
+    trees: tuple[ModelTree, ...] = ()
     signature: str = ""
+
+    def own_trees(self) -> list[Tree]:
+        """Return the bank's own trees, in the order of `own_points`."""
+        return [entry.tree for entry in self.trees if entry.party == self.bank]
 
     def signed_manifest(self) -> SignedManifest:
         """Return the manifest with all nodes' signatures. Raises: MalformedMessage."""

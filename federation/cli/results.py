@@ -7,9 +7,11 @@ import math
 import msgspec
 
 from federation.local import BANK, LocalFederation, Training
-from federation.oracle import PooledRows, centralised_scorecard, gradient_boosting
+from federation.oracle import PooledRows, additive_boosting, centralised_scorecard, gradient_boosting
 from nodes.bank_agent import FINE_BINS, Split
 from nodes.binning import bin_rows, cohort_columns, row_index
+from protocols.boosting.model import BoostingPlan
+from protocols.boosting.plaintext import train_pooled as boost_pooled
 from protocols.channel.identity import PartyId
 from protocols.credit.metrics import Validation, validate
 from protocols.scorecard.model import TrainingPlan
@@ -55,6 +57,8 @@ class Results(msgspec.Struct, frozen=True, omit_defaults=False):
     ks_centralised: float | None = None
     auc_gradient_boosting: float | None = None
     ks_gradient_boosting: float | None = None
+    auc_additive: float | None = None
+    ks_additive: float | None = None
 
 
 class Comparison(msgspec.Struct, frozen=True):
@@ -62,9 +66,17 @@ class Comparison(msgspec.Struct, frozen=True):
 
     centralised: Validation
     boosting: Validation
+    additive: Validation | None = None
 
 
-def compare(federation: LocalFederation, training: Training, split: Split, minimum_bin: int, seed: int) -> Comparison:
+def compare(
+    federation: LocalFederation,
+    training: Training,
+    split: Split,
+    minimum_bin: int,
+    seed: int,
+    plan: TrainingPlan | BoostingPlan,
+) -> Comparison:
     """Pool everybody's rows in this process and train the oracles. Breaks every promise; for demonstration only."""
     ids = federation.bank.cohort_ids(split)
     n = len(split.training)
@@ -74,7 +86,12 @@ def compare(federation: LocalFederation, training: Training, split: Split, minim
     }
     raw = [column for table in tables.values() for column in cohort_columns(table, row_index(table), ids).values()]
     pooled = PooledRows({PartyId(p): rows for p, rows in binned.items()}, raw, training.data.bad, n)
-    return Comparison(centralised_scorecard(pooled, training.scorecard.features), gradient_boosting(pooled, seed))
+    if isinstance(plan, TrainingPlan):
+        return Comparison(centralised_scorecard(pooled, training.scorecard.features), gradient_boosting(pooled, seed))
+    nodes = {party: (party, rows) for party, rows in pooled.binned.items() if party != BANK}
+    alike = boost_pooled(BANK, training.data, nodes, plan, minimum_bin)
+    additive = additive_boosting(pooled, plan.depth, seed)
+    return Comparison(validate(alike.log_odds[n:], training.data.bad[n:]), gradient_boosting(pooled, seed), additive)
 
 
 def federated_validation(training: Training) -> Validation:
@@ -84,15 +101,18 @@ def federated_validation(training: Training) -> Validation:
     return validate(log_odds[n:], training.data.bad[n:])
 
 
-def bank_only(training: Training, plan: TrainingPlan) -> Validation:
+def bank_only(training: Training, plan: TrainingPlan | BoostingPlan) -> Validation:
     """Return the quality of the same model family on the bank's own features alone."""
-    alone = train_pooled(BANK, training.data, {}, plan)
     n = training.data.training_rows
+    if isinstance(plan, BoostingPlan):
+        log_odds = boost_pooled(BANK, training.data, {}, plan, training.model.training.minimum_bin).log_odds
+        return validate(log_odds[n:], training.data.bad[n:])
+    alone = train_pooled(BANK, training.data, {}, plan)
     return validate(alone.calibration.log_odds(alone.totals)[n:], training.data.bad[n:])
 
 
 def build_results(
-    dataset: str, training: Training, key_bits: int, plan: TrainingPlan, comparison: Comparison | None
+    dataset: str, training: Training, key_bits: int, plan: TrainingPlan | BoostingPlan, comparison: Comparison | None
 ) -> Results:
     """Return the results of a run, for `results.json`."""
     ours, alone = federated_validation(training), bank_only(training, plan)
@@ -104,7 +124,7 @@ def build_results(
     n = training.data.training_rows
     results = Results(
         dataset=dataset,
-        model="scorecard",
+        model=training.model.family,
         model_hash=training.model.model,
         rows_train=n,
         rows_test=len(training.data.bad) - n,
@@ -131,6 +151,8 @@ def build_results(
         ks_centralised=_finite(comparison.centralised.ks),
         auc_gradient_boosting=_finite(comparison.boosting.auc),
         ks_gradient_boosting=_finite(comparison.boosting.ks),
+        auc_additive=_finite(comparison.additive.auc) if comparison.additive else None,
+        ks_additive=_finite(comparison.additive.ks) if comparison.additive else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""`credfed train`: a scorecard from files that stay with their parties."""
+"""`credfed train`: a model from files that stay with their parties."""
 
 from __future__ import annotations
 
@@ -20,11 +20,15 @@ from federation.local import BANK, LocalFederation, Training, create_federation,
 from federation.rounds import RoundEvent
 from nodes.bank_agent import Split
 from nodes.features import load_catalogue
+from nodes.model_file import BOOSTING, SCORECARD
 from nodes.policy import NodePolicy
 from nodes.sources import DatasetDescription, read_description
+from protocols.boosting.model import GROUP, BoostingPlan
+from protocols.boosting.splits import Shrinkage
 from protocols.errors import ConfigurationError
 from protocols.scorecard.model import TrainingPlan
 
+FAMILIES = (SCORECARD, BOOSTING)
 KEY_BITS = typer.Option("--key-bits", help="Length of every Paillier key: 2048 or more.", min=2048, max=8192)
 SEED = typer.Option("--seed", help="Seed of the train/test split.", min=0, max=2**32 - 1)
 
@@ -32,7 +36,7 @@ SEED = typer.Option("--seed", help="Seed of the train/test split.", min=0, max=2
 def train(
     data: Annotated[Path, typer.Option("--data", help="Folder with domains.json and one node_<domain> file a party.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the federation, its model and results.json.")],
-    model: Annotated[str, typer.Option("--model", help="Model family: scorecard.")] = "scorecard",
+    model: Annotated[str, typer.Option("--model", help="Model family: scorecard or boosting.")] = "scorecard",
     test_size: Annotated[float, typer.Option("--test-size", help="Share of rows that only test the model.")] = 0.3,
     seed: Annotated[int, SEED] = 0,
     key_bits: Annotated[int, KEY_BITS] = 2048,
@@ -45,12 +49,23 @@ def train(
     min_bin: Annotated[
         int, typer.Option("--min-bin", help="k: the fewest enterprises that any released sum covers.", min=2)
     ] = 50,
+    trees: Annotated[int, typer.Option("--trees", help="Boosting: trees a party grows at most.", min=1)] = 60,
+    depth: Annotated[int, typer.Option("--depth", help="Boosting: levels of splits in a tree.", min=1, max=6)] = 3,
+    learning_rate: Annotated[
+        float, typer.Option("--learning-rate", help="Boosting: share of its step that one tree takes.", min=0.01, max=1)
+    ] = 0.15,
+    row_totals: Annotated[
+        int,
+        typer.Option(
+            "--row-totals", help="Boosting: turns; each opens one total per enterprise.", min=1, max=16
+        ),
+    ] = 3,
     do_compare: Annotated[
         bool, typer.Option("--compare", help="Also train on POOLED PLAINTEXT as an oracle. For demonstration only.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print results.json instead of tables.")] = False,
 ) -> None:
-    """Train a credit scorecard on encrypted aggregates of every party's own file.
+    """Train a credit scorecard, or boosted trees, on encrypted aggregates of every party's own file.
 
     DATA holds domains.json ({"id": …, "label": …, "domains": {domain: [columns]}}) and, for each party,
     node_<domain>.csv, .csv.gz or .parquet; the label only in node_bank. Each party reads its own file alone; what
@@ -61,13 +76,17 @@ def train(
     """
     quiet_libraries()
     with reported_errors(as_json):
-        if model != "scorecard":
-            raise ConfigurationError(f"unknown model {model!r}; known: scorecard", code="UNKNOWN_MODEL")
+        if model not in FAMILIES:
+            raise ConfigurationError(f"unknown model {model!r}; known: {', '.join(FAMILIES)}", code="UNKNOWN_MODEL")
         if not 0 < test_size < 1:
             raise ConfigurationError(f"--test-size {test_size} is not between 0 and 1", code="BAD_SPLIT")
         description = read_description(data)
         with whole_folder(out, data) as folder:
-            plan = TrainingPlan(refinements=refinements, themes=catalogue_themes())
+            plan = (
+                TrainingPlan(refinements=refinements, themes=catalogue_themes())
+                if model == SCORECARD
+                else boosting_plan(trees, depth, learning_rate, row_totals, seed)
+            )
             job = Job(description, test_size, seed, key_bits, plan, min_bin, data.resolve().name)
             with round_progress(as_json) as on_round:
                 results = job.run(folder, on_round, do_compare).results
@@ -95,14 +114,15 @@ class Job:
     test_size: float
     seed: int
     key_bits: int
-    plan: TrainingPlan
+    plan: TrainingPlan | BoostingPlan
     minimum_bin: int
     dataset: str
 
     def run(self, folder: Path, on_round: Callable[[RoundEvent], None], do_compare: bool) -> Outcome:
         """Create the federation in `folder`, train, and write `results.json` there."""
         nodes = len(self.description.node_domains)
-        policy = NodePolicy(banks=(BANK,), minimum_bin=self.minimum_bin, minimum_nodes=min(3, nodes))
+        allowed = self._row_totals()
+        policy = NodePolicy((BANK,), minimum_bin=self.minimum_bin, minimum_nodes=min(3, nodes), row_totals=allowed)
         create_federation(folder, self.description, self.key_bits, policy)
         with LocalFederation(folder, on_round=on_round) as federation:
             split = split_rows(federation.outcomes, self.test_size, self.seed)
@@ -110,16 +130,35 @@ class Job:
             comparison = None
             if do_compare:
                 warn_of_pooling()
-                comparison = compare(federation, training, split, self.minimum_bin, self.seed)
+                comparison = compare(federation, training, split, self.minimum_bin, self.seed, self.plan)
         results = build_results(self.dataset, training, self.key_bits, self.plan, comparison)
         write_card(folder, training.model)
         (folder / "results.json").write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")
         return Outcome(results, training, split, comparison)
 
+    def _row_totals(self) -> int:
+        """Return how many totals per enterprise every node's policy allows, and say so where it is more than usual."""
+        usual = NodePolicy(banks=()).row_totals
+        if self.plan.row_totals > usual:
+            errors.print(
+                f"[bold yellow]--row-totals {self.plan.row_totals} opens as many totals of every enterprise to the "
+                f"bank.[/] The usual policy allows {usual}; every data owner of this federation is set to allow it."
+            )
+        return max(usual, self.plan.row_totals)
+
 
 def catalogue_themes() -> dict[tuple[str, str], str]:
     """Return the theme of each feature that the catalogue knows; others are reported under none."""
     return {(entry.domain, entry.name): entry.theme.value for entry in load_catalogue()}
+
+
+def boosting_plan(trees: int, depth: int, learning_rate: float, row_totals: int, seed: int) -> BoostingPlan:
+    """Return the plan of a boosting run. Raises: ConfigurationError, code BAD_PLAN, for fewer trees than turns."""
+    if trees < row_totals:
+        raise ConfigurationError(f"--trees {trees} is fewer than one in each of {row_totals} turns", code="BAD_PLAN")
+    group = min(GROUP, trees // row_totals)
+    shrinkage = Shrinkage(learning_rate=learning_rate)
+    return BoostingPlan(trees, depth, row_totals, group, seed=seed, shrinkage=shrinkage, themes=catalogue_themes())
 
 
 def warn_of_pooling() -> None:
@@ -156,6 +195,9 @@ def comparison_rows(results: Results) -> list[tuple[str, float | None, float | N
         ("bank alone", results.auc_bank_only, results.ks_bank_only),
         ("federation", results.auc, results.ks),
         ("all data pooled, same model", results.auc_centralised, results.ks_centralised),
+        ("all data pooled, boosting by domain", results.auc_additive, results.ks_additive),
         ("all data pooled, gradient boosting", results.auc_gradient_boosting, results.ks_gradient_boosting),
     ]
+    if results.auc_additive is None:
+        del rows[3]
     return rows if results.auc_centralised is not None else rows[:2]

@@ -38,6 +38,7 @@ from nodes.keystore import read_cards, read_keys
 from nodes.model_file import ModelFile, RunFacts, read_model_file, write_model_file
 from nodes.results import AssessmentResult
 from nodes.sources import is_identifier, read_description
+from protocols.boosting.model import BoostingPlan, TrainedBoosting
 from protocols.channel.identity import PartyRole
 from protocols.consent import Purpose, cohort_subject
 from protocols.errors import ConfigurationError
@@ -52,7 +53,7 @@ FIRST_NODE_ID: Final = 1001
 class Training:
     """A finished run as its bank sees it, with the traffic that it took."""
 
-    scorecard: TrainedScorecard
+    scorecard: TrainedScorecard | TrainedBoosting
     data: BankRows = field(repr=False)
     model: ModelFile = field(repr=False)
     traffic: Traffic
@@ -106,8 +107,8 @@ class LocalFederation:
 
     # ---- what the bank asks for
 
-    def train(self, split: Split, plan: TrainingPlan, minimum_bin: int, dataset: str = "") -> Training:
-        """Train a scorecard over the grid and keep it at the bank, signed; `dataset` is what it calls its data.
+    def train(self, split: Split, plan: TrainingPlan | BoostingPlan, minimum_bin: int, dataset: str = "") -> Training:
+        """Train a model of the plan's family over the grid and keep it at the bank, signed; `dataset` names its data.
 
         Raises: ConfigurationError, code COHORT_TOO_SMALL; PeerRefused with the node's code, PolicyDenied,
         VerificationFailed; no model is then kept.

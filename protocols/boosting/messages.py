@@ -56,10 +56,15 @@ class BoostingSpec(RunSpec, frozen=True):
 
         The last turn fits all rows, unless it is also the first.
         """
-        if not self.validation or 0 < turn == len(self.steps) - 1:
-            return range(0)
-        start = turn * self.validation % (self.training_rows - self.validation + 1)
-        return range(start, start + self.validation)
+        return held_out_block(turn, len(self.steps), self.training_rows, self.validation)
+
+
+def held_out_block(turn: int, turns: int, training_rows: int, validation: int) -> range:
+    """Return the training rows that a turn does not fit, `validation` of them or none."""
+    if not validation or 0 < turn == turns - 1:
+        return range(0)
+    start = turn * validation % (training_rows - validation + 1)
+    return range(start, start + validation)
 
 
 class FeatureHistograms(Message, frozen=True):

@@ -10,16 +10,21 @@ from numpy.typing import NDArray
 
 from protocols.assessment.manifest import SignedManifest, Theme
 from protocols.boosting.growth import GrowthRules
+from protocols.boosting.messages import BoostingSpec
 from protocols.boosting.splits import Shrinkage
 from protocols.boosting.trees import Tree
 from protocols.channel.identity import PartyId
 from protocols.credit.binning import DEFAULT_RULES, BinnedFeature, BinningRules
 from protocols.credit.logistic import Calibration
 from protocols.credit.scale import POINTS_PER_LOG_ODDS
+from protocols.scorecard.messages import RunSpec
 from protocols.scorecard.themes import ThemeNames
 
 HELD_OUT_SHARE: Final = 0.125
 """Of the training rows, for the bank's validation in each turn but the last; another block each time."""
+
+GROUP: Final = 4
+"""Trees that a party grows on the same gradients, side by side: fewer rounds, and less chance in their mean."""
 
 UNSEEN_WEIGHT: Final = 0.5
 """Weight of a stage that was fitted to all rows, so that none can tell how much of it is chance."""
@@ -35,7 +40,7 @@ class BoostingPlan:
     trees: int = 60
     depth: int = 3
     row_totals: int = 3
-    group: int = 4
+    group: int = GROUP
     share: float = 0.5
     seed: int = 0
     shrinkage: Shrinkage = field(default_factory=Shrinkage)
@@ -73,6 +78,28 @@ def held_out_rows(training_rows: int, minimum: int) -> int:
     """Return how many training rows to hold out: a share of them, or none where that would be fewer than `minimum`."""
     rows = int(HELD_OUT_SHARE * training_rows)
     return rows if rows >= minimum else 0
+
+
+def announce(run: RunSpec, plan: BoostingPlan) -> BoostingSpec:
+    """Return what the bank announces: the terms of `run` that any family has, and those of the plan."""
+    return BoostingSpec(
+        run=run.run,
+        bank=run.bank,
+        bank_card=run.bank_card,
+        nodes=run.nodes,
+        created=run.created,
+        key_bits=run.key_bits,
+        rows=run.rows,
+        training_rows=run.training_rows,
+        minimum_bin=run.minimum_bin,
+        fine_bins=run.fine_bins,
+        row_totals=plan.row_totals,
+        labels=run.labels,
+        depth=plan.depth,
+        group=plan.group,
+        steps=plan.steps(),
+        validation=held_out_rows(run.training_rows, run.minimum_bin),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,11 @@ class TrainingPlan:
     rules: BinningRules = DEFAULT_RULES
     themes: ThemeNames = field(default_factory=dict)
 
+    @property
+    def row_totals(self) -> int:
+        """How many totals per enterprise the run opens."""
+        return self.refinements + 1
+
 
 @dataclass(frozen=True, slots=True)
 class BankRows:

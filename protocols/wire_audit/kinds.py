@@ -12,6 +12,7 @@ from typing import Final
 
 from protocols.assessment import manifest as manifests
 from protocols.assessment import messages as a
+from protocols.boosting import messages as b
 from protocols.channel.wire import Message
 from protocols.scorecard import messages as m
 from protocols.scorecard.messages import LeakClass
@@ -41,6 +42,8 @@ OPEN_KINDS: Final[Mapping[str, OpenKind]] = {
         OpenKind(m.EncryptedLabels, "vector", KeyOf.SENDER),
         OpenKind(m.EncryptedColumns, "vector", KeyOf.SENDER),
         OpenKind(m.EncryptedResiduals, "vector", KeyOf.SENDER),
+        OpenKind(b.BoostingSpec),
+        OpenKind(b.Gradients, "vector", KeyOf.SENDER),
         OpenKind(m.MaskedTotals, "vector"),
         OpenKind(m.CombinedTotals, "vector"),
         OpenKind(m.RunFinished),
@@ -72,6 +75,13 @@ SEALED_KINDS: Final[frozenset[str]] = frozenset(
         m.PointTables,
         m.GradientShare,
         m.ManifestSignature,
+        b.FeatureHistograms,
+        b.StepOpening,
+        b.Growth,
+        b.StepClosing,
+        b.LeafHistograms,
+        b.ValidationGain,
+        b.TreeTables,
         a.Subject,
     )
 )
@@ -81,5 +91,5 @@ message modules, so that no message goes undeclared."""
 COMBINED_KINDS: Final = frozenset({m.CombinedTotals.__name__, a.CombinedScore.__name__})
 """Products that the coordinator makes of shares that all have seen; over one node they equal its share."""
 
-RELEASES: Final[Mapping[str, LeakClass]] = {**m.LEAKS, "CombinedScore": LeakClass.ROW_TOTALS}
+RELEASES: Final[Mapping[str, LeakClass]] = {**m.LEAKS, **b.LEAKS, "CombinedScore": LeakClass.ROW_TOTALS}
 """The leak class of every message that reveals something to the bank; counting needs no key, kinds are visible."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from protocols.assessment.messages import CombinedScore, Query, ScoreShare
+from protocols.boosting.messages import BoostingSpec
 from protocols.channel.identity import PartyId
 from protocols.channel.wire import Message, digest
 from protocols.errors import CreditFederationError
@@ -133,6 +134,11 @@ _MOST_IN_A_RUN: dict[str, Callable[[RunSpec], int]] = {
     "ProductShare": lambda spec: len(spec.nodes),
     "MaskedTotals": lambda spec: spec.row_totals,
     "GradientShare": lambda spec: max(0, spec.row_totals - 1),
+    "BoostingSpec": lambda spec: 1,
+    "FeatureHistograms": lambda spec: 1,
+    "Gradients": lambda spec: max(0, spec.row_totals - 1),
+    "LeafHistograms": lambda spec: sum(spec.steps) * spec.depth if isinstance(spec, BoostingSpec) else 0,
+    "ValidationGain": lambda spec: sum(spec.steps) if isinstance(spec, BoostingSpec) else 0,
 }
 
 

@@ -14,7 +14,7 @@ from protocols.scorecard.messages import LeakClass
 from protocols.scorecard.model import BankRows
 
 from .boosting_network import BoostingNetwork
-from .network import economy
+from .network import BANK, economy
 
 TRAINING = 700
 
@@ -42,7 +42,7 @@ def test_federated_trees_equal_the_pooled_oracle_exactly(
     result = network.bank.result
     assert result is not None
     nodes = {name: (str(name), site.rows) for name, site in network.sites.items()}
-    oracle = train_pooled(network.spec, network.data, nodes, plan)
+    oracle = train_pooled(BANK, network.data, nodes, plan, minimum_bin)
     assert result.model == oracle.model
     np.testing.assert_array_equal(result.totals, oracle.totals)
     if strength:
