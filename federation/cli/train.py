@@ -56,9 +56,7 @@ def train(
     ] = 0.15,
     row_totals: Annotated[
         int,
-        typer.Option(
-            "--row-totals", help="Boosting: turns; each opens one total per enterprise.", min=1, max=16
-        ),
+        typer.Option("--row-totals", help="Boosting: turns; each opens one total per enterprise.", min=1, max=16),
     ] = 3,
     do_compare: Annotated[
         bool, typer.Option("--compare", help="Also train on POOLED PLAINTEXT as an oracle. For demonstration only.")
