@@ -49,11 +49,11 @@ def train(
     min_bin: Annotated[
         int, typer.Option("--min-bin", help="k: the fewest enterprises that any released sum covers.", min=2)
     ] = 50,
-    trees: Annotated[int, typer.Option("--trees", help="Boosting: trees a party grows at most.", min=1)] = 60,
+    trees: Annotated[int, typer.Option("--trees", help="Boosting: trees a party grows at most.", min=1)] = 96,
     depth: Annotated[int, typer.Option("--depth", help="Boosting: levels of splits in a tree.", min=1, max=6)] = 3,
     learning_rate: Annotated[
         float, typer.Option("--learning-rate", help="Boosting: share of its step that one tree takes.", min=0.01, max=1)
-    ] = 0.15,
+    ] = 0.1,
     row_totals: Annotated[
         int,
         typer.Option("--row-totals", help="Boosting: turns; each opens one total per enterprise.", min=1, max=16),

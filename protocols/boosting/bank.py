@@ -62,6 +62,7 @@ class BankBoosting:
         self._histograms: dict[PartyId, list[FineHistogram]] = {}
         self._ensemble = Ensemble(self._good, spec.rows)
         self._turn, self._growers = 0, dict[PartyId, Grower]()
+        self._kept: dict[PartyId, int] = {}
         self._collection: TotalsCollection | None = None
         self._offset = 0
         self._served: ServedModel | None = None
@@ -122,7 +123,7 @@ class BankBoosting:
             sent.append(self._channel.wrap(EVERYONE, b.Gradients(turn, vector.to_bytes())))
         rules = self._plan.growth()
         self._growers = {
-            node: Grower(node, turn, spec.steps[turn], shapes, rules, validated)
+            node: Grower(node, turn, self._plan.steps_of(turn, self._kept.get(node, 0)), shapes, rules, validated)
             for node, shapes in self._shapes.items()
         }
         for node, grower in self._growers.items():
@@ -204,6 +205,7 @@ class BankBoosting:
         points = collection.open(spec.rows, self._paillier) + self._offset
         trees, held_out = {node: grower.trees for node, grower in self._growers.items()}, spec.held_out(turn)
         self._ensemble.add_nodes(trees, points, held_out)
+        self._kept = {node: len(grown) for node, grown in trees.items()}
         rules, z = self._plan.own_growth(turn), self._ensemble.log_odds
         rows, k, steps = self._data.rows, spec.minimum_bin, spec.steps[turn]
         own = grow_own(rows, self._good, z, held_out, steps, k, rules, f"{self._me}/{turn}")

@@ -232,8 +232,10 @@ class Grower:
 
     def _choose(self, tree: _Growing) -> Level:
         splits: list[Split | None] = []
+        shrinkage, last = self._rules.shrinkage, self._level == self._rules.depth - 1
         for leaf in tree.leaves:
-            best = None if leaf.sums is None else best_split([*leaf.sums.items()], self._shapes, self._rules.shrinkage)
+            sums = None if leaf.sums is None else [*leaf.sums.items()]
+            best = None if sums is None else best_split(sums, self._shapes, shrinkage, last)
             splits.append(None if best is None else best.split)
         return tuple(splits)
 

@@ -37,7 +37,7 @@ class BoostingPlan:
     Within a step a party grows `group` trees on the same gradients, each on a share of its features.
     """
 
-    trees: int = 60
+    trees: int = 96
     depth: int = 3
     row_totals: int = 3
     group: int = GROUP
@@ -60,6 +60,14 @@ class BoostingPlan:
         groups = self.trees // self.group
         each, more = divmod(groups, self.row_totals)
         return tuple(each + (turn < more) for turn in range(self.row_totals))
+
+    def steps_of(self, turn: int, kept: int) -> int:
+        """Return how many steps a party may grow, having kept `kept` trees of the turn before.
+
+        In a last turn that no held-out row watches over, no more than were worth keeping in the one before.
+        """
+        steps = self.steps()[turn]
+        return min(steps, kept // self.group) if 0 < turn == self.row_totals - 1 else steps
 
     def growth(self) -> GrowthRules:
         """Return how the trees of a turn are grown."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from protocols.boosting.growth import Grower
+from protocols.boosting.growth import Grower, PointedTree
 from protocols.boosting.local import grow_own, grow_turn, shapes_of, total_points
 from protocols.boosting.messages import held_out_block
 from protocols.boosting.model import BoostingPlan, ServedModel, held_out_rows
@@ -44,19 +44,21 @@ def train_pooled(
     """Train on everybody's rows at once. Shapes: `nodes` maps each node to its domain and rows, in cohort order."""
     good, n, count = 1 - data.training_bad, data.training_rows, len(data.bad)
     ensemble = Ensemble(good, count)
-    for turn, steps in enumerate(plan.steps()):
+    trees: dict[PartyId, list[PointedTree]] = {}
+    for turn, most in enumerate(plan.steps()):
         held_out, first = held_out_block(turn, plan.row_totals, n, held_out_rows(n, minimum)), turn == 0
         labels = PlainRows(data.training_bad, np.zeros_like(data.training_bad))
         rows = labels if first else PlainRows(*ensemble.gradients())
-        trees = {}
+        before, trees = trees, {}
         for node, (_, theirs) in nodes.items():
+            steps = plan.steps_of(turn, len(before.get(node, [])))
             grower = Grower(node, turn, steps, shapes_of(theirs), plan.growth(), bool(held_out))
             partition = TurnPartition(theirs, n, held_out, minimum, first)
             trees[node] = grow_turn(grower, partition, rows, ensemble.base if first else 0)
         each = [total_points(trees[node], theirs, count) for node, (_, theirs) in nodes.items()]
         ensemble.add_nodes(trees, sum(each, np.zeros(count, dtype=np.int64)), held_out)
         rules, z = plan.own_growth(turn), ensemble.log_odds
-        own = grow_own(data.rows, good, z, held_out, steps, minimum, rules, f"{bank}/{turn}")
+        own = grow_own(data.rows, good, z, held_out, most, minimum, rules, f"{bank}/{turn}")
         ensemble.add_own(bank, *own)
     ensemble.settle()
     pooled = {bank: ("bank", data.rows)} | {node: nodes[node] for node in sorted(nodes)}

@@ -27,13 +27,15 @@ class Shape:
 class Shrinkage:
     """How boldly leaves are cut and filled.
 
-    Units: `penalty` and `least_curvature` in rows' curvature, at most 1/4 each; `step_limit` in log-odds;
-    `learning_rate` is the share of a leaf's step that one tree takes.
+    Units: `penalty` and `least_curvature` in rows' curvature, at most 1/4 each; `least_share` of the leaf's curvature
+    for either child, above the last level: beside a small one, groups of bins would be coarse; `step_limit` in
+    log-odds; `learning_rate` is the share of a leaf's step that one tree takes.
     """
 
-    learning_rate: float = 0.15
+    learning_rate: float = 0.1
     penalty: float = 10.0
     least_curvature: float = 2.0
+    least_share: float = 0.05
     step_limit: float = 2.0
 
     def step(self, residual: Integers | int, curvature: Integers | int) -> Floats:
@@ -65,18 +67,21 @@ class GroupSums:
 
 
 def best_split(
-    sums: Sequence[tuple[int, GroupSums]], shapes: Sequence[Shape], shrinkage: Shrinkage
+    sums: Sequence[tuple[int, GroupSums]], shapes: Sequence[Shape], shrinkage: Shrinkage, last: bool
 ) -> Candidate | None:
-    """Return the split with the highest gain over all features, the first among equals; None if nothing is gained."""
+    """Return the split with the highest gain over all features, the first among equals; None if nothing is gained.
+
+    `last` tells that the children will not be split again.
+    """
     best: Candidate | None = None
     for feature, found in sums:
-        candidate = _split_of(feature, found, shapes[feature], shrinkage)
+        candidate = _split_of(feature, found, shapes[feature], shrinkage, last)
         if candidate is not None and (best is None or candidate.gain > best.gain):
             best = candidate
     return best
 
 
-def _split_of(feature: int, sums: GroupSums, shape: Shape, shrinkage: Shrinkage) -> Candidate | None:
+def _split_of(feature: int, sums: GroupSums, shape: Shape, shrinkage: Shrinkage, last: bool) -> Candidate | None:
     """Try every cut of the groups in order, with the missing values on either side.
 
     Groups of an unordered feature are put in the order of their steps first. Empty groups go right: like the sums, a
@@ -95,7 +100,7 @@ def _split_of(feature: int, sums: GroupSums, shape: Shape, shrinkage: Shrinkage)
     for with_missing in (False, True) if gone[1] else (False,):
         r = left_r + (gone[0] if with_missing else 0)
         h = left_h + (gone[1] if with_missing else 0)
-        gains = _gains(r, h, total, shrinkage)
+        gains = _gains(r, h, total, shrinkage, last)
         if len(gains) and (best is None or gains.max() > best[0]):
             best = float(gains.max()), int(gains.argmax()), with_missing
     if best is None or best[0] <= 0:
@@ -104,9 +109,10 @@ def _split_of(feature: int, sums: GroupSums, shape: Shape, shrinkage: Shrinkage)
     return Candidate(Split(feature, tuple(group in left for group in sums.groups)), best[0])
 
 
-def _gains(residual: Integers, curvature: Integers, total: tuple[int, int], shrinkage: Shrinkage) -> Floats:
+def _gains(residual: Integers, curvature: Integers, total: tuple[int, int], shrinkage: Shrinkage, last: bool) -> Floats:
     rest_r, rest_h = total[0] - residual, total[1] - curvature
     gains = shrinkage.gain(residual, curvature) + shrinkage.gain(rest_r, rest_h)
     gains -= shrinkage.gain(np.array([total[0]]), np.array([total[1]]))[0]
-    least = shrinkage.least_curvature * RESIDUAL_SCALE
+    share = 0.0 if last else shrinkage.least_share * total[1]
+    least = max(shrinkage.least_curvature * RESIDUAL_SCALE, share)
     return np.where((curvature >= least) & (rest_h >= least), gains, -np.inf)
