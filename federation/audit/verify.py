@@ -144,6 +144,7 @@ class _Pass:
         self._connection, self._keys, self._record, self._outside = connection, keys, record, outside
         self._frontier, self._chain = Frontier(), CHAIN_START
         self._checkpoints = self._cosignatures = self._witnessed = 0
+        self._recorded = False  # a checkpoint in the log has its quorum, so the record beside it was written before
         self._sound = {True: 0, False: 0}  # the largest size at which an independent, or any, claim was found to hold
 
     def run(self) -> LogReport:
@@ -268,13 +269,14 @@ class _Pass:
             self._sound[True] = checkpoint.size
         if quorum:
             self._witnessed = checkpoint.size
+            self._recorded |= claim.source is _Source.STORED
 
     def _check_witnessed(self) -> None:
         if not self._keys.threshold or not self._frontier.size:
             return
         if not self._witnessed:
             raise _Broken(0, NOT_WITNESSED, f"no checkpoint has {self._keys.threshold} witnesses")
-        if self._record is None:
+        if self._record is None and self._recorded:  # a witness may hold a note that a crash kept from the record
             raise _Broken(0, RECORD_MISSING, "the witnessed record that stood beside the log is gone")
 
 

@@ -12,7 +12,17 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from federation.audit import AuditLog, verify_directory, write_log_keys
-from protocols.transparency import CosignatureSigner, LogKeys, NoteSigner, verify_checkpoint, verify_consistency
+from protocols.transparency import (
+    CosignatureSigner,
+    Cosigned,
+    Leaf,
+    LeafKind,
+    LogKeys,
+    NoteSigner,
+    Witness,
+    verify_checkpoint,
+    verify_consistency,
+)
 from protocols.transparency.hashing import leaf_hash
 
 SIGNER = NoteSigner("coordinator.test/log", Ed25519PrivateKey.from_private_bytes(b"L" * 32))
@@ -46,12 +56,18 @@ def append(thread):
         for receipt in log.append(leaves):
             os.write(1, f"{receipt.index} {receipt.leaf_hash.hex()}\\n".encode())
 
-for thread in range(1, 4):
-    threading.Thread(target=append, args=(thread,), daemon=True).start()
-while True:
+def cosign():
     answer = witness.receive(log.witness_request(witness.size), 1_700_000_000)
     write_record(directory / "node.sqlite", answer.state.note)
     log.record_cosignatures(answer.state.checkpoint.size, answer.line.encode().encode())
+
+if not log.size:
+    log.append([Leaf(kind=LeafKind.KEY, timestamp_ms=0, actor="coordinator")])
+    cosign()  # a log without one witnessed checkpoint does not verify; this one starts with it
+for thread in range(1, 4):
+    threading.Thread(target=append, args=(thread,), daemon=True).start()
+while True:
+    cosign()
 """
 
 
@@ -93,3 +109,13 @@ def test_kill_9_during_appends(tmp_path: Path, seed: int) -> None:
         cosigned = verify_checkpoint(note, SIGNER.verifier, KEYS.witnesses).checkpoint
         path = log.consistency_proof(cosigned.size, log.size)
         verify_consistency(cosigned.size, log.size, cosigned.root, log.root(), path)
+
+
+def test_a_crash_after_the_witness_noted_and_before_the_log_recorded_leaves_a_log_that_verifies(tmp_path: Path) -> None:
+    (tmp_path / "coordinator").mkdir()
+    write_log_keys(tmp_path / "coordinator", KEYS)
+    with AuditLog(tmp_path / "coordinator" / "log.sqlite", SIGNER, [COSIGNER.verifier]) as log:
+        log.append([Leaf(kind=LeafKind.KEY, timestamp_ms=0, actor="coordinator")])
+        answer = Witness(COSIGNER, SIGNER.verifier).receive(log.witness_request(0), 1_700_000_000)
+        assert isinstance(answer, Cosigned)
+    assert verify_directory(tmp_path, known=[answer.state.note]).failure is None
