@@ -111,7 +111,8 @@ class NodeBoosting:
         self._rows, self._cohort_name, self._labels, self._cohort = rows, cohort_subject(self._cohort.ids), None, None
         self._open_turn(vector)
         features, groups, cells = offer_features(rows, self.spec, vector)
-        sums = masked_sums(cells, histogram_packing(len(vector), self._key.bits), self._randomness)
+        fitted = len(vector) - len(self.spec.held_out(0))
+        sums = masked_sums(cells, histogram_packing(fitted, self._key.bits), self._randomness)
         return [self._channel.wrap(self._bank, b.FeatureHistograms(features, groups, sums.to_bytes()))]
 
     def _vector(self, data: bytes, name: str) -> CiphertextVector:

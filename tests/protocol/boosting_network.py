@@ -5,6 +5,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 
+import msgspec
+
 from protocols.boosting.bank import BankBoosting
 from protocols.boosting.messages import BoostingSpec
 from protocols.boosting.model import BoostingPlan, held_out_rows
@@ -56,15 +58,28 @@ class BoostingNetwork:
             validation=held_out_rows(data.training_rows, minimum_bin),
         )
         self.sites = {PartyId(name): RecordingSite(rows) for name, rows in nodes.items()}
-        self.bank = BankBoosting(self.spec, self.channel(BANK), self.paillier, data, plan, secrets.token_bytes)
+        self.sent: list[Envelope] = []
+        self.on_path: Callable[[Envelope], list[Envelope]] = lambda envelope: [envelope]
+
+        self._open()
+
+    def _open(self) -> None:
+        """Make the roles of the run that `spec` announces."""
         public = self.paillier.public_key
+        self.bank = BankBoosting(
+            self.spec, self.channel(BANK), self.paillier, self.data, self.plan, secrets.token_bytes
+        )
         self.nodes = {
             name: NodeBoosting(self.spec, self.channel(name), public, site, secrets.token_bytes)
             for name, site in self.sites.items()
         }
         self.relay = RelayTraining(self.spec, self.channel(COORDINATOR), public)
-        self.sent: list[Envelope] = []
-        self.on_path: Callable[[Envelope], list[Envelope]] = lambda envelope: [envelope]
+
+    def relabel(self, labels: m.EncryptedLabels) -> None:
+        """Let the bank announce a run with other labels."""
+        self.labels = labels
+        self.spec = msgspec.structs.replace(self.spec, labels=digest(labels))
+        self._open()
 
     def channel(self, name: PartyId) -> Channel:
         return Channel(self.keys[name], self.cards, self.spec.transcript())

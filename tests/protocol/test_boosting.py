@@ -7,14 +7,17 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from protocols.boosting.messages import TreeTables
 from protocols.boosting.model import BoostingPlan
 from protocols.boosting.plaintext import train_pooled
+from protocols.boosting.serving import leaves_of, open_part, places
+from protocols.channel.wire import encode
 from protocols.credit.metrics import auc
-from protocols.scorecard.messages import LeakClass
+from protocols.scorecard.messages import LeakClass, PointTables
 from protocols.scorecard.model import BankRows
 
 from .boosting_network import BoostingNetwork
-from .network import BANK, economy
+from .network import BANK, RecordingSite, economy
 
 TRAINING = 700
 
@@ -53,3 +56,30 @@ def test_federated_trees_equal_the_pooled_oracle_exactly(
         leaks = Counter(leak for _, leak in site.releases)
         assert leaks[LeakClass.ROW_TOTALS] == plan.row_totals
         assert set(leaks) <= {LeakClass.ROW_TOTALS, LeakClass.AGGREGATE}
+
+
+def test_what_is_served_adds_up_to_what_was_trained() -> None:
+    network = trained({"bank": 2, "tax": 3, "social": 2}, BoostingPlan(trees=12, group=2), 20)
+    result = network.bank.result
+    assert result is not None
+    rows = {BANK: network.data.rows} | {name: site.rows for name, site in network.sites.items()}
+    served = np.zeros(len(network.data.bad), dtype=np.int64)
+    for name, site in network.sites.items():
+        part = open_part(encode(_part(site)))
+        for row in range(len(served)):
+            where = places(part, site.rows.codes[row].tolist())
+            served[row] += sum(f.points[place] for f, place in zip(part.features, where, strict=True))
+        assert isinstance(part, TreeTables)
+        assert [tree.tree for tree in result.model.trees[name]] == list(part.trees)
+    own = result.model.trees[BANK]
+    for row in range(len(served)):
+        where = leaves_of([tree.tree for tree in own], rows[BANK].codes[row].tolist())
+        served[row] += sum(tree.points[leaf] for tree, leaf in zip(own, where, strict=True))
+    assert served.max() <= result.model.maximum_total()
+    trees = sum(map(len, result.model.trees.values()))
+    assert np.abs(served - result.totals).max() <= trees
+
+
+def _part(site: RecordingSite) -> PointTables:
+    assert site.part is not None
+    return site.part[1]
