@@ -65,7 +65,7 @@ def train(
 ) -> None:
     """Train a credit scorecard, or boosted trees, on encrypted aggregates of every party's own file.
 
-    DATA holds domains.json ({"id": …, "label": …, "domains": {domain: [columns]}}) and, for each party,
+    DATA holds domains.json ({"id": …, "label": …, "domains": {domain: columns}}) and, for each party,
     node_<domain>.csv, .csv.gz or .parquet; the label only in node_bank. Each party reads its own file alone; what
     passes between them are Flower messages with ciphertexts under keys of 2048 bits or more.
 
