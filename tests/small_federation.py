@@ -17,12 +17,13 @@ from flwr.proto.message_pb2 import Message as ProtoMessage
 from numpy.typing import NDArray
 
 from federation.local import BANK, CONSENT_SERVICE, LocalFederation, create_federation, split_rows
-from nodes.agent import DataNodeAgent, NodeSite
-from nodes.bank_agent import Split
+from nodes.bank.model_file import ModelFile
+from nodes.bank.training import Split
+from nodes.data_node.agent import DataNodeAgent
+from nodes.data_node.site import NodeSite
 from nodes.flower_relay import parcel_of
 from nodes.keystore import read_cards, read_keys, read_paillier
 from nodes.ledger import Ledger
-from nodes.model_file import ModelFile
 from nodes.policy import NodePolicy
 from nodes.sources import read_description, read_node_source
 from protocols.assessment.messages import Query, Subject

@@ -10,7 +10,7 @@ import typer
 from federation.cli.output import FAILED, console, print_json, quiet_libraries, reported_errors
 from federation.cli.progress import round_progress
 from federation.local import LocalFederation
-from nodes.results import AssessmentResult
+from nodes.bank.results import AssessmentResult
 
 SEVERITIES = ("none", "few", "many", "most")
 

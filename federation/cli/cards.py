@@ -30,9 +30,9 @@ from federation.report.card_data import (
 )
 from federation.report.card_text import FEW_OUTCOMES, INTENDED_USE, NOT_FOR, NOT_PROTECTED, limits
 from federation.report.wording import leak
+from nodes.bank.model_file import ModelFeature, ModelFile
+from nodes.bank.model_quality import CurvePoint, ModelQuality, ScoredGroup
 from nodes.features import load_catalogue
-from nodes.model_file import ModelFeature, ModelFile
-from nodes.model_quality import CurvePoint, ModelQuality, ScoredGroup
 from protocols.credit.scale import GRADE_LIMITS, POINTS_PER_SCORE, score
 
 CARD_HTML: Final = "model_card.html"

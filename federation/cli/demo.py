@@ -21,8 +21,8 @@ from federation.cli.workspace import whole_folder
 from federation.local import LocalFederation
 from federation.report import render
 from federation.report.data import PartyView
+from nodes.bank.results import AssessmentResult
 from nodes.economy import generate, write
-from nodes.results import AssessmentResult
 from nodes.sources import read_description
 from protocols.scorecard.model import TrainingPlan
 

@@ -14,8 +14,8 @@ from federation.cli.output import console, errors, print_json, quiet_libraries, 
 from federation.local import BANK, MODEL_FILE, read_federation
 from federation.report.card import render_card
 from federation.report.card_data import ModelCard
+from nodes.bank.model_file import ModelFile, read_model_file
 from nodes.keystore import read_cards
-from nodes.model_file import ModelFile, read_model_file
 from protocols.assessment.manifest import verify_manifest
 from protocols.channel.identity import PartyRole
 from protocols.errors import ConfigurationError

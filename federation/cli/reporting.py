@@ -21,9 +21,9 @@ from federation.report.data import (
     PartyView,
     RunReport,
 )
+from nodes.bank.model_file import ModelFeature
+from nodes.bank.results import AssessmentResult
 from nodes.features import load_catalogue
-from nodes.model_file import ModelFeature
-from nodes.results import AssessmentResult
 from protocols.credit.scale import SCORE_FACTOR, SCORE_OFFSET
 from protocols.scorecard.model import TrainingPlan
 from protocols.uscc import masked

@@ -8,7 +8,7 @@ import msgspec
 
 from federation.local import BANK, LocalFederation, Training
 from federation.oracle import PooledRows, additive_boosting, centralised_scorecard, gradient_boosting
-from nodes.bank_agent import FINE_BINS, Split
+from nodes.bank.training import FINE_BINS, Split
 from nodes.binning import bin_rows, cohort_columns, row_index
 from protocols.boosting.model import BoostingPlan
 from protocols.boosting.plaintext import train_pooled as boost_pooled

@@ -18,9 +18,9 @@ from federation.cli.results import Comparison, Results, build_results, compare
 from federation.cli.workspace import whole_folder
 from federation.local import BANK, LocalFederation, Training, create_federation, split_rows
 from federation.rounds import RoundEvent
-from nodes.bank_agent import Split
+from nodes.bank.model_file import BOOSTING, SCORECARD
+from nodes.bank.training import Split
 from nodes.features import load_catalogue
-from nodes.model_file import BOOSTING, SCORECARD
 from nodes.policy import NodePolicy
 from nodes.sources import DatasetDescription, read_description
 from protocols.boosting.model import GROUP, BoostingPlan

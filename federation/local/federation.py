@@ -30,13 +30,15 @@ from federation.local.layout import (
 from federation.local.parties import PartyOpener, read_records
 from federation.rounds import Mailroom, RoundEvent, Rounds, Traffic, server_app
 from federation.witnessing import Witnessing
-from nodes.agent import DataNodeAgent, system_clock
-from nodes.bank_agent import BankAgent, Split, TrainingTerms
+from nodes.bank.agent import BankAgent
+from nodes.bank.model_file import ModelFile, RunFacts, read_model_file, write_model_file
+from nodes.bank.results import AssessmentResult
+from nodes.bank.training import Split, TrainingTerms
+from nodes.data_node.agent import DataNodeAgent
+from nodes.data_node.site import system_clock
 from nodes.features.compute import DEFAULT_AS_OF
 from nodes.flower_relay import make_client_app
 from nodes.keystore import read_cards, read_keys
-from nodes.model_file import ModelFile, RunFacts, read_model_file, write_model_file
-from nodes.results import AssessmentResult
 from nodes.sources import is_identifier, read_description
 from protocols.boosting.model import BoostingPlan, TrainedBoosting
 from protocols.channel.identity import PartyRole

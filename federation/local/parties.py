@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from federation.audit import AuditLog, read_log_keys, read_log_signer
 from federation.coordinator import Coordinator, CoordinatorSite
 from federation.local.layout import BANK, COORDINATOR, FederationFile, party_of, witness_name
-from nodes.agent import NodeSite
-from nodes.bank_agent import BankSite
+from nodes.bank.site import BankSite
+from nodes.data_node.site import NodeSite
 from nodes.features import FeatureTable
 from nodes.keystore import read_cosigner, read_keys, read_log_key, read_paillier
 from nodes.ledger import Ledger

@@ -16,7 +16,8 @@ from federation.cli.ledgers import known_notes, open_ledgers
 from federation.grid import EmbeddedGrid
 from federation.local import BANK, COORDINATOR, LOG_NAME, LocalFederation, witness_name
 from federation.witnessing import Witnessing
-from nodes.agent import DataNodeAgent, NodeSite
+from nodes.data_node.agent import DataNodeAgent
+from nodes.data_node.site import NodeSite
 from nodes.flower_relay import make_client_app
 from nodes.keystore import read_cards, read_cosigner, read_keys, read_log_key, read_paillier
 from nodes.ledger import Ledger

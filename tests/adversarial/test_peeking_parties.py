@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from federation.cli.results import build_results
 from federation.local import BANK, COORDINATOR, LocalFederation
+from nodes.bank.model_file import read_model_file
 from nodes.flower_relay import PARCEL
 from nodes.keystore import read_cards, read_keys, read_paillier
-from nodes.model_file import read_model_file
 from protocols.assessment.layout import read
 from protocols.assessment.messages import ScoreShare
 from protocols.channel.envelope import _header_of, pack_refusal, unseal

@@ -21,7 +21,7 @@ from gmpy2 import mpz
 from wire_runs import Site, found
 
 from federation import coordinator, local
-from nodes import agent
+from nodes.data_node import assessments, training
 from nodes.flower_relay import PARCEL, parcel_of
 from protocols.channel import envelope as envelopes
 from protocols.channel.envelope import Channel, Envelope
@@ -277,8 +277,8 @@ def test_a_debug_value_beside_the_parcel_is_seen(site: Site, monkeypatch: pytest
 
 
 def test_a_canary_in_the_text_of_a_denial_is_seen(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    denial = agent.Denial
-    monkeypatch.setattr(agent, "Denial", lambda code, policy: denial("IN_ARREARS_SINCE_MAY", policy))
+    denial = assessments.Denial
+    monkeypatch.setattr(assessments, "Denial", lambda code, policy: denial("IN_ARREARS_SINCE_MAY", policy))
     tape = site.run(0, assessments=2)
     assert tape.statuses == ["ok", "denied"]
     assert tape.judge().ok
@@ -304,7 +304,7 @@ def test_one_release_of_totals_over_the_plan_is_seen(site: Site, monkeypatch: py
 
     monkeypatch.setattr(BankTraining, "__init__", greedy)
     monkeypatch.setattr(NodeTraining, "_on_tables", careless)
-    monkeypatch.setattr(agent.TrainingSite, "release", lambda self, spec, step, leak: None)
+    monkeypatch.setattr(training.TrainingSite, "release", lambda self, spec, step, leak: None)
     tape = site.run(1)
     assert tape.error == "", "nothing but the auditor notices"
     report = tape.judge()

@@ -11,9 +11,9 @@ import pytest
 
 from federation.local import BANK, LocalFederation, create_federation, split_rows
 from federation.transcript import parcel_in
-from nodes.bank_agent import FINE_BINS
+from nodes.bank.model_file import BOOSTING
+from nodes.bank.training import FINE_BINS
 from nodes.binning import bin_rows
-from nodes.model_file import BOOSTING
 from nodes.policy import NodePolicy
 from nodes.sources import read_description
 from protocols.boosting.model import BoostingPlan, TrainedBoosting

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from federation.local import BANK, LocalFederation, Training, create_federation
-from nodes.bank_agent import FINE_BINS, Split
+from nodes.bank.training import FINE_BINS, Split
 from nodes.binning import bin_rows
 from nodes.economy import generate, write
 from nodes.policy import NodePolicy

@@ -17,9 +17,9 @@ from federation.cli.main import app
 from federation.local import read_federation
 from federation.report.card import render_card
 from federation.report.card_data import ModelCard
+from nodes.bank.model_file import read_model_file, sign_model_file, write_model_file
 from nodes.binning import cohort_columns, row_index
 from nodes.keystore import read_cards, read_keys
-from nodes.model_file import read_model_file, sign_model_file, write_model_file
 from nodes.sources import read_bank_source, read_description, read_node_source
 from protocols.channel.identity import PartyId
 from protocols.channel.wire import encode

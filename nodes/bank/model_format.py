@@ -15,8 +15,8 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
+from nodes.bank.model_quality import ModelQuality
 from nodes.binning import FineBinning
-from nodes.model_quality import ModelQuality
 from protocols.assessment.manifest import SignedManifest
 from protocols.boosting.trees import Tree
 from protocols.channel.identity import PartyCard, PartyKeys, PartyRole, verify

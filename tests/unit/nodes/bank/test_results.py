@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from nodes.results import describe_answer, describe_refusal
+from nodes.bank.results import describe_answer, describe_refusal
 from protocols.assessment.bank import BankQuery
 from protocols.assessment.layout import Coverage, Opened
 from protocols.assessment.manifest import Manifest, PartEntry, Theme

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import nodes.agent
 from federation.local import BANK
-from nodes.agent import DataNodeAgent
+from nodes.data_node import assessments
+from nodes.data_node.agent import DataNodeAgent
 from nodes.keystore import read_keys
 from nodes.policy import NodePolicy
 from protocols.assessment.messages import Denial, Query, ScoreShare, Subject
@@ -182,7 +182,7 @@ def test_a_subject_without_its_query_is_refused(node: AtNode, enterprise: str) -
 def test_waiting_queries_are_bounded_and_the_last_is_still_answered(
     node: AtNode, enterprise: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(nodes.agent, "MAX_OPEN_QUERIES", 4)
+    monkeypatch.setattr(assessments, "MAX_OPEN_QUERIES", 4)
     subject = Subject(enterprise, node.consent(enterprise))
     first = node.query()
     opened = [node.envelopes(first, subject), *(node.envelopes(node.query(), subject) for _ in range(4))]
@@ -205,7 +205,7 @@ def test_a_replayed_run_is_refused_and_ends_no_other(node: AtNode, trained: Trai
     channel = node.bank_channel(fresh.transcript())
     assert open_parcel(node.agent.handle(pack_parcel((channel.wrap(EVERYONE, fresh),)))) == ()
     assert refused(node.agent, replay) == "RUN_REPLAYED"
-    assert list(node.agent._runs) == [fresh.transcript()]
+    assert node.agent.open_runs == (fresh.transcript(),)
 
 
 def announce(node: AtNode, spec: RunSpec) -> bytes:
@@ -227,7 +227,7 @@ def test_a_run_beyond_the_owners_rules_is_refused(node: AtNode, trained: Trained
     with pytest.raises(PeerRefused) as refusal:
         open_parcel(announce(node, changed))
     assert refusal.value.code == case.split()[0]
-    assert not node.agent._runs
+    assert not node.agent.open_runs
 
 
 @pytest.mark.parametrize("change", ["order", "twice", "without it", "with the bank", "other card", "too few"])
@@ -312,7 +312,7 @@ def test_a_failure_inside_leaves_as_a_code_alone(
     def fail(*_: object) -> None:
         raise KeyError(f"no row of {enterprise}, turnover {turnover}")
 
-    monkeypatch.setattr(DataNodeAgent, "_evaluate", fail)
+    monkeypatch.setattr(assessments.Assessments, "_evaluate", fail)
     caplog.set_level(logging.DEBUG)
     parcel = pack_parcel(node.envelopes(node.query(), Subject(enterprise, node.consent(enterprise))))
     reply = node.agent.handle(parcel)

@@ -1,6 +1,6 @@
 """The bank's model as a file: made of a finished run, signed, written, read back and verified.
 
-The format is `nodes.model_format`, the validation in it `nodes.model_quality`; this module makes the file of a
+The format is `model_format`, the validation in it `model_quality`; this module makes the file of a
 scorecard, and is where others import from.
 """
 
@@ -9,8 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 
-from nodes.binning import FineBinning
-from nodes.model_format import (
+from nodes.bank.model_format import (
     BOOSTING,
     FORMAT,
     SCORECARD,
@@ -26,7 +25,8 @@ from nodes.model_format import (
     verify_model_file,
     write_model_file,
 )
-from nodes.model_quality import measure
+from nodes.bank.model_quality import measure
+from nodes.binning import FineBinning
 from protocols.boosting.model import TrainedBoosting
 from protocols.channel.wire import encode
 from protocols.credit.binning import BinnedFeature

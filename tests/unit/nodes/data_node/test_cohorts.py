@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodes.cohorts import check_difference, names_of, pack, unpack
+from nodes.data_node.cohorts import check_difference, names_of, pack, unpack
 from protocols.errors import PolicyDenied
 
 FIRM = [f"firm {number}" for number in range(300)]

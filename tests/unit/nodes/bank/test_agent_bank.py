@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from federation.local import LocalFederation
-from nodes.bank_agent import BankAgent, Split, TrainingTerms
+from nodes.bank.agent import BankAgent
+from nodes.bank.model_file import RunFacts
+from nodes.bank.training import Split, TrainingTerms
 from nodes.keystore import read_keys
-from nodes.model_file import RunFacts
 from protocols.assessment.messages import LogReceipt
 from protocols.channel.envelope import EVERYONE, Channel, Envelope, Parcel, open_parcel, pack_parcel
 from protocols.channel.identity import PartyId

@@ -1,0 +1,1 @@
+"""What runs at a bank: its agent, its runs and questions, its models and results."""

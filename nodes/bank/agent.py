@@ -1,0 +1,81 @@
+"""The bank's agent: it opens training runs and queries, and alone can read their results.
+
+Like a data node's agent it has one door for parcels. What the bank itself asks for waits in the outbox until the
+coordinator's next visit; an empty parcel collects it.
+"""
+
+from __future__ import annotations
+
+from nodes.bank.model_file import ModelFile, RunFacts
+from nodes.bank.questions import Questions
+from nodes.bank.results import AssessmentResult
+from nodes.bank.site import BankSite
+from nodes.bank.training import BankRuns, Split, TrainingTerms
+from nodes.boundary import handle_parcel
+from protocols.boosting.model import TrainedBoosting
+from protocols.channel.envelope import Envelope
+from protocols.channel.identity import PartyRole
+from protocols.errors import UnexpectedMessage
+from protocols.scorecard.model import BankRows, TrainedScorecard
+from protocols.transparency.messages import OFFER
+
+
+class BankAgent:
+    """Serves the bank's own requests, and the parcels that answer them."""
+
+    def __init__(self, site: BankSite) -> None:
+        self._site = site
+        self._outbox: list[Envelope] = []
+        self._runs = BankRuns(site)
+        self._questions = Questions(site)
+
+    def handle(self, data: bytes) -> bytes:
+        """Return the reply to a parcel; never raises."""
+        return handle_parcel(self._site.keys.party, data, self._receive_all)
+
+    def _receive_all(self, envelopes: tuple[Envelope, ...]) -> list[Envelope]:
+        waiting, self._outbox = self._outbox, []
+        return waiting + [reply for envelope in envelopes for reply in self._receive(envelope)]
+
+    def _receive(self, envelope: Envelope) -> list[Envelope]:
+        if envelope.transcript in self._runs:
+            return self._runs.receive(envelope)
+        if envelope.transcript in self._questions:
+            return self._questions.receive(envelope)
+        if envelope.message == OFFER and self._site.witness is not None:
+            coordinator, now = self._site.pins.only(PartyRole.COORDINATOR), self._site.clock()
+            return [self._site.witness.answer(envelope, coordinator, self._site.channel, now)]
+        raise UnexpectedMessage(f"{envelope.message} for nothing that this bank has asked")
+
+    # ---- training
+
+    def cohort_ids(self, split: Split) -> tuple[str, ...]:
+        """Return the enterprises of a split in cohort order: what a consent for training must cover."""
+        return self._runs.cohort_ids(split)
+
+    def open_training(self, split: Split, terms: TrainingTerms, consent: str) -> bytes:
+        """Put a new run into the outbox and return its transcript. Raises: PolicyDenied for too small a cohort."""
+        transcript, opening = self._runs.open(split, terms, consent)
+        self._outbox += opening
+        return transcript
+
+    def trained(
+        self, transcript: bytes, facts: RunFacts
+    ) -> tuple[TrainedScorecard | TrainedBoosting, BankRows, ModelFile]:
+        """Return what a finished run gave, the model signed. Raises: UnexpectedMessage while it is not finished."""
+        return self._runs.trained(transcript, facts)
+
+    # ---- assessments
+
+    def ask(self, enterprise: str, consent: str, model: ModelFile) -> bytes:
+        """Put a query about one enterprise into the outbox and return its transcript.
+
+        Raises: VerificationFailed if not every node of the model's manifest has signed it.
+        """
+        transcript, asked = self._questions.ask(enterprise, consent, model)
+        self._outbox += asked
+        return transcript
+
+    def result(self, transcript: bytes) -> AssessmentResult:
+        """Return the answer to a query, whatever it was, and forget the query."""
+        return self._questions.result(transcript)

@@ -1,0 +1,45 @@
+"""What a bank brings to the federation: identity, its key, its own features and the outcomes it knows."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodes.data_node.site import system_clock
+from nodes.features import FeatureTable
+from nodes.ledger import Ledger
+from nodes.log_witness import LogWitness
+from protocols.channel.envelope import Channel
+from protocols.channel.identity import PartyKeys, Randomness
+from protocols.channel.pins import Pins
+from protocols.paillier import PrivateKey
+from protocols.transparency.notes import VerifierKey
+
+
+@dataclass(frozen=True, slots=True)
+class BankSite:
+    """What the bank brings: identity, its key, its own features and the repayment outcomes it knows.
+
+    `log_key` is the one that it has pinned; `witness` is set if it cosigns that log, `ledger` if it keeps a record of
+    its queries to hold against it.
+    """
+
+    keys: PartyKeys = field(repr=False)
+    paillier: PrivateKey = field(repr=False)
+    pins: Pins = field(repr=False)
+    table: FeatureTable = field(repr=False)
+    outcomes: NDArray[np.int64] = field(repr=False)
+    log_key: VerifierKey
+    tag_key: bytes = field(repr=False)
+    clock: Callable[[], int] = system_clock
+    randomness: Randomness = secrets.token_bytes
+    witness: LogWitness | None = field(default=None, repr=False)
+    ledger: Ledger | None = field(default=None, repr=False)
+
+    def channel(self, transcript: bytes) -> Channel:
+        """Return the bank's end of a run or query."""
+        return Channel(self.keys, self.pins.cards, transcript)

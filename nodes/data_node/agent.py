@@ -1,0 +1,46 @@
+"""The data node's agent: one long-lived process that owns data, keys, policy and ledger.
+
+It takes parcels as bytes and gives parcels as bytes, whatever carried them, and trusts nothing but signatures,
+transcripts and its own policy.
+"""
+
+from __future__ import annotations
+
+from nodes.boundary import handle_parcel
+from nodes.data_node.assessments import Assessments
+from nodes.data_node.site import NodeSite
+from nodes.data_node.training import TrainingRuns
+from protocols.channel.envelope import Envelope
+from protocols.channel.identity import PartyRole
+from protocols.transparency.messages import OFFER
+
+QUESTIONS = frozenset({"Query", "Subject"})
+
+
+class DataNodeAgent:
+    """Serves training runs and assessments of one data owner."""
+
+    def __init__(self, site: NodeSite) -> None:
+        self._site = site
+        self._training = TrainingRuns(site)
+        self._assessments = Assessments(site)
+
+    def handle(self, data: bytes) -> bytes:
+        """Return the reply to a parcel; never raises."""
+        return handle_parcel(self._site.keys.party, data, self._receive_all)
+
+    @property
+    def open_runs(self) -> tuple[bytes, ...]:
+        """Return the transcripts of the training runs that are open here."""
+        return self._training.transcripts
+
+    def _receive_all(self, envelopes: tuple[Envelope, ...]) -> list[Envelope]:
+        return [reply for envelope in envelopes for reply in self._receive(envelope)]
+
+    def _receive(self, envelope: Envelope) -> list[Envelope]:
+        if envelope.message in QUESTIONS:
+            return self._assessments.receive(envelope)
+        if envelope.message == OFFER and self._site.witness is not None:
+            coordinator, now = self._site.pins.only(PartyRole.COORDINATOR), self._site.clock()
+            return [self._site.witness.answer(envelope, coordinator, self._site.channel, now)]
+        return self._training.receive(envelope)

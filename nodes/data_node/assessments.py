@@ -1,0 +1,120 @@
+"""The questions that a data node answers: each one once, by its own rules, and on record before the answer leaves."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from nodes.binning import FineBinning, cohort_columns, row_index
+from nodes.data_node.site import NodeSite
+from nodes.ledger import Answer
+from protocols.assessment.layout import Coverage
+from protocols.assessment.manifest import SignedManifest
+from protocols.assessment.messages import Denial, Query, Subject
+from protocols.assessment.node import Evaluation, check_query, share_of
+from protocols.boosting.serving import open_part, places
+from protocols.channel.envelope import Channel, Envelope
+from protocols.channel.identity import PartyId, PartyRole
+from protocols.channel.wire import Message, decode, encode
+from protocols.consent import Purpose, verify_consent
+from protocols.errors import BudgetExceeded, PolicyDenied, UnexpectedMessage, VerificationFailed
+from protocols.scorecard.messages import PointTables
+
+SECONDS_PER_DAY = 86_400
+MAX_OPEN_QUERIES = 4096
+_binnings = msgspec.msgpack.Decoder(tuple[FineBinning, ...])
+
+
+class Assessments:
+    """The queries that are open at one node, and the answers it gives."""
+
+    def __init__(self, site: NodeSite) -> None:
+        self._site = site
+        self._queries: dict[bytes, Query] = {}
+        self._row_of = row_index(site.table)
+
+    def receive(self, envelope: Envelope) -> list[Envelope]:
+        """Take a query, or the subject of one. Raises: UnexpectedMessage, VerificationFailed; a denial is an answer."""
+        if envelope.message == "Query":
+            return self._open_query(envelope)
+        return [self._answer(envelope)]
+
+    def _open_query(self, envelope: Envelope) -> list[Envelope]:
+        query = decode(envelope.body, Query)
+        transcript = query.transcript()
+        self._site.channel(transcript).unwrap(envelope, Query)
+        bank = self._site.pins.card(PartyId(query.bank), PartyRole.BANK)
+        if envelope.sender != query.bank or bank.fingerprint() != query.bank_card:
+            raise VerificationFailed("the query is not its bank's, under its pinned card")
+        while len(self._queries) >= MAX_OPEN_QUERIES:  # the oldest has waited for its subject in vain
+            del self._queries[next(iter(self._queries))]
+        self._queries[transcript] = query
+        return []
+
+    def _answer(self, envelope: Envelope) -> Envelope:
+        """Return the share or the denial for one subject; the same bytes for the same query, however often asked."""
+        query = self._queries.pop(envelope.transcript, None)
+        if query is None or envelope.sender != query.bank:
+            raise UnexpectedMessage("a subject without its query")
+        channel = self._site.channel(envelope.transcript)
+        subject = channel.unwrap(envelope, Subject)
+        known = self._site.ledger.find_answer(query.query, channel.transcript)
+        if known is not None:
+            return decode(known, Envelope)
+        try:
+            return self._commit(query, subject, channel, "RELEASE", self._share(query, subject))
+        except (PolicyDenied, BudgetExceeded, VerificationFailed) as refusal:
+            denial = Denial(refusal.code, self._site.policy.digest())
+            return self._commit(query, subject, channel, "DENY", denial)
+
+    def _share(self, query: Query, subject: Subject) -> Message:
+        """Evaluate this node's part. Raises: PolicyDenied, VerificationFailed."""
+        site = self._site
+        part = site.ledger.part(query.model)
+        if part is None:
+            raise VerificationFailed("no part of this model is stored here", code="WRONG_MODEL")
+        manifest = decode(part.manifest, SignedManifest).manifest
+        check_query(query, manifest, site.clock())
+        site.policy.check_bank(query.bank, Purpose.ASSESSMENT)
+        verify_consent(
+            subject.consent,
+            site.pins.only(PartyRole.CONSENT_SERVICE),
+            subject=subject.enterprise,
+            bank=query.bank,
+            purpose=Purpose.ASSESSMENT,
+            domain=site.domain,
+            now=site.clock(),
+        )
+        tables = open_part(part.tables)
+        bank_key = site.pins.paillier_key(PartyId(query.bank), site.paillier.public_key.bits)
+        evaluation = self._evaluate(subject.enterprise, _binnings.decode(part.binnings), tables)
+        cards, policy, points = site.pins.cards, site.policy.digest(), tables.features
+        return share_of(query, manifest, points, evaluation, site.keys, cards, bank_key, policy, site.randomness)
+
+    def _evaluate(self, enterprise: str, binnings: tuple[FineBinning, ...], part: PointTables) -> Evaluation:
+        columns = cohort_columns(self._site.table, self._row_of, (enterprise,))
+        bins = [int(binning.assign(columns[binning.name])[0]) for binning in binnings]
+        coverage = Coverage.OK if enterprise in self._row_of else Coverage.ABSENT
+        return Evaluation(places(part, bins), coverage, enterprise)
+
+    def _commit(self, query: Query, subject: Subject, channel: Channel, decision: str, message: Message) -> Envelope:
+        """Make the answer durable, then return it. Raises: PolicyDenied, BudgetExceeded before anything is released."""
+        site = self._site
+        envelope = channel.wrap(PartyId(query.bank), message, sealed=False)
+        nodes = hashlib.sha256("\0".join(query.nodes).encode()).digest()
+        now = site.clock()
+        day, response = now // SECONDS_PER_DAY, encode(envelope)
+        answer = Answer(
+            query.query,
+            channel.transcript,
+            query.bank,
+            subject.enterprise,
+            nodes,
+            day,
+            now,
+            decision,
+            response,
+        )
+        site.ledger.commit_answer(answer, site.policy.queries_per_day)
+        return envelope

@@ -1,0 +1,47 @@
+"""What one data owner brings to the federation: identity, rows, rules and records."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from nodes.features import FeatureTable
+from nodes.ledger import Ledger
+from nodes.log_witness import LogWitness
+from nodes.policy import NodePolicy
+from protocols.channel.envelope import Channel
+from protocols.channel.identity import PartyCard, PartyKeys, Randomness
+from protocols.channel.pins import Pins
+from protocols.paillier import PrivateKey
+
+
+def system_clock() -> int:
+    """Return the time in whole seconds since 1970, UTC."""
+    return int(time.time())
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSite:
+    """What one data owner brings: identity, rows, rules and records; `witness` if it cosigns the coordinator's log."""
+
+    domain: str
+    keys: PartyKeys = field(repr=False)
+    paillier: PrivateKey = field(repr=False)
+    pins: Pins = field(repr=False)
+    table: FeatureTable = field(repr=False)
+    policy: NodePolicy
+    ledger: Ledger = field(repr=False)
+    clock: Callable[[], int] = system_clock
+    randomness: Randomness = secrets.token_bytes
+    witness: LogWitness | None = field(default=None, repr=False)
+
+    @property
+    def card(self) -> PartyCard:
+        """This node's own card, as the others have pinned it."""
+        return self.pins.cards[self.keys.party]
+
+    def channel(self, transcript: bytes) -> Channel:
+        """Return this node's end of a run or query."""
+        return Channel(self.keys, self.pins.cards, transcript)

@@ -1,0 +1,126 @@
+"""The training runs that a data node takes part in: whom it admits, and what it records before anything leaves."""
+
+from __future__ import annotations
+
+import msgspec
+
+from nodes.binning import FineBinning, bin_rows
+from nodes.data_node.cohorts import check_difference, names_of, pack, unpack
+from nodes.data_node.site import NodeSite
+from nodes.ledger import StoredPart
+from protocols.assessment.manifest import SignedManifest
+from protocols.boosting.messages import BoostingSpec
+from protocols.boosting.node import NodeBoosting
+from protocols.channel.envelope import Channel, Envelope
+from protocols.channel.identity import PartyId, PartyRole
+from protocols.channel.wire import decode, encode
+from protocols.consent import Purpose, cohort_subject, verify_consent
+from protocols.errors import UnexpectedMessage, VerificationFailed
+from protocols.scorecard.messages import Cohort, LeakClass, PointTables, RunSpec
+from protocols.scorecard.node import NodeTraining
+from protocols.scorecard.rows import BinnedRows
+
+SPECS: dict[str, type[RunSpec]] = {"RunSpec": RunSpec, "BoostingSpec": BoostingSpec}
+
+
+class TrainingSite:
+    """The site as one training run sees it: binds the run's rows and bins to the ledger."""
+
+    def __init__(self, site: NodeSite) -> None:
+        self._site = site
+        self._binnings: tuple[FineBinning, ...] = ()
+
+    def bin_cohort(self, spec: RunSpec, cohort: Cohort) -> BinnedRows:
+        """Verify the cohort's consent and bin its rows. Raises: PolicyDenied."""
+        site = self._site
+        verify_consent(
+            cohort.consent,
+            site.pins.only(PartyRole.CONSENT_SERVICE),
+            subject=cohort_subject(cohort.ids),
+            bank=spec.bank,
+            purpose=Purpose.TRAINING,
+            domain=site.domain,
+            now=site.clock(),
+        )
+        self._admit(spec, cohort)
+        rows, self._binnings = bin_rows(site.table, cohort.ids, spec.training_rows, spec.fine_bins, spec.minimum_bin)
+        return rows
+
+    def _admit(self, spec: RunSpec, cohort: Cohort) -> None:
+        """Refuse training rows that nearly equal an earlier run's, and remember them. Raises: PolicyDenied."""
+        ledger = self._site.ledger
+        names, known = names_of(cohort.ids[: spec.training_rows]), names_of(self._site.table.ids)
+        check_difference(names, known, map(unpack, ledger.cohorts(spec.bank)), spec.minimum_bin)
+        ledger.record_cohort(spec.transcript(), spec.bank, pack(names))
+
+    def release(self, spec: RunSpec, step: str, leak: LeakClass) -> None:
+        """Record a release before it is made. Raises: BudgetExceeded."""
+        self._site.ledger.record_release(spec.transcript(), step, leak, self._site.clock())
+
+    def keep_part(self, manifest: SignedManifest, tables: PointTables) -> None:
+        """Store the part with the bins it refers to."""
+        part = StoredPart(encode(manifest), encode(tables), msgspec.msgpack.encode(self._binnings))
+        self._site.ledger.keep_part(manifest.manifest.model_hash(), part)
+
+
+class TrainingRuns:
+    """The runs that are open at one node: one for each bank."""
+
+    def __init__(self, site: NodeSite) -> None:
+        self._site = site
+        self._runs: dict[bytes, NodeTraining | NodeBoosting] = {}
+
+    @property
+    def transcripts(self) -> tuple[bytes, ...]:
+        """Return the transcripts of the open runs, the latest last."""
+        return tuple(self._runs)
+
+    def receive(self, envelope: Envelope) -> list[Envelope]:
+        """Take a run's announcement or a message of an open run. Raises: as role, policy and pins say."""
+        if envelope.message in SPECS:
+            return self._open_run(envelope, SPECS[envelope.message])
+        run = self._runs.get(envelope.transcript)
+        if run is None:
+            raise UnexpectedMessage(f"{envelope.message} for a run that is not open")
+        replies = run.receive(envelope)
+        if envelope.message == "SignedManifest":
+            del self._runs[envelope.transcript]
+        return replies
+
+    def _open_run(self, envelope: Envelope, kind: type[RunSpec]) -> list[Envelope]:
+        """Admit a run, in place of an unfinished one of the same bank. Raises: as the policy and the pins say."""
+        site = self._site
+        spec = decode(envelope.body, kind)
+        channel = site.channel(spec.transcript())
+        channel.unwrap(envelope, kind)
+        self._check_parties(envelope, spec)
+        site.policy.check_run(spec)
+        run = self._role(spec, channel)
+        site.ledger.open_run(channel.transcript, spec.bank, spec.row_totals)
+        others = {t: open_run for t, open_run in self._runs.items() if open_run.spec.bank != spec.bank}
+        self._runs = others | {channel.transcript: run}
+        return []
+
+    def _role(self, spec: RunSpec, channel: Channel) -> NodeTraining | NodeBoosting:
+        site = self._site
+        keys = {PartyId(p): site.pins.paillier_key(PartyId(p), spec.key_bits) for p in _parties(spec)}
+        if isinstance(spec, BoostingSpec):
+            return NodeBoosting(spec, channel, keys[PartyId(spec.bank)], TrainingSite(site), site.randomness)
+        return NodeTraining(spec, channel, site.paillier, keys, TrainingSite(site), site.randomness)
+
+    def _check_parties(self, envelope: Envelope, spec: RunSpec) -> None:
+        """Hold the run's parties against the pinned cards. Raises: VerificationFailed."""
+        pins = self._site.pins
+        bank = pins.card(PartyId(spec.bank), PartyRole.BANK)
+        if envelope.sender != spec.bank or bank.fingerprint() != spec.bank_card:
+            raise VerificationFailed("the run is not announced by its bank, under its pinned card")
+        names = [node.party for node in spec.nodes]
+        if names != sorted(set(names)) or spec.bank in names or self._site.keys.party not in names:
+            raise VerificationFailed("the run's nodes are sorted, distinct, and include this one")
+        for node in spec.nodes:
+            if pins.card(PartyId(node.party), PartyRole.DATA_NODE).fingerprint() != node.card:
+                raise VerificationFailed(f"the run names a card of {node.party} that is not pinned")
+
+
+def _parties(spec: RunSpec) -> tuple[str, ...]:
+    return (spec.bank, *(node.party for node in spec.nodes))
