@@ -3,13 +3,15 @@
 The one package that joins nodes and coordinator. Each party's agent is built from that party's folder and source; what
 passes between them passes as serialised messages over the embedded grid, which an observer may record.
 
-layout       names, folders, `federation.json`
-founding     make every party's folder and keys
-parties      open each party from its folder
-consents     the consent service, which stands for the enterprises
-federation   all parties alive; train and assess
+layout         names, folders, `federation.json`
+founding       make every party's folder and keys
+parties        open each party from its folder
+consents       the consent service, which stands for the enterprises
+federation     all parties alive; train and assess
+bank_service   the bank's port to it
 """
 
+from federation.local.bank_service import LocalBankService
 from federation.local.federation import LocalFederation, Training, split_rows
 from federation.local.founding import create_federation
 from federation.local.layout import (
@@ -33,6 +35,7 @@ __all__ = [
     "LOG_NAME",
     "MODEL_FILE",
     "FederationFile",
+    "LocalBankService",
     "LocalFederation",
     "Training",
     "create_federation",

@@ -145,14 +145,23 @@ class LocalFederation:
         Raises: ConfigurationError without a trained model, or for a wrong code; PeerRefused, VerificationFailed,
         TransportError.
         """
-        for enterprise in enterprises:
-            self._check_identifier(enterprise)
+        return self.assess_with([(enterprise, self.consent_of(enterprise)) for enterprise in enterprises])
+
+    def assess_with(self, applicants: Sequence[tuple[str, str]]) -> list[AssessmentResult]:
+        """Ask all nodes about enterprises with the consents given, in order. Raises: as `assess`."""
+        for enterprise, _ in applicants:
+            self.check_identifier(enterprise)
         model = self.model()
-        asked = [self.bank.ask(e, self._consents.of_enterprise(e), model) for e in enterprises]
+        asked = [self.bank.ask(enterprise, consent, model) for enterprise, consent in applicants]
         self._deliver()
         return [self.bank.result(transcript) for transcript in asked]
 
-    def _check_identifier(self, enterprise: str) -> None:
+    def consent_of(self, enterprise: str) -> str:
+        """Return the consent that the consent service issues for an enterprise, or "" if it has withheld it."""
+        return self._consents.of_enterprise(enterprise)
+
+    def check_identifier(self, enterprise: str) -> None:
+        """Return if `enterprise` is an identifier of this federation's kind. Raises: ConfigurationError."""
         if self.file.uscc:
             validate_uscc(enterprise)
         elif not is_identifier(enterprise):
