@@ -7,11 +7,13 @@ release, so that there is never an answer without its row, nor two different ans
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from nodes.budgets import SCHEMA as SPENDING
+from nodes.budgets import Budget, Charge, require, spend, spent, year_of
 from protocols.errors import BudgetExceeded, ConfigurationError, PolicyDenied, UnexpectedMessage, VerificationFailed
 from protocols.scorecard.messages import LeakClass
 
@@ -70,7 +72,7 @@ class Ledger:
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=FULL")
-            self._connection.executescript(_SCHEMA)
+            self._connection.executescript(_SCHEMA + SPENDING)
         except sqlite3.Error as error:
             raise ConfigurationError(f"{path}: cannot be opened as a ledger: {error}", code="BAD_LEDGER") from error
 
@@ -85,6 +87,15 @@ class Ledger:
         except sqlite3.IntegrityError as error:
             raise VerificationFailed("this run was opened before", code="RUN_REPLAYED") from error
 
+    def require_budgets(self, bank: str, at: int, charges: Sequence[Charge]) -> None:
+        """Return if the bank's year has room for charges. Raises: BudgetExceeded, LEAK_BUDGET or PRIVACY_BUDGET."""
+        for charge in charges:
+            require(self._connection, bank, year_of(at), charge)
+
+    def spent(self, bank: str, at: int) -> dict[Budget, int]:
+        """Return what a bank has spent of each yearly budget in the year of `at`."""
+        return {budget: spent(self._connection, bank, year_of(at), budget) for budget in Budget}
+
     def cohorts(self, bank: str) -> list[bytes]:
         """Return the training rows of the bank's earlier runs, as `cohorts.pack` wrote them."""
         query = "SELECT DISTINCT names FROM cohort WHERE bank = ?"
@@ -94,17 +105,23 @@ class Ledger:
         """Record a run's training rows before anything about them is released."""
         self._connection.execute("INSERT INTO cohort VALUES (?, ?, ?)", (transcript, bank, names))
 
-    def record_release(self, transcript: bytes, step: str, leak: LeakClass, at: int) -> None:
-        """Record a training release before it is made. Raises: BudgetExceeded, code LEAK_BUDGET."""
+    def record_release(
+        self, transcript: bytes, step: str, leak: LeakClass, at: int, charges: Sequence[Charge] = ()
+    ) -> None:
+        """Record a training release, and charge it to the year, before it is made.
+
+        Raises: BudgetExceeded, codes LEAK_BUDGET, PRIVACY_BUDGET: nothing is then recorded.
+        """
         with _transaction(self._connection) as connection:
+            bank, allowed = connection.execute(
+                "SELECT bank, row_totals FROM run WHERE transcript = ?", (transcript,)
+            ).fetchone()
             if leak is LeakClass.ROW_TOTALS:
                 query = "SELECT count(*) FROM release WHERE transcript = ? AND leak = ?"
-                spent = connection.execute(query, (transcript, leak.value)).fetchone()[0]
-                (allowed,) = connection.execute(
-                    "SELECT row_totals FROM run WHERE transcript = ?", (transcript,)
-                ).fetchone()
-                if spent >= allowed:
+                if connection.execute(query, (transcript, leak.value)).fetchone()[0] >= allowed:
                     raise BudgetExceeded(f"all {allowed} releases of row totals are spent", code="LEAK_BUDGET")
+            for charge in charges:
+                spend(connection, transcript, step, bank, year_of(at), charge)
             connection.execute("INSERT INTO release VALUES (?, ?, ?, ?)", (transcript, step, leak.value, at))
 
     def leaks(self, transcript: bytes) -> dict[str, int]:

@@ -19,7 +19,8 @@ class NodePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `minimum_bin` is k, the fewest enterprises that any released sum covers, `fine_bins` the most bins of a feature;
     all runs use both as they stand, lest bins of two runs be subtracted; `row_totals` bounds how many totals per
-    enterprise one run may open; `minimum_nodes` below 3 is the owner's explicit consent to a smaller node set.
+    enterprise one run may open, `row_totals_per_year` how many all runs of one bank may in a calendar year (UTC);
+    `minimum_nodes` below 3 is the owner's explicit consent to a smaller node set.
     """
 
     banks: tuple[str, ...]
@@ -28,6 +29,7 @@ class NodePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fine_bins: Annotated[int, Meta(ge=2, le=256)] = 32
     minimum_nodes: Annotated[int, Meta(ge=1)] = 3
     row_totals: Annotated[int, Meta(ge=0)] = 3
+    row_totals_per_year: Annotated[int, Meta(ge=0)] = 12
     minimum_key_bits: Annotated[int, Meta(ge=256)] = 2048
     queries_per_day: Annotated[int, Meta(ge=0)] = 10_000
 

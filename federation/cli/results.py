@@ -10,6 +10,7 @@ from federation.local import BANK, LocalFederation, Training
 from federation.oracle import PooledRows, additive_boosting, centralised_scorecard, gradient_boosting
 from nodes.bank.training import FINE_BINS, Split
 from nodes.binning import bin_rows, cohort_columns, row_index
+from nodes.data_node.charges import YearAccount
 from protocols.boosting.model import BoostingPlan
 from protocols.boosting.plaintext import train_pooled as boost_pooled
 from protocols.channel.identity import PartyId
@@ -31,7 +32,8 @@ class FeatureResult(msgspec.Struct, frozen=True):
 class Results(msgspec.Struct, frozen=True, omit_defaults=False):
     """The content of `results.json`. Units: seconds of wall time, bytes on the wire; a measure without value is null.
 
-    The `_centralised` and `_gradient_boosting` measures exist only with `--compare`, which pools all files.
+    `accounts` holds, for each data node, what the bank has spent there in the calendar year, and may spend. The
+    `_centralised` and `_gradient_boosting` measures exist only with `--compare`, which pools all files.
     """
 
     dataset: str
@@ -51,6 +53,7 @@ class Results(msgspec.Struct, frozen=True, omit_defaults=False):
     bytes_sent: dict[str, int]
     seconds: dict[str, float]
     leaks: dict[str, int]
+    accounts: dict[str, YearAccount]
     features: tuple[FeatureResult, ...]
     warnings: tuple[str, ...]
     auc_centralised: float | None = None
@@ -140,6 +143,7 @@ def build_results(
         bytes_sent=dict(sorted(training.traffic.bytes_sent.items())),
         seconds={phase: round(seconds, 3) for phase, seconds in training.traffic.seconds.items()},
         leaks=training.leaks,
+        accounts=training.accounts,
         features=features,
         warnings=_warnings(training, features),
     )

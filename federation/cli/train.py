@@ -120,7 +120,13 @@ class Job:
         """Create the federation in `folder`, train, and write `results.json` there."""
         nodes = len(self.description.node_domains)
         allowed = self._row_totals()
-        policy = NodePolicy((BANK,), minimum_bin=self.minimum_bin, minimum_nodes=min(3, nodes), row_totals=allowed)
+        policy = NodePolicy(
+            (BANK,),
+            minimum_bin=self.minimum_bin,
+            minimum_nodes=min(3, nodes),
+            row_totals=allowed,
+            row_totals_per_year=max(allowed, NodePolicy(banks=()).row_totals_per_year),
+        )
         create_federation(folder, self.description, self.key_bits, policy)
         with LocalFederation(folder, on_round=on_round) as federation:
             split = split_rows(federation.outcomes, self.test_size, self.seed)

@@ -35,6 +35,7 @@ from nodes.bank.model_file import ModelFile, RunFacts, read_model_file, write_mo
 from nodes.bank.results import AssessmentResult
 from nodes.bank.training import Split, TrainingTerms
 from nodes.data_node.agent import DataNodeAgent
+from nodes.data_node.charges import YearAccount, year_account
 from nodes.data_node.site import system_clock
 from nodes.features.compute import DEFAULT_AS_OF
 from nodes.flower_relay import make_client_app
@@ -53,13 +54,17 @@ FIRST_NODE_ID: Final = 1001
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """A finished run as its bank sees it, with the traffic that it took."""
+    """A finished run as its bank sees it, with the traffic that it took.
+
+    `accounts` holds, for each node, what the bank has spent there in the year: known here since all are one process.
+    """
 
     scorecard: TrainedScorecard | TrainedBoosting
     data: BankRows = field(repr=False)
     model: ModelFile = field(repr=False)
     traffic: Traffic
     leaks: dict[str, int]
+    accounts: dict[str, YearAccount]
 
 
 class LocalFederation:
@@ -93,7 +98,8 @@ class LocalFederation:
         """Bring every party to life and join them by a grid."""
         self.log, self.coordinator = self._opener.coordinator()
         self.bank = BankAgent(self._opener.bank(self.bank_table, self.outcomes))
-        doors = {node: DataNodeAgent(self._opener.node(node, self.tables[node])).handle for node in self.domains}
+        self._sites = {node: self._opener.node(node, self.tables[node]) for node in self.domains}
+        doors = {node: DataNodeAgent(site).handle for node, site in self._sites.items()}
         doors |= {BANK: self.bank.handle}
         self.names = dict(enumerate(doors, start=FIRST_NODE_ID))
         apps: dict[int, ClientApp] = {number: make_client_app(doors[party]) for number, party in self.names.items()}
@@ -137,7 +143,8 @@ class LocalFederation:
         write_model_file(self.folder / BANK / MODEL_FILE, model)
         self.file = msgspec.structs.replace(self.file, model=model.model)
         write_federation(self.folder, self.file)
-        return Training(scorecard, data, model, self.traffic, leaks)
+        accounts: dict[str, YearAccount] = {node: year_account(site, BANK) for node, site in self._sites.items()}
+        return Training(scorecard, data, model, self.traffic, leaks, accounts)
 
     def assess(self, enterprises: Sequence[str]) -> list[AssessmentResult]:
         """Ask all nodes about enterprises and return the results, in order; a denial is a result too.

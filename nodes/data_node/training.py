@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from nodes.binning import FineBinning, bin_rows
+from nodes.data_node.charges import release_charges, run_charges
 from nodes.data_node.cohorts import check_difference, names_of, pack, unpack
 from nodes.data_node.site import NodeSite
 from nodes.ledger import StoredPart
@@ -54,8 +55,10 @@ class TrainingSite:
         ledger.record_cohort(spec.transcript(), spec.bank, pack(names))
 
     def release(self, spec: RunSpec, step: str, leak: LeakClass) -> None:
-        """Record a release before it is made. Raises: BudgetExceeded."""
-        self._site.ledger.record_release(spec.transcript(), step, leak, self._site.clock())
+        """Record a release, and charge it to the bank's year, before it is made. Raises: BudgetExceeded."""
+        site = self._site
+        charges = release_charges(site.policy, leak)
+        site.ledger.record_release(spec.transcript(), step, leak, site.clock(), charges)
 
     def keep_part(self, manifest: SignedManifest, tables: PointTables) -> None:
         """Store the part with the bins it refers to."""
@@ -95,6 +98,7 @@ class TrainingRuns:
         channel.unwrap(envelope, kind)
         self._check_parties(envelope, spec)
         site.policy.check_run(spec)
+        site.ledger.require_budgets(spec.bank, site.clock(), run_charges(site.policy, spec))
         run = self._role(spec, channel)
         site.ledger.open_run(channel.transcript, spec.bank, spec.row_totals)
         others = {t: open_run for t, open_run in self._runs.items() if open_run.spec.bank != spec.bank}

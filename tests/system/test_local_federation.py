@@ -13,6 +13,7 @@ from sklearn.model_selection import train_test_split
 
 from federation.audit import verify_directory
 from federation.local import BANK, LocalFederation, create_federation, read_federation, split_rows
+from nodes.data_node.charges import YearAccount
 from nodes.policy import NodePolicy, read_policy
 from nodes.sources import read_description
 from protocols.errors import ConfigurationError, CreditFederationError, PeerRefused
@@ -72,6 +73,20 @@ def test_a_run_that_one_owner_refuses_leaves_no_model_and_can_be_tried_again(unt
         training = federation.train(split, TrainingPlan(refinements=0), MINIMUM_BIN)
         assert federation.assess(federation.bank_table.ids[:1])[0].model == training.model.model
     assert verify_directory(untrained).ok
+
+
+def test_a_bank_that_repeats_its_runs_exhausts_its_year(untrained: Path) -> None:
+    """Each run stays within the owners' budget of a run; the third would exceed that of the year at one node."""
+    change_policy(untrained, "tax", lambda policy: msgspec.structs.replace(policy, row_totals_per_year=2))
+    for _ in range(2):
+        with LocalFederation(untrained, clock=lambda: NOW) as federation:
+            training = federation.train(default_split(federation), TrainingPlan(refinements=0), MINIMUM_BIN)
+    assert training.accounts["tax"] == YearAccount(2, 2)
+    with LocalFederation(untrained, clock=lambda: NOW) as federation, pytest.raises(PeerRefused) as refusal:
+        federation.train(default_split(federation), TrainingPlan(refinements=0), MINIMUM_BIN)
+    assert (refusal.value.code, "tax" in str(refusal.value)) == ("LEAK_BUDGET", True)
+    with LocalFederation(untrained, clock=lambda: NOW + 366 * 86_400) as federation:
+        federation.train(default_split(federation), TrainingPlan(refinements=0), MINIMUM_BIN)
 
 
 @pytest.mark.parametrize("node", [NODES[0], NODES[-1]])

@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from nodes.budgets import Budget, Charge
 from nodes.ledger import Answer, Ledger, StoredPart
 from protocols.errors import BudgetExceeded, ConfigurationError, PolicyDenied, VerificationFailed
 from protocols.scorecard.messages import LeakClass
 
 RUN = b"r" * 32
+NEW_YEAR = 1_704_067_200  # 2024-01-01T00:00:00Z
 ANSWER = Answer(
     query=b"q" * 16,
     transcript=b"t" * 32,
@@ -28,6 +30,10 @@ ANSWER = Answer(
     decision="RELEASE",
     response=bytes(range(256)),
 )
+
+
+def totals(amount: int, per_year: int = 5) -> Charge:
+    return Charge(Budget.ROW_TOTALS, amount, per_year)
 
 
 @pytest.fixture
@@ -126,6 +132,39 @@ def test_the_budget_of_totals_survives_reopening(path: Path) -> None:
     ledger.close()
 
 
+def test_the_years_budget_is_shared_by_all_runs_and_survives_reopening(path: Path) -> None:
+    """A dishonest bank that repeats its runs gets no more than the year's totals, whatever each run may open."""
+    for number in range(2):
+        ledger = Ledger(path)
+        run = bytes([number]) * 32
+        ledger.require_budgets("bank", NEW_YEAR - 1, [totals(2)])
+        ledger.open_run(run, "bank", 2)
+        for step in range(2):
+            ledger.record_release(run, f"MaskedTotals/{step}", LeakClass.ROW_TOTALS, NEW_YEAR - 1, [totals(1)])
+        ledger.close()
+    ledger = Ledger(path)
+    with pytest.raises(BudgetExceeded) as refusal:
+        ledger.require_budgets("bank", NEW_YEAR - 1, [totals(2)])
+    assert refusal.value.code == "LEAK_BUDGET"
+    ledger.require_budgets("another bank", NEW_YEAR - 1, [totals(2)])
+    ledger.require_budgets("bank", NEW_YEAR, [totals(2)])
+    assert ledger.spent("bank", NEW_YEAR - 1)[Budget.ROW_TOTALS] == 4
+    assert ledger.spent("bank", NEW_YEAR)[Budget.ROW_TOTALS] == 0
+    ledger.close()
+
+
+def test_a_release_that_the_year_has_no_room_for_is_not_recorded(ledger: Ledger) -> None:
+    """Two runs were admitted while there was room for either."""
+    for run in (RUN, b"s" * 32):
+        ledger.open_run(run, "bank", 3)
+    for step in range(3):
+        ledger.record_release(RUN, f"MaskedTotals/{step}", LeakClass.ROW_TOTALS, NEW_YEAR, [totals(1, 3)])
+    with pytest.raises(BudgetExceeded):
+        ledger.record_release(b"s" * 32, "MaskedTotals/0", LeakClass.ROW_TOTALS, NEW_YEAR, [totals(1, 3)])
+    assert ledger.leaks(b"s" * 32) == {}
+    assert ledger.spent("bank", NEW_YEAR)[Budget.ROW_TOTALS] == 3
+
+
 def test_a_run_is_opened_once_for_ever(ledger: Ledger, path: Path) -> None:
     ledger.open_run(RUN, "bank", 2)
     ledger.close()
@@ -169,6 +208,7 @@ def test_a_file_that_is_no_ledger_is_named(path: Path) -> None:
 _PROGRAM = """
 import os, signal, sys
 from pathlib import Path
+from nodes.budgets import Budget, Charge
 from nodes.ledger import Answer, Ledger
 
 ledger = Ledger(Path(sys.argv[1]))

@@ -68,6 +68,7 @@ def test_nothing_is_allowed_by_default() -> None:
         {"minimum_bin": 51},
         {"minimum_nodes": 2},
         {"row_totals": 2},
+        {"row_totals_per_year": 11},
         {"minimum_key_bits": 3072},
         {"queries_per_day": 1},
     ],

@@ -1,0 +1,34 @@
+"""What a run, and each of its releases, takes from the yearly budgets that an owner's policy sets."""
+
+from __future__ import annotations
+
+import msgspec
+
+from nodes.budgets import Budget, Charge
+from nodes.data_node.site import NodeSite
+from nodes.policy import NodePolicy
+from protocols.scorecard.messages import LeakClass, RunSpec
+
+
+def run_charges(policy: NodePolicy, spec: RunSpec) -> tuple[Charge, ...]:
+    """Return what the whole run may take: its year must have room for all of it, or it is not admitted."""
+    return (Charge(Budget.ROW_TOTALS, spec.row_totals, policy.row_totals_per_year),)
+
+
+def release_charges(policy: NodePolicy, leak: LeakClass) -> tuple[Charge, ...]:
+    """Return what one release takes."""
+    totals = int(leak is LeakClass.ROW_TOTALS)
+    return (Charge(Budget.ROW_TOTALS, totals, policy.row_totals_per_year),)
+
+
+class YearAccount(msgspec.Struct, frozen=True):
+    """What a bank has spent at one data node in a calendar year, and may spend. Units: totals per enterprise."""
+
+    row_totals_spent: int
+    row_totals_per_year: int
+
+
+def year_account(site: NodeSite, bank: str) -> YearAccount:
+    """Return a bank's account at a node, in the year that the node's clock shows."""
+    spent = site.ledger.spent(bank, site.clock())
+    return YearAccount(spent[Budget.ROW_TOTALS], site.policy.row_totals_per_year)
