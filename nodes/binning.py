@@ -6,6 +6,7 @@ The edges and categories stay here. What leaves is how many enterprises each bin
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -121,9 +122,17 @@ def bin_rows(
         raise PolicyDenied(f"{training_rows} training rows are fewer than {minimum}", code="COHORT_TOO_SMALL")
     columns = cohort_columns(table, row_index(table), ids)
     binnings = tuple(fit_binning(n, c[:training_rows], limit, minimum) for n, c in columns.items())
-    codes = np.column_stack([b.assign(columns[b.name]) for b in binnings])
+    codes = assign_rows(binnings, columns, len(ids))
     shapes = tuple(_shape(b, codes[:training_rows, i]) for i, b in enumerate(binnings))
     return BinnedRows(shapes, codes), binnings
+
+
+def assign_rows(binnings: Sequence[FineBinning], columns: Mapping[str, Column], rows: int) -> Codes:
+    """Return the fine bins of aligned columns. Shapes: (rows, binnings), also for no rows or no binnings."""
+    codes = np.empty((rows, len(binnings)), dtype=np.uint16)
+    for index, binning in enumerate(binnings):
+        codes[:, index] = binning.assign(columns[binning.name])
+    return codes
 
 
 def row_index(table: FeatureTable) -> dict[str, int]:
@@ -131,7 +140,7 @@ def row_index(table: FeatureTable) -> dict[str, int]:
     return {identifier: row for row, identifier in enumerate(table.ids)}
 
 
-def cohort_columns(table: FeatureTable, row_of: dict[str, int], ids: tuple[str, ...]) -> dict[str, Column]:
+def cohort_columns(table: FeatureTable, row_of: Mapping[str, int], ids: Sequence[str]) -> dict[str, Column]:
     """Return the table's columns for these enterprises, in their order, missing for those that it lacks."""
     rows = np.array([row_of.get(identifier, -1) for identifier in ids], dtype=np.intp)
     aligned: dict[str, Column] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nodes.bank.model_file import BOOSTING, ModelFile
 from nodes.bank.results import AssessmentResult, describe_answer, describe_refusal
 from nodes.bank.site import BankSite
-from nodes.binning import cohort_columns, row_index
+from nodes.binning import assign_rows, cohort_columns, row_index
 from protocols.assessment.bank import BankQuery
 from protocols.assessment.manifest import verify_manifest
 from protocols.assessment.messages import Acknowledgement, Query, Subject
@@ -89,10 +89,9 @@ class Questions:
 
     def _own_points(self, enterprise: str, model: ModelFile) -> int:
         columns = cohort_columns(self._site.table, self._row_of, (enterprise,))
-        codes = [int(b.assign(columns[b.name])[0]) for b in model.own_binnings]
-        if model.family == BOOSTING:
-            codes = leaves_of(model.own_trees(), codes)
-        return sum(points[code] for points, code in zip(model.own_points, codes, strict=True))
+        codes = assign_rows(model.own_binnings, columns, 1)
+        places = leaves_of(model.own_trees(), codes) if model.family == BOOSTING else codes
+        return sum(points[place] for points, place in zip(model.own_points, places[0].tolist(), strict=True))
 
     def _verified_receipt(self, role: BankQuery) -> Count:
         """Return the leaf of the log that records the result. Raises: VerificationFailed, code NO_RECEIPT."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from nodes.boundary import handle_parcel
 from nodes.data_node.assessments import Assessments
+from nodes.data_node.parts import Parts
 from nodes.data_node.site import NodeSite
 from nodes.data_node.training import TrainingRuns
 from protocols.channel.envelope import Envelope
@@ -23,7 +24,7 @@ class DataNodeAgent:
     def __init__(self, site: NodeSite) -> None:
         self._site = site
         self._training = TrainingRuns(site)
-        self._assessments = Assessments(site)
+        self._assessments = Assessments(site, Parts(site))
 
     def handle(self, data: bytes) -> bytes:
         """Return the reply to a parcel; never raises."""

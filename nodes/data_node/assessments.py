@@ -4,35 +4,28 @@ from __future__ import annotations
 
 import hashlib
 
-import msgspec
-
-from nodes.binning import FineBinning, cohort_columns, row_index
+from nodes.data_node.parts import Parts
 from nodes.data_node.site import NodeSite
 from nodes.ledger import Answer
-from protocols.assessment.layout import Coverage
-from protocols.assessment.manifest import SignedManifest
 from protocols.assessment.messages import Denial, Query, Subject
-from protocols.assessment.node import Evaluation, check_query, share_of
-from protocols.boosting.serving import open_part, places
+from protocols.assessment.node import check_query, share_of
 from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyId, PartyRole
 from protocols.channel.wire import Message, decode, encode
 from protocols.consent import Purpose, verify_consent
 from protocols.errors import BudgetExceeded, PolicyDenied, UnexpectedMessage, VerificationFailed
-from protocols.scorecard.messages import PointTables
 
 SECONDS_PER_DAY = 86_400
 MAX_OPEN_QUERIES = 4096
-_binnings = msgspec.msgpack.Decoder(tuple[FineBinning, ...])
 
 
 class Assessments:
     """The queries that are open at one node, and the answers it gives."""
 
-    def __init__(self, site: NodeSite) -> None:
+    def __init__(self, site: NodeSite, parts: Parts) -> None:
         self._site = site
         self._queries: dict[bytes, Query] = {}
-        self._row_of = row_index(site.table)
+        self._parts = parts
 
     def receive(self, envelope: Envelope) -> list[Envelope]:
         """Take a query, or the subject of one. Raises: UnexpectedMessage, VerificationFailed; a denial is an answer."""
@@ -70,12 +63,8 @@ class Assessments:
 
     def _share(self, query: Query, subject: Subject) -> Message:
         """Evaluate this node's part. Raises: PolicyDenied, VerificationFailed."""
-        site = self._site
-        part = site.ledger.part(query.model)
-        if part is None:
-            raise VerificationFailed("no part of this model is stored here", code="WRONG_MODEL")
-        manifest = decode(part.manifest, SignedManifest).manifest
-        check_query(query, manifest, site.clock())
+        site, part = self._site, self._parts.of(query.model)
+        check_query(query, part.manifest, site.clock())
         site.policy.check_bank(query.bank, Purpose.ASSESSMENT)
         verify_consent(
             subject.consent,
@@ -86,17 +75,10 @@ class Assessments:
             domain=site.domain,
             now=site.clock(),
         )
-        tables = open_part(part.tables)
         bank_key = site.pins.paillier_key(PartyId(query.bank), site.paillier.public_key.bits)
-        evaluation = self._evaluate(subject.enterprise, _binnings.decode(part.binnings), tables)
-        cards, policy, points = site.pins.cards, site.policy.digest(), tables.features
-        return share_of(query, manifest, points, evaluation, site.keys, cards, bank_key, policy, site.randomness)
-
-    def _evaluate(self, enterprise: str, binnings: tuple[FineBinning, ...], part: PointTables) -> Evaluation:
-        columns = cohort_columns(self._site.table, self._row_of, (enterprise,))
-        bins = [int(binning.assign(columns[binning.name])[0]) for binning in binnings]
-        coverage = Coverage.OK if enterprise in self._row_of else Coverage.ABSENT
-        return Evaluation(places(part, bins), coverage, enterprise)
+        evaluation = self._parts.evaluate(part, (subject.enterprise,))
+        cards, policy, points = site.pins.cards, site.policy.digest(), part.tables.features
+        return share_of(query, part.manifest, points, evaluation, site.keys, cards, bank_key, policy, site.randomness)
 
     def _commit(self, query: Query, subject: Subject, channel: Channel, decision: str, message: Message) -> Envelope:
         """Make the answer durable, then return it. Raises: PolicyDenied, BudgetExceeded before anything is released."""

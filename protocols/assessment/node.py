@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 
-from protocols.assessment.layout import Coverage, band, lay_out, layout_bits
+from protocols.assessment.batch.messages import BatchQuery, BatchShares
+from protocols.assessment.batch.packing import pack_answers
+from protocols.assessment.evaluation import Evaluation, plain_shares
+from protocols.assessment.layout import layout_bits
 from protocols.assessment.manifest import Manifest
 from protocols.assessment.messages import Query, ScoreShare
 from protocols.channel.identity import PartyCard, PartyId, PartyKeys, Randomness
+from protocols.consent import cohort_subject
 from protocols.errors import PolicyDenied, VerificationFailed
 from protocols.masks import zero_sum_masks
-from protocols.paillier import PublicKey
+from protocols.paillier import CiphertextVector, PublicKey
 from protocols.scorecard.arithmetic import encrypt_for_owner
 from protocols.scorecard.messages import FeaturePoints
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """A node's own view of one enterprise under one model. Never leaves the node in this form.
-
-    `enterprise` enters the mask: shares open only if every node was asked about the same enterprise.
-    """
-
-    bins: Sequence[int] = field(repr=False)
-    coverage: Coverage = field(repr=False)
-    enterprise: str = field(repr=False)
-
-
-def check_query(query: Query, manifest: Manifest, now: int, clock_skew: int = 60) -> None:
+def check_query(query: Query | BatchQuery, manifest: Manifest, now: int, clock_skew: int = 60) -> None:
     """Return if the query is for this model, its whole node set, and this time. Units: seconds.
 
     Raises: VerificationFailed with codes WRONG_NODE_SET, WRONG_MODEL, QUERY_EXPIRED; PolicyDenied PURPOSE_DENIED.
@@ -69,16 +60,48 @@ def share_of(
 
     Reveals: nothing short of the sum over all nodes of the manifest, which opens to the bank alone.
     """
-    total = sum(feature.points[code] for feature, code in zip(part, evaluation.bins, strict=True))
-    lost = [0] * len(manifest.themes)
-    for feature, code in zip(part, evaluation.bins, strict=True):
-        if feature.theme >= 0:
-            lost[feature.theme] += max(feature.points) - feature.points[code]
-    bands = [band(theme, points) for theme, points in zip(manifest.themes, lost, strict=True)]
-    names = [entry.party for entry in manifest.nodes]
-    value = lay_out(manifest, names.index(keys.party), total, bands, evaluation.coverage)
-    peers = {name: cards[PartyId(name)].mask_key for name in names if name != keys.party}
-    told = query.transcript() + b"subject/" + evaluation.enterprise.encode()
-    mask = zero_sum_masks(keys.party, keys.mask, peers, told, 1, bank_key.n)[0]
-    ciphertext = encrypt_for_owner(bank_key, [(value + mask) % bank_key.n], randomness)
-    return ScoreShare(ciphertext.to_bytes(), policy)
+    (enterprise,) = evaluation.enterprises
+    values = plain_shares(manifest, _position(manifest, keys), part, evaluation)
+    told = query.transcript() + b"subject/" + enterprise.encode()
+    masked = _masked(values, told, manifest, keys, cards, bank_key)
+    return ScoreShare(encrypt_for_owner(bank_key, masked, randomness).to_bytes(), policy)
+
+
+def batch_shares_of(
+    opening: bytes,
+    manifest: Manifest,
+    part: Sequence[FeaturePoints],
+    evaluation: Evaluation,
+    keys: PartyKeys,
+    cards: Mapping[PartyId, PartyCard],
+    bank_key: PublicKey,
+    policy: bytes,
+    encrypt: Callable[[Sequence[int]], CiphertextVector],
+) -> BatchShares:
+    """Return this node's masked, encrypted shares of a batch's answers, packed; `opening` is the opening's binding.
+
+    Reveals: nothing short of the sum over all nodes, and that only if all were given the same opening for the same
+    enterprises in the same order.
+    """
+    values = plain_shares(manifest, _position(manifest, keys), part, evaluation)
+    packed = pack_answers(values, manifest, bank_key.bits)
+    told = opening + cohort_subject(evaluation.enterprises).encode()
+    return BatchShares(encrypt(_masked(packed, told, manifest, keys, cards, bank_key)).to_bytes(), policy)
+
+
+def _position(manifest: Manifest, keys: PartyKeys) -> int:
+    return [entry.party for entry in manifest.nodes].index(keys.party)
+
+
+def _masked(
+    values: Sequence[int],
+    told: bytes,
+    manifest: Manifest,
+    keys: PartyKeys,
+    cards: Mapping[PartyId, PartyCard],
+    bank_key: PublicKey,
+) -> list[int]:
+    """Return the values plus masks that cancel over the manifest's nodes, if all were told the same."""
+    peers = {e.party: cards[PartyId(e.party)].mask_key for e in manifest.nodes if e.party != keys.party}
+    masks = zero_sum_masks(keys.party, keys.mask, peers, told, len(values), bank_key.n)
+    return [(value + mask) % bank_key.n for value, mask in zip(values, masks, strict=True)]

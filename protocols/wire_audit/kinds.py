@@ -12,6 +12,7 @@ from typing import Final
 
 from protocols.assessment import manifest as manifests
 from protocols.assessment import messages as a
+from protocols.assessment.batch import messages as batch
 from protocols.boosting import messages as b
 from protocols.channel.wire import Message
 from protocols.scorecard import messages as m
@@ -52,6 +53,11 @@ OPEN_KINDS: Final[Mapping[str, OpenKind]] = {
         OpenKind(a.Query),
         OpenKind(a.ScoreShare, "ciphertext"),
         OpenKind(a.Denial),
+        OpenKind(batch.BatchQuery),
+        OpenKind(batch.BatchDecisions),
+        OpenKind(batch.BatchOpening),
+        OpenKind(batch.BatchShares, "vector"),
+        OpenKind(batch.CombinedBatch, "vector"),
         OpenKind(a.CombinedScore, "ciphertext"),
         OpenKind(a.LogReceipt),
         OpenKind(a.Acknowledgement),
@@ -83,13 +89,19 @@ SEALED_KINDS: Final[frozenset[str]] = frozenset(
         b.ValidationGain,
         b.TreeTables,
         a.Subject,
+        batch.BatchSubjects,
     )
 )
 """All that must be sealed. The auditor enforces the complement of `OPEN_KINDS`; a test holds the two against the
 message modules, so that no message goes undeclared."""
 
-COMBINED_KINDS: Final = frozenset({m.CombinedTotals.__name__, a.CombinedScore.__name__})
+COMBINED_KINDS: Final = frozenset(kind.__name__ for kind in (m.CombinedTotals, a.CombinedScore, batch.CombinedBatch))
 """Products that the coordinator makes of shares that all have seen; over one node they equal its share."""
 
-RELEASES: Final[Mapping[str, LeakClass]] = {**m.LEAKS, **b.LEAKS, "CombinedScore": LeakClass.ROW_TOTALS}
+RELEASES: Final[Mapping[str, LeakClass]] = {
+    **m.LEAKS,
+    **b.LEAKS,
+    "CombinedScore": LeakClass.ROW_TOTALS,
+    "CombinedBatch": LeakClass.ROW_TOTALS,
+}
 """The leak class of every message that reveals something to the bank; counting needs no key, kinds are visible."""

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from protocols.assessment.batch.messages import BatchQuery, BatchShares, CombinedBatch
 from protocols.assessment.messages import CombinedScore, Query, ScoreShare
 from protocols.boosting.messages import BoostingSpec
 from protocols.channel.identity import PartyId
@@ -22,6 +23,10 @@ from protocols.transparency.messages import CheckpointCosignature, CheckpointOff
 from protocols.wire_audit.findings import Code, FindingLog, Seen
 from protocols.wire_audit.kinds import RELEASES
 
+_ONCE_IN_A_QUERY = frozenset(
+    ("Query", "ScoreShare", "Denial", "BatchQuery", "BatchDecisions", "BatchOpening", "BatchShares", "Acknowledgement")
+)
+Opening = RunSpec | Query | BatchQuery
 _CHECKPOINT_KINDS = frozenset(kind.__name__ for kind in (CheckpointOffer, CheckpointCosignature, CheckpointRefusal))
 
 
@@ -38,7 +43,7 @@ class Account:
 @dataclass(slots=True)
 class _Run:
     first: Seen
-    opening: RunSpec | Query | None = None
+    opening: Opening | None = None
     by_class: Counter[LeakClass] = field(default_factory=Counter)
     by_sender: Counter[tuple[str, str]] = field(default_factory=Counter)
     shares: dict[tuple[int, str], bytes] = field(default_factory=dict)
@@ -57,7 +62,7 @@ class ReleaseBook:
         if isinstance(message, CheckpointOffer) and message.transcript() == transcript:
             self._offers.add(transcript)
         run = self._runs.setdefault(transcript, _Run(seen))
-        if isinstance(message, RunSpec | Query) and message.transcript() == transcript:
+        if isinstance(message, Opening) and message.transcript() == transcript:
             run.opening = message
         if kind in RELEASES and RELEASES[kind] is not LeakClass.NONE:
             run.by_class[RELEASES[kind]] += 1
@@ -77,10 +82,14 @@ class ReleaseBook:
             run.shares[message.release, seen.sender] = message.vector
         elif isinstance(message, ScoreShare):
             run.shares[0, seen.sender] = message.ciphertext
+        elif isinstance(message, BatchShares):
+            run.shares[0, seen.sender] = message.vector
         elif isinstance(message, CombinedTotals):
             self._check_product(run, message.release, message.vector, seen)
         elif isinstance(message, CombinedScore):
             self._check_product(run, 0, message.ciphertext, seen)
+        elif isinstance(message, CombinedBatch):
+            self._check_product(run, 0, message.vector, seen)
 
     def _check_product(self, run: _Run, release: int, product: bytes, seen: Seen) -> None:
         """Recompute a product from the shares of the run's whole node set; they are then forgotten."""
@@ -111,14 +120,14 @@ class ReleaseBook:
         return tuple(accounts)
 
 
-def _row_totals(opening: RunSpec | Query | None) -> int:
-    """Return how many totals per enterprise a plan opens: a query opens one."""
+def _row_totals(opening: Opening | None) -> int:
+    """Return how many totals per enterprise a plan opens: a query or a batch opens one."""
     if isinstance(opening, RunSpec):
         return opening.row_totals
     return 0 if opening is None else 1
 
 
-def _nodes(opening: RunSpec | Query | None) -> tuple[str, ...]:
+def _nodes(opening: Opening | None) -> tuple[str, ...]:
     if isinstance(opening, RunSpec):
         return tuple(node.party for node in opening.nodes)
     return () if opening is None else opening.nodes
@@ -142,10 +151,10 @@ _MOST_IN_A_RUN: dict[str, Callable[[RunSpec], int]] = {
 }
 
 
-def _most(kind: str, opening: RunSpec | Query | None) -> int:
+def _most(kind: str, opening: Opening | None) -> int:
     """Return how many messages of a kind one sender may send: the bank is one more owner of columns than the nodes."""
     if isinstance(opening, RunSpec) and kind in _MOST_IN_A_RUN:
         return _MOST_IN_A_RUN[kind](opening)
-    if isinstance(opening, Query) and kind in ("Query", "ScoreShare", "Denial"):
+    if isinstance(opening, Query | BatchQuery) and kind in _ONCE_IN_A_QUERY:
         return 1
     return 1 << 62

@@ -5,11 +5,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from protocols.assessment.bank import BankQuery
+from protocols.assessment.evaluation import Evaluation
 from protocols.assessment.layout import Coverage
 from protocols.assessment.manifest import Manifest, PartEntry, SignedManifest, Theme, sign_manifest
 from protocols.assessment.messages import CombinedScore, Query, ScoreShare, Subject
-from protocols.assessment.node import Evaluation, share_of
+from protocols.assessment.node import share_of
 from protocols.assessment.relay import RelayQuery
 from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyCard, PartyId, PartyKeys, PartyRole, make_card
@@ -93,7 +96,7 @@ class AssessmentNetwork:
         return RelayQuery(query, self.channel(COORDINATOR, query), self.bank_key.public_key)
 
     def share(self, node: PartyId, query: Query, enterprise: str = "e1", bins: Bins = BINS) -> ScoreShare:
-        evaluation = Evaluation(bins[node], Coverage.OK, enterprise)
+        evaluation = Evaluation(np.array([bins[node]]), (Coverage.OK,), (enterprise,))
         key = self.bank_key.public_key
         return share_of(
             query,

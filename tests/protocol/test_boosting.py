@@ -67,13 +67,13 @@ def test_what_is_served_adds_up_to_what_was_trained() -> None:
     for name, site in network.sites.items():
         part = open_part(encode(_part(site)))
         for row in range(len(served)):
-            where = places(part, site.rows.codes[row].tolist())
+            where = places(part, site.rows.codes[row : row + 1])[0].tolist()
             served[row] += sum(f.points[place] for f, place in zip(part.features, where, strict=True))
         assert isinstance(part, TreeTables)
         assert [tree.tree for tree in result.model.trees[name]] == list(part.trees)
     own = result.model.trees[BANK]
     for row in range(len(served)):
-        where = leaves_of([tree.tree for tree in own], rows[BANK].codes[row].tolist())
+        where = leaves_of([tree.tree for tree in own], rows[BANK].codes[row : row + 1])[0].tolist()
         served[row] += sum(tree.points[leaf] for tree, leaf in zip(own, where, strict=True))
     assert served.max() <= result.model.maximum_total()
     trees = sum(map(len, result.model.trees.values()))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from protocols.assessment import manifest as manifests
 from protocols.assessment import messages as assessment
+from protocols.assessment.batch import messages as batch
 from protocols.boosting import messages as boosting
 from protocols.channel.envelope import EVERYONE, Channel, Envelope, pack_parcel, pack_refusal
 from protocols.channel.identity import PartyId, PartyKeys, PartyRole, make_card
@@ -24,7 +25,7 @@ from protocols.wire_audit.kinds import OPEN_KINDS, RELEASES, SEALED_KINDS
 BANK, TAX, COORDINATOR = PartyId("bank"), PartyId("tax"), PartyId("coordinator")
 
 
-MODULES = (scorecard, boosting, assessment, manifests, transparency)
+MODULES = (scorecard, boosting, assessment, batch, manifests, transparency)
 """Where the protocols' messages stand."""
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from federation.local import BANK
 from nodes.data_node import assessments
 from nodes.data_node.agent import DataNodeAgent
+from nodes.data_node.parts import Parts
 from nodes.keystore import read_keys
 from nodes.policy import NodePolicy
 from protocols.assessment.messages import Denial, Query, ScoreShare, Subject
@@ -312,7 +313,7 @@ def test_a_failure_inside_leaves_as_a_code_alone(
     def fail(*_: object) -> None:
         raise KeyError(f"no row of {enterprise}, turnover {turnover}")
 
-    monkeypatch.setattr(assessments.Assessments, "_evaluate", fail)
+    monkeypatch.setattr(Parts, "evaluate", fail)
     caplog.set_level(logging.DEBUG)
     parcel = pack_parcel(node.envelopes(node.query(), Subject(enterprise, node.consent(enterprise))))
     reply = node.agent.handle(parcel)

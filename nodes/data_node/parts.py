@@ -1,0 +1,59 @@
+"""The parts of models that a node holds, opened once and kept at hand, and what they say of its enterprises."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from nodes.binning import FineBinning, assign_rows, cohort_columns, row_index
+from nodes.data_node.site import NodeSite
+from protocols.assessment.evaluation import Evaluation
+from protocols.assessment.layout import Coverage
+from protocols.assessment.manifest import Manifest, SignedManifest
+from protocols.boosting.serving import open_part, places
+from protocols.channel.wire import decode
+from protocols.errors import VerificationFailed
+from protocols.scorecard.messages import PointTables
+
+MODELS_AT_HAND: Final = 8
+_binnings = msgspec.msgpack.Decoder(tuple[FineBinning, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPart:
+    """One node's part of a signed model: what all signed, its points, and the bins that they are for."""
+
+    manifest: Manifest
+    tables: PointTables = field(repr=False)
+    binnings: tuple[FineBinning, ...] = field(repr=False)
+
+
+class Parts:
+    """The models that one node can answer from."""
+
+    def __init__(self, site: NodeSite) -> None:
+        self._site = site
+        self._row_of = row_index(site.table)
+        self._open: dict[bytes, OpenPart] = {}
+
+    def of(self, model: bytes) -> OpenPart:
+        """Return this node's part of a model. Raises: VerificationFailed, code WRONG_MODEL, if it has none."""
+        if model not in self._open:
+            stored = self._site.ledger.part(model)
+            if stored is None:
+                raise VerificationFailed("no part of this model is stored here", code="WRONG_MODEL")
+            while len(self._open) >= MODELS_AT_HAND:
+                del self._open[next(iter(self._open))]
+            manifest = decode(stored.manifest, SignedManifest).manifest
+            self._open[model] = OpenPart(manifest, open_part(stored.tables), _binnings.decode(stored.binnings))
+        return self._open[model]
+
+    def evaluate(self, part: OpenPart, enterprises: Sequence[str]) -> Evaluation:
+        """Return what the part says of these enterprises, from the rows as they are now."""
+        columns = cohort_columns(self._site.table, self._row_of, enterprises)
+        bins = assign_rows(part.binnings, columns, len(enterprises))
+        coverage = [Coverage.OK if e in self._row_of else Coverage.ABSENT for e in enterprises]
+        return Evaluation(places(part.tables, bins), coverage, tuple(enterprises))

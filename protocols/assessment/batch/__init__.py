@@ -1,0 +1,1 @@
+"""Many enterprises in one question: their scores share ciphertexts, and each is released or denied on its own."""

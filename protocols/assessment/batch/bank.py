@@ -1,0 +1,143 @@
+"""The bank's role in a batch: ask all nodes, have opened whom all admit, verify every share, read the sums."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from protocols.assessment.batch.messages import (
+    BatchDecisions,
+    BatchOpening,
+    BatchQuery,
+    BatchShares,
+    BatchSubjects,
+    CombinedBatch,
+)
+from protocols.assessment.batch.packing import unpack_answers
+from protocols.assessment.layout import Opened
+from protocols.assessment.manifest import Manifest
+from protocols.assessment.messages import Acknowledgement, Denial, LogReceipt, Outcome, Subject
+from protocols.channel.envelope import EVERYONE, Channel, Envelope
+from protocols.channel.identity import PartyId
+from protocols.errors import CreditFederationError, MalformedMessage, UnexpectedMessage, VerificationFailed
+from protocols.paillier import CiphertextVector, PrivateKey, decrypt
+from protocols.scorecard.releases import combine
+
+
+class BankBatch:
+    """One batch of the bank: `start` asks, `receive` collects; `closed` when `opened` and `refused` say all there is.
+
+    `opened` and `refused` go by position; `denials` are those of the whole batch, `failure` is why nothing was opened.
+    """
+
+    def __init__(
+        self,
+        query: BatchQuery,
+        subjects: Sequence[Subject],
+        manifest: Manifest,
+        channel: Channel,
+        key: PrivateKey,
+        coordinator: PartyId,
+    ) -> None:
+        """Raises: ValueError unless there is one subject for each of the query's tags."""
+        if len(subjects) != len(query.subject_tags):
+            raise ValueError(f"{len(subjects)} subjects for {len(query.subject_tags)} tags")
+        self.query, self.subjects, self._manifest = query, tuple(subjects), manifest
+        self._channel, self._key, self._coordinator = channel, key, coordinator
+        self._decisions: dict[PartyId, tuple[str, ...]] = {}
+        self._accepted: tuple[int, ...] = ()
+        self._shares: dict[PartyId, bytes] = {}
+        self._combined: bytes | None = None
+        self.closed = False
+        self.denials: dict[PartyId, str] = {}
+        self.failure: CreditFederationError | None = None
+        self.opened: dict[int, Opened] = {}
+        self.receipt: LogReceipt | None = None
+
+    @property
+    def refused(self) -> dict[int, dict[PartyId, str]]:
+        """Return, per position that some node denies, each such node's code."""
+        found: dict[int, dict[PartyId, str]] = {}
+        for node, codes in self._decisions.items():
+            for position, code in enumerate(codes):
+                if code:
+                    found.setdefault(position, {})[node] = code
+        return found
+
+    def start(self) -> list[Envelope]:
+        """Return the query for all, and the subjects sealed to each node."""
+        message = BatchSubjects(self.subjects)
+        return [
+            self._channel.wrap(EVERYONE, self.query),
+            *(self._channel.wrap(PartyId(node), message) for node in self.query.nodes),
+        ]
+
+    def receive(self, envelope: Envelope) -> list[Envelope]:
+        """Take an answer, the log's receipt or the product; return the opening when all have decided, then the word
+        that ends the batch.
+
+        Raises: UnexpectedMessage, VerificationFailed, MalformedMessage for one bad envelope. Sums that do not verify
+        are kept as `failure` and acknowledged as rejected: nothing of them is used.
+        """
+        sender = PartyId(envelope.sender)
+        if sender == self._coordinator and envelope.message == "LogReceipt":
+            self.receipt = self._channel.unwrap(envelope, LogReceipt)
+        elif sender == self._coordinator:
+            if self._combined is not None:
+                raise UnexpectedMessage("the product was already received")
+            self._combined = self._channel.unwrap(envelope, CombinedBatch).vector
+        elif sender not in self.query.nodes or sender in self.denials:
+            raise UnexpectedMessage(f"no answer of {sender} is due")
+        elif envelope.message == "Denial":
+            self.denials[sender] = self._channel.unwrap(envelope, Denial).code
+        elif envelope.message == "BatchDecisions":
+            return self._note_decisions(sender, self._channel.unwrap(envelope, BatchDecisions))
+        else:
+            self._note_shares(sender, self._channel.unwrap(envelope, BatchShares))
+        return self._close_when_ready()
+
+    def _note_decisions(self, node: PartyId, decisions: BatchDecisions) -> list[Envelope]:
+        if node in self._decisions:
+            raise UnexpectedMessage(f"{node} has decided before")
+        if len(decisions.codes) != len(self.subjects):
+            raise MalformedMessage(f"{len(decisions.codes)} decisions for {len(self.subjects)} enterprises")
+        self._decisions[node] = decisions.codes
+        if len(self._decisions) < len(self.query.nodes):
+            return self._close_when_ready()
+        refused = self.refused
+        self._accepted = tuple(position for position in range(len(self.subjects)) if position not in refused)
+        return [self._channel.wrap(EVERYONE, BatchOpening(self._accepted))]
+
+    def _note_shares(self, node: PartyId, shares: BatchShares) -> None:
+        if len(self._decisions) < len(self.query.nodes) or node in self._shares:
+            raise UnexpectedMessage(f"no shares of {node} are due")
+        self._shares[node] = shares.vector
+
+    def _close_when_ready(self) -> list[Envelope]:
+        """Acknowledge once, when nothing more is due."""
+        answered = self.denials.keys() | (self._shares.keys() if self._opening_sent else self._decisions.keys())
+        if self.closed or len(answered) < len(self.query.nodes) or (not self.denials and self._combined is None):
+            return []
+        self.closed = True
+        if self.denials:
+            return [self._acknowledge(Outcome.DENIED)]
+        try:
+            self.opened = dict(zip(self._accepted, self._open(), strict=True))
+        except CreditFederationError as error:
+            self.failure = error
+            return [self._acknowledge(Outcome.REJECTED)]
+        return [self._acknowledge(Outcome.ACCEPTED if self._accepted else Outcome.DENIED)]
+
+    @property
+    def _opening_sent(self) -> bool:
+        return len(self._decisions) == len(self.query.nodes)
+
+    def _open(self) -> list[Opened]:
+        public = self._key.public_key
+        product = combine([self._shares[PartyId(node)] for node in self.query.nodes], public)
+        if product != self._combined:
+            raise VerificationFailed("the coordinator's product is not that of the signed shares", code="WRONG_PRODUCT")
+        plain = decrypt(self._key, CiphertextVector.from_bytes(public, product))
+        return unpack_answers(plain, len(self._accepted), self._manifest, public.bits)
+
+    def _acknowledge(self, outcome: Outcome) -> Envelope:
+        return self._channel.wrap(self._coordinator, Acknowledgement(outcome), sealed=False)
