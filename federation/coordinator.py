@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from federation.audit import AuditLog
+from protocols.assessment.batch.messages import BatchQuery, BatchShares, CombinedBatch
+from protocols.assessment.batch.relay import RelayBatch
 from protocols.assessment.messages import CombinedScore, Denial, LogReceipt, Query, ScoreShare
 from protocols.assessment.relay import RelayQuery
 from protocols.boosting.admission import check_boosting
@@ -47,7 +49,7 @@ class Coordinator:
     def __init__(self, site: CoordinatorSite) -> None:
         self._site = site
         self._runs: dict[bytes, RelayTraining] = {}
-        self._queries: dict[bytes, RelayQuery] = {}
+        self._queries: dict[bytes, RelayQuery | RelayBatch] = {}
         self._leaves: list[Leaf] = []
         self.leaks: dict[LeakClass, int] = {}
 
@@ -77,6 +79,8 @@ class Coordinator:
             self._open_run(envelope, SPECS[envelope.message])
         elif envelope.message == "Query":
             return self._open_query(envelope)
+        elif envelope.message == "BatchQuery":
+            return self._open_batch(envelope)
         if envelope.transcript in self._runs:
             return self._route_training(envelope, self._runs[envelope.transcript])
         if envelope.transcript in self._queries:
@@ -132,28 +136,45 @@ class Coordinator:
 
     def _open_query(self, envelope: Envelope) -> Routed:
         query = decode(envelope.body, Query)
-        transcript = query.transcript()
-        channel = self._channel(transcript)
-        channel.unwrap(envelope, Query)
-        if envelope.sender != query.bank or transcript in self._queries:
-            raise VerificationFailed("a query is asked once, by its bank")
+        channel = self._asked(envelope, query)
         relay = RelayQuery(query, channel, self._bank_key(query.bank, self._site.key_bits))
+        return self._announce(envelope, relay, {})
+
+    def _open_batch(self, envelope: Envelope) -> Routed:
+        query = decode(envelope.body, BatchQuery)
+        channel = self._asked(envelope, query)
+        relay = RelayBatch(query, channel, self._bank_key(query.bank, self._site.key_bits))
+        return self._announce(envelope, relay, {"enterprises": len(query.subject_tags)})
+
+    def _asked(self, envelope: Envelope, query: Query | BatchQuery) -> Channel:
+        """Return the channel of a new question. Raises: VerificationFailed if it is not new, or not its bank's."""
+        channel = self._channel(query.transcript())
+        channel.unwrap(envelope, type(query))
+        if envelope.sender != query.bank or channel.transcript in self._queries:
+            raise VerificationFailed("a query is asked once, by its bank")
+        return channel
+
+    def _announce(self, envelope: Envelope, relay: RelayQuery | RelayBatch, values: dict[str, str | int]) -> Routed:
+        """Log a new question, and let it go on to its nodes."""
+        query, transcript = relay.query, relay.channel.transcript
         self._queries[transcript] = relay
-        values: dict[str, str | int] = {
+        terms: dict[str, str | int] = {
             "bank": query.bank,
             "model_hash": query.model.hex(),
             "nodes": len(query.nodes),
             "transcript_hash": transcript.hex(),
         }
-        self._log_query(LeafKind.REQUEST, envelope, relay, values)
+        self._log_query(LeafKind.REQUEST, envelope, relay, terms | values)
         return [(node, envelope) for node in relay.audience(envelope)]
 
-    def _route_query(self, envelope: Envelope, relay: RelayQuery) -> Routed:
+    def _route_query(self, envelope: Envelope, relay: RelayQuery | RelayBatch) -> Routed:
         produced = relay.receive(envelope)
         routed = [(party, envelope) for party in relay.audience(envelope)]
         if envelope.message == "ScoreShare":
             share = relay.channel.read_open(envelope, ScoreShare)
             self._log_query(LeafKind.RELEASE, envelope, relay, {"policy_hash": share.policy.hex()})
+        elif isinstance(relay, RelayBatch) and envelope.message == "BatchShares":
+            self._log_query(LeafKind.RELEASE, envelope, relay, self._batch_release(envelope, relay))
         elif envelope.message == "Denial":
             denial = relay.channel.read_open(envelope, Denial)
             values: dict[str, str | int] = {"code": denial.code, "policy_hash": denial.policy.hex()}
@@ -165,25 +186,37 @@ class Coordinator:
             routed += self._log_result(reply, relay)
         return routed
 
-    def _log_result(self, reply: Envelope, relay: RelayQuery) -> Routed:
+    @staticmethod
+    def _batch_release(envelope: Envelope, relay: RelayBatch) -> dict[str, str | int]:
+        """Return what the log says of a node's shares: for how many enterprises, and how many it denied."""
+        policy = relay.channel.read_open(envelope, BatchShares).policy.hex()
+        denied = relay.denied[PartyId(envelope.sender)]
+        return {"policy_hash": policy, "enterprises": relay.accepted or 0, "denied": denied}
+
+    def _log_result(self, reply: Envelope, relay: RelayQuery | RelayBatch) -> Routed:
         """Log the product, then release it together with the log's receipt."""
-        combined = relay.channel.read_open(reply, CombinedScore)
-        ciphertext = hashlib.sha256(combined.ciphertext).hexdigest()
-        self._log_query(LeafKind.RESULT, reply, relay, {"ciphertext_hash": ciphertext})
+        if isinstance(relay, RelayBatch):
+            product = relay.channel.read_open(reply, CombinedBatch).vector
+        else:
+            product = relay.channel.read_open(reply, CombinedScore).ciphertext
+        self._log_query(LeafKind.RESULT, reply, relay, {"ciphertext_hash": hashlib.sha256(product).hexdigest()})
         receipt = self._flush()
         bank = PartyId(relay.query.bank)
         return [(bank, relay.channel.wrap(bank, receipt, sealed=False)), (bank, reply)]
 
-    def _log_query(self, kind: LeafKind, envelope: Envelope, relay: RelayQuery, values: dict[str, str | int]) -> None:
+    def _log_query(
+        self, kind: LeafKind, envelope: Envelope, relay: RelayQuery | RelayBatch, values: dict[str, str | int]
+    ) -> None:
+        """Log a step of a question; a batch is about many enterprises, whom only its evidence names, by tag."""
         query = relay.query
         try:
             leaf = self._leaf(
                 kind,
                 envelope.sender,
-                query.query,
+                query.query if isinstance(query, Query) else query.batch,
                 values,
                 purpose=query.purpose,
-                subject=query.subject_tag,
+                subject=query.subject_tag if isinstance(query, Query) else b"",
                 evidence=envelope,
             )
         except ValueError as error:  # a leaf is stricter than a message about names and codes

@@ -52,6 +52,12 @@ PHASES: Mapping[str, str] = {
     "Subject": "assessment",
     "ScoreShare": "assessment",
     "CombinedScore": "assessment",
+    "BatchQuery": "assessment",
+    "BatchSubjects": "assessment",
+    "BatchDecisions": "assessment",
+    "BatchOpening": "assessment",
+    "BatchShares": "assessment",
+    "CombinedBatch": "assessment",
 }
 
 

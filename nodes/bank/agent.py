@@ -6,12 +6,16 @@ coordinator's next visit; an empty parcel collects it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from nodes.bank.batches import Batches
 from nodes.bank.model_file import ModelFile, RunFacts
 from nodes.bank.questions import Questions
 from nodes.bank.results import AssessmentResult
 from nodes.bank.site import BankSite
 from nodes.bank.training import BankRuns, Split, TrainingTerms
 from nodes.boundary import handle_parcel
+from protocols.assessment.messages import Subject
 from protocols.boosting.model import TrainedBoosting
 from protocols.channel.envelope import Envelope
 from protocols.channel.identity import PartyRole
@@ -28,6 +32,7 @@ class BankAgent:
         self._outbox: list[Envelope] = []
         self._runs = BankRuns(site)
         self._questions = Questions(site)
+        self._batches = Batches(site)
 
     def handle(self, data: bytes) -> bytes:
         """Return the reply to a parcel; never raises."""
@@ -42,6 +47,8 @@ class BankAgent:
             return self._runs.receive(envelope)
         if envelope.transcript in self._questions:
             return self._questions.receive(envelope)
+        if envelope.transcript in self._batches:
+            return self._batches.receive(envelope)
         if envelope.message == OFFER and self._site.witness is not None:
             coordinator, now = self._site.pins.only(PartyRole.COORDINATOR), self._site.clock()
             return [self._site.witness.answer(envelope, coordinator, self._site.channel, now)]
@@ -79,3 +86,16 @@ class BankAgent:
     def result(self, transcript: bytes) -> AssessmentResult:
         """Return the answer to a query, whatever it was, and forget the query."""
         return self._questions.result(transcript)
+
+    def ask_batch(self, subjects: Sequence[Subject], model: ModelFile) -> bytes:
+        """Put a query about many enterprises, with their consents, into the outbox and return its transcript.
+
+        Raises: ValueError for too many or repeated ones; VerificationFailed as `ask`.
+        """
+        transcript, asked = self._batches.ask(subjects, model)
+        self._outbox += asked
+        return transcript
+
+    def batch_results(self, transcript: bytes) -> list[AssessmentResult]:
+        """Return the result for each enterprise of a batch, in the order asked, and forget the batch."""
+        return self._batches.results(transcript)

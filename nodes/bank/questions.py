@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from nodes.bank.model_file import BOOSTING, ModelFile
-from nodes.bank.results import AssessmentResult, describe_answer, describe_refusal
+from nodes.bank.model_file import ModelFile
+from nodes.bank.reading import AnswerReader
+from nodes.bank.results import AssessmentResult, describe_answer, describe_denial, describe_failure
 from nodes.bank.site import BankSite
-from nodes.binning import assign_rows, cohort_columns, row_index
 from protocols.assessment.bank import BankQuery
 from protocols.assessment.manifest import verify_manifest
 from protocols.assessment.messages import Acknowledgement, Query, Subject
-from protocols.boosting.serving import leaves_of
 from protocols.channel.envelope import Envelope
 from protocols.channel.identity import PartyId, PartyRole
 from protocols.channel.wire import digest
 from protocols.consent import Purpose
-from protocols.errors import VerificationFailed
-from protocols.scorecard.messages import Count
-from protocols.transparency.checkpoints import verify_log_signature
 from protocols.transparency.leaves import subject_tag
-from protocols.transparency.notes import parse_note
 
 QUERY_SECONDS = 300
 
@@ -30,7 +25,7 @@ class Questions:
         self._site = site
         self._me = site.keys.party
         self._queries: dict[bytes, tuple[BankQuery, ModelFile, str]] = {}
-        self._row_of = row_index(site.table)
+        self._reader = AnswerReader(site)
 
     def __contains__(self, transcript: bytes) -> bool:
         return transcript in self._queries
@@ -80,24 +75,13 @@ class Questions:
     def result(self, transcript: bytes) -> AssessmentResult:
         """Return the answer to a query, whatever it was, and forget the query."""
         role, model, enterprise = self._queries.pop(transcript)
-        manifest, now = model.signed_manifest().manifest, self._site.clock()
+        manifest, request = model.signed_manifest().manifest, role.query.query.hex()
+        if role.denials:
+            return describe_denial(request, enterprise, manifest, role.denials)
         if role.opened is None:
-            return describe_refusal(role, enterprise, manifest)
-        receipt = self._verified_receipt(role)
-        own = self._own_points(enterprise, model)
-        return describe_answer(role.query, role.opened, enterprise, manifest, model.calibration, own, receipt, now)
-
-    def _own_points(self, enterprise: str, model: ModelFile) -> int:
-        columns = cohort_columns(self._site.table, self._row_of, (enterprise,))
-        codes = assign_rows(model.own_binnings, columns, 1)
-        places = leaves_of(model.own_trees(), codes) if model.family == BOOSTING else codes
-        return sum(points[place] for points, place in zip(model.own_points, places[0].tolist(), strict=True))
-
-    def _verified_receipt(self, role: BankQuery) -> Count:
-        """Return the leaf of the log that records the result. Raises: VerificationFailed, code NO_RECEIPT."""
-        if role.receipt is None:
-            raise VerificationFailed("the answer came without a receipt of the log", code="NO_RECEIPT")
-        checkpoint = verify_log_signature(parse_note(role.receipt.note), self._site.log_key)
-        if role.receipt.leaf >= checkpoint.size:
-            raise VerificationFailed("the receipt's leaf is outside its tree", code="NO_RECEIPT")
-        return role.receipt.leaf
+            code = role.failure.code if role.failure else "NODE_MISSING"
+            return describe_failure(request, enterprise, manifest, code)
+        receipt = self._reader.leaf_of(role.receipt)
+        (own,) = self._reader.own_points((enterprise,), model)
+        now = self._site.clock()
+        return describe_answer(request, role.opened, enterprise, manifest, model.calibration, own, receipt, now)

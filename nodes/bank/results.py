@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
 
-from protocols.assessment.bank import BankQuery
 from protocols.assessment.layout import Coverage, Opened
 from protocols.assessment.manifest import Manifest
-from protocols.assessment.messages import Query
+from protocols.channel.identity import PartyId
 from protocols.credit.logistic import Calibration
 from protocols.credit.scale import grade, probability_of_default, score
 
@@ -49,7 +49,7 @@ class AssessmentResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def describe_answer(
-    query: Query,
+    request: str,
     opened: Opened,
     enterprise: str,
     manifest: Manifest,
@@ -62,7 +62,7 @@ def describe_answer(
     coverage = {entry.domain: s.name.lower() for entry, s in zip(manifest.nodes, opened.coverage, strict=True)}
     if Coverage.OK not in opened.coverage:
         return AssessmentResult(
-            request=query.query.hex(),
+            request=request,
             enterprise=enterprise,
             status="failed",
             code="INSUFFICIENT_COVERAGE",
@@ -78,7 +78,7 @@ def describe_answer(
         for theme, bands in zip(manifest.themes, opened.themes, strict=True)
     )
     return AssessmentResult(
-        request=query.query.hex(),
+        request=request,
         enterprise=enterprise,
         status="ok",
         pd=pd,
@@ -93,17 +93,24 @@ def describe_answer(
     )
 
 
-def describe_refusal(role: BankQuery, enterprise: str, manifest: Manifest) -> AssessmentResult:
-    """Return why there is no score: denials by node, an answer that did not verify, or nodes that did not answer."""
+def describe_denial(
+    request: str, enterprise: str, manifest: Manifest, denials: Mapping[PartyId, str]
+) -> AssessmentResult:
+    """Return that nodes have denied the answer, each with its code."""
     domains = {entry.party: entry.domain for entry in manifest.nodes}
-    denied = {domains[node]: code for node, code in role.denials.items()}
-    failure = role.failure.code if role.failure else "NODE_MISSING"
+    denied = {domains[node]: code for node, code in denials.items()}
     return AssessmentResult(
-        request=role.query.query.hex(),
+        request=request,
         enterprise=enterprise,
-        status="denied" if denied else "failed",
-        code=next(iter(sorted(set(denied.values()))), failure),
+        status="denied",
+        code=min(denied.values()),
         denied_by=denied,
         coverage=dict.fromkeys(denied, "refused"),
         model=manifest.model_hash().hex(),
     )
+
+
+def describe_failure(request: str, enterprise: str, manifest: Manifest, code: str) -> AssessmentResult:
+    """Return why there is no answer: one that did not verify, or nodes that did not answer (NODE_MISSING)."""
+    model = manifest.model_hash().hex()
+    return AssessmentResult(request=request, enterprise=enterprise, status="failed", code=code, model=model)

@@ -92,6 +92,7 @@ ATTRIBUTES: Final[Mapping[str, AttributeForm]] = {
     "leak_class": AttributeForm.NAME,
     # sizes, times, counts over many enterprises
     "enterprises": AttributeForm.COUNT,
+    "denied": AttributeForm.COUNT,
     "features": AttributeForm.COUNT,
     "messages": AttributeForm.COUNT,
     "bytes": AttributeForm.COUNT,

@@ -43,7 +43,7 @@ class BankBatch:
             raise ValueError(f"{len(subjects)} subjects for {len(query.subject_tags)} tags")
         self.query, self.subjects, self._manifest = query, tuple(subjects), manifest
         self._channel, self._key, self._coordinator = channel, key, coordinator
-        self._decisions: dict[PartyId, tuple[str, ...]] = {}
+        self._decided: set[PartyId] = set()
         self._accepted: tuple[int, ...] = ()
         self._shares: dict[PartyId, bytes] = {}
         self._combined: bytes | None = None
@@ -51,17 +51,8 @@ class BankBatch:
         self.denials: dict[PartyId, str] = {}
         self.failure: CreditFederationError | None = None
         self.opened: dict[int, Opened] = {}
+        self.refused: dict[int, dict[PartyId, str]] = {}
         self.receipt: LogReceipt | None = None
-
-    @property
-    def refused(self) -> dict[int, dict[PartyId, str]]:
-        """Return, per position that some node denies, each such node's code."""
-        found: dict[int, dict[PartyId, str]] = {}
-        for node, codes in self._decisions.items():
-            for position, code in enumerate(codes):
-                if code:
-                    found.setdefault(position, {})[node] = code
-        return found
 
     def start(self) -> list[Envelope]:
         """Return the query for all, and the subjects sealed to each node."""
@@ -96,25 +87,27 @@ class BankBatch:
         return self._close_when_ready()
 
     def _note_decisions(self, node: PartyId, decisions: BatchDecisions) -> list[Envelope]:
-        if node in self._decisions:
+        if node in self._decided:
             raise UnexpectedMessage(f"{node} has decided before")
         if len(decisions.codes) != len(self.subjects):
             raise MalformedMessage(f"{len(decisions.codes)} decisions for {len(self.subjects)} enterprises")
-        self._decisions[node] = decisions.codes
-        if len(self._decisions) < len(self.query.nodes):
+        self._decided.add(node)
+        for position, code in enumerate(decisions.codes):
+            if code:
+                self.refused.setdefault(position, {})[node] = code
+        if not self._all_decided:
             return self._close_when_ready()
-        refused = self.refused
-        self._accepted = tuple(position for position in range(len(self.subjects)) if position not in refused)
+        self._accepted = tuple(position for position in range(len(self.subjects)) if position not in self.refused)
         return [self._channel.wrap(EVERYONE, BatchOpening(self._accepted))]
 
     def _note_shares(self, node: PartyId, shares: BatchShares) -> None:
-        if len(self._decisions) < len(self.query.nodes) or node in self._shares:
+        if not self._all_decided or node in self._shares:
             raise UnexpectedMessage(f"no shares of {node} are due")
         self._shares[node] = shares.vector
 
     def _close_when_ready(self) -> list[Envelope]:
         """Acknowledge once, when nothing more is due."""
-        answered = self.denials.keys() | (self._shares.keys() if self._opening_sent else self._decisions.keys())
+        answered = self.denials.keys() | (self._shares.keys() if self._all_decided else self._decided)
         if self.closed or len(answered) < len(self.query.nodes) or (not self.denials and self._combined is None):
             return []
         self.closed = True
@@ -128,8 +121,8 @@ class BankBatch:
         return [self._acknowledge(Outcome.ACCEPTED if self._accepted else Outcome.DENIED)]
 
     @property
-    def _opening_sent(self) -> bool:
-        return len(self._decisions) == len(self.query.nodes)
+    def _all_decided(self) -> bool:
+        return len(self._decided) == len(self.query.nodes)
 
     def _open(self) -> list[Opened]:
         public = self._key.public_key

@@ -6,13 +6,11 @@ import math
 
 import pytest
 
-from nodes.bank.results import describe_answer, describe_refusal
-from protocols.assessment.bank import BankQuery
+from nodes.bank.results import describe_answer, describe_denial, describe_failure
 from protocols.assessment.layout import Coverage, Opened
 from protocols.assessment.manifest import Manifest, PartEntry, Theme
-from protocols.assessment.messages import Query
+from protocols.channel.identity import PartyId
 from protocols.credit.logistic import Calibration
-from protocols.errors import VerificationFailed
 from protocols.scorecard.themes import BAND_POINTS
 
 NODES = ("electricity", "social", "tax")
@@ -26,21 +24,14 @@ MANIFEST = Manifest(
     (Theme("sales", 2, BAND_POINTS), Theme("staff", 2, BAND_POINTS)),
     0,
 )
-QUERY = Query(b"q" * 16, "bank", "0" * 64, bytes(32), "assessment", NODES, 0, 300, bytes(32))
+REQUEST = "71" * 16
 CALIBRATION = Calibration(-3.0, 1.0 / 577.08)
 NOW = 1_790_000_000
 
 
-class Ended(BankQuery):
-    """A query as it stands at its end."""
-
-    def __init__(self, denials: dict[str, str], failure: VerificationFailed | None = None) -> None:
-        self.query, self.denials, self.failure = QUERY, denials, failure  # type: ignore[assignment]
-
-
 def test_a_sum_becomes_pd_score_grade_and_themes() -> None:
     opened = Opened(3000, (1, 6), (Coverage.OK, Coverage.ABSENT, Coverage.STALE))
-    result = describe_answer(QUERY, opened, "e", MANIFEST, CALIBRATION, 462, 7, NOW)
+    result = describe_answer(REQUEST, opened, "e", MANIFEST, CALIBRATION, 462, 7, NOW)
     log_odds = -3.0 + 3462 / 577.08
     assert result.status == "ok"
     assert result.pd == pytest.approx(1 / (1 + math.exp(log_odds)))
@@ -49,12 +40,12 @@ def test_a_sum_becomes_pd_score_grade_and_themes() -> None:
     assert result.coverage == {"electricity office": "ok", "social office": "absent", "tax office": "stale"}
     assert [(theme.theme, theme.severity) for theme in result.themes] == [("staff", 3), ("sales", 0)]
     assert (result.as_of, result.valid_until) == ("2026-09-21", "2026-10-21")
-    assert (result.receipt, result.request) == (7, QUERY.query.hex())
+    assert (result.receipt, result.request) == (7, REQUEST)
 
 
 def test_an_enterprise_that_no_node_knows_gets_no_score() -> None:
     opened = Opened(3000, (0, 0), (Coverage.ABSENT, Coverage.ABSENT, Coverage.STALE))
-    result = describe_answer(QUERY, opened, "e", MANIFEST, CALIBRATION, 0, 7, NOW)
+    result = describe_answer(REQUEST, opened, "e", MANIFEST, CALIBRATION, 0, 7, NOW)
     assert (result.status, result.code) == ("failed", "INSUFFICIENT_COVERAGE")
     assert (result.pd, result.score, result.grade, result.themes) == (None, None, None, ())
 
@@ -63,14 +54,15 @@ def test_an_enterprise_that_no_node_knows_gets_no_score() -> None:
 @pytest.mark.parametrize("slope", [10.0, -10.0, 0.0])
 def test_extreme_totals_still_have_a_finite_score(total: int, slope: float) -> None:
     opened = Opened(total, (0, 0), (Coverage.OK,) * 3)
-    result = describe_answer(QUERY, opened, "e", MANIFEST, Calibration(0.0, slope), 0, 7, NOW)
+    result = describe_answer(REQUEST, opened, "e", MANIFEST, Calibration(0.0, slope), 0, 7, NOW)
     assert result.pd is not None
     assert 0 <= result.pd <= 1
     assert isinstance(result.score, int)
 
 
 def test_denials_are_told_by_domain() -> None:
-    result = describe_refusal(Ended({"tax": "CONSENT_MISSING", "social": "CONSENT_EXPIRED"}), "e", MANIFEST)
+    denials = {PartyId("tax"): "CONSENT_MISSING", PartyId("social"): "CONSENT_EXPIRED"}
+    result = describe_denial(REQUEST, "e", MANIFEST, denials)
     assert (result.status, result.code) == ("denied", "CONSENT_EXPIRED")
     assert result.denied_by == {"tax office": "CONSENT_MISSING", "social office": "CONSENT_EXPIRED"}
     assert result.coverage["tax office"] == result.coverage["social office"] == "refused"
@@ -78,10 +70,6 @@ def test_denials_are_told_by_domain() -> None:
 
 
 def test_an_answer_that_did_not_verify_is_a_failure_with_its_code() -> None:
-    failure = VerificationFailed("text", code="RESULT_OUT_OF_RANGE")
-    result = describe_refusal(Ended({}, failure), "e", MANIFEST)
+    result = describe_failure(REQUEST, "e", MANIFEST, "RESULT_OUT_OF_RANGE")
     assert (result.status, result.code, result.denied_by) == ("failed", "RESULT_OUT_OF_RANGE", {})
-
-
-def test_nodes_that_did_not_answer_are_a_failure() -> None:
-    assert describe_refusal(Ended({}), "e", MANIFEST).code == "NODE_MISSING"
+    assert (result.request, result.score, result.model) == (REQUEST, None, MANIFEST.model_hash().hex())

@@ -1,0 +1,110 @@
+"""The batches that a bank asks: many enterprises at once, each with a result of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nodes.bank.model_file import ModelFile
+from nodes.bank.questions import QUERY_SECONDS
+from nodes.bank.reading import AnswerReader
+from nodes.bank.results import AssessmentResult, describe_answer, describe_denial, describe_failure
+from nodes.bank.site import BankSite
+from protocols.assessment.batch.bank import BankBatch
+from protocols.assessment.batch.messages import BATCH_LIMIT, BatchQuery
+from protocols.assessment.manifest import Manifest, verify_manifest
+from protocols.assessment.messages import Acknowledgement, Subject
+from protocols.channel.envelope import Envelope
+from protocols.channel.identity import PartyId, PartyRole
+from protocols.channel.wire import digest
+from protocols.consent import Purpose
+from protocols.transparency.leaves import subject_tag
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    role: BankBatch
+    model: ModelFile
+    manifest: Manifest
+
+
+class Batches:
+    """The batches that one bank has open."""
+
+    def __init__(self, site: BankSite) -> None:
+        self._site = site
+        self._me = site.keys.party
+        self._reader = AnswerReader(site)
+        self._batches: dict[bytes, _Asked] = {}
+
+    def __contains__(self, transcript: bytes) -> bool:
+        return transcript in self._batches
+
+    def ask(self, subjects: Sequence[Subject], model: ModelFile) -> tuple[bytes, list[Envelope]]:
+        """Return a new batch's transcript and its messages; at most `BATCH_LIMIT` enterprises, each one once.
+
+        Raises: VerificationFailed if not every node of the model's manifest has signed it.
+        """
+        if not 0 < len({subject.enterprise for subject in subjects}) == len(subjects) <= BATCH_LIMIT:
+            raise ValueError(f"a batch is about 1 to {BATCH_LIMIT} distinct enterprises")
+        site = self._site
+        signed = model.signed_manifest()
+        verify_manifest(signed, site.pins.cards)
+        manifest, now = signed.manifest, site.clock()
+        query = BatchQuery(
+            batch=site.randomness(16),
+            bank=self._me,
+            bank_card=site.pins.cards[self._me].fingerprint(),
+            model=manifest.model_hash(),
+            purpose=Purpose.ASSESSMENT,
+            nodes=tuple(entry.party for entry in manifest.nodes),
+            issued=now,
+            expires=now + QUERY_SECONDS,
+            subject_tags=tuple(subject_tag(site.tag_key, subject.enterprise) for subject in subjects),
+        )
+        channel = site.channel(query.transcript())
+        coordinator = PartyId(site.pins.only(PartyRole.COORDINATOR).party)
+        role = BankBatch(query, subjects, manifest, channel, site.paillier, coordinator)
+        asked = role.start()
+        if site.ledger is not None:
+            site.ledger.open_question(query.batch, now, digest(asked[0]))
+        self._batches[channel.transcript] = _Asked(role, model, manifest)
+        return channel.transcript, asked
+
+    def receive(self, envelope: Envelope) -> list[Envelope]:
+        """Take a message of an open batch; what it ends with is on record before it leaves. Raises: as the role."""
+        role = self._batches[envelope.transcript].role
+        replies = role.receive(envelope)
+        for reply in replies:
+            if self._site.ledger is not None and reply.message == Acknowledgement.__name__:
+                receipt = None if role.receipt is None else role.receipt.note
+                self._site.ledger.close_question(role.query.batch, digest(reply), receipt)
+        return replies
+
+    def closed(self, transcript: bytes) -> bool:
+        """Tell whether a batch has ended, well or not."""
+        return self._batches[transcript].role.closed
+
+    def results(self, transcript: bytes) -> list[AssessmentResult]:
+        """Return the result for each enterprise, in the order asked, and forget the batch.
+
+        Raises: VerificationFailed, code NO_RECEIPT, for answers that the log has not receipted.
+        """
+        asked = self._batches.pop(transcript)
+        subjects = asked.role.subjects
+        own = self._reader.own_points([subject.enterprise for subject in subjects], asked.model)
+        receipt = self._reader.leaf_of(asked.role.receipt) if asked.role.opened else 0
+        return [self._result(asked, position, own[position], receipt) for position in range(len(subjects))]
+
+    def _result(self, asked: _Asked, position: int, own: int, receipt: int) -> AssessmentResult:
+        role, manifest = asked.role, asked.manifest
+        request, enterprise = f"{role.query.batch.hex()}-{position}", role.subjects[position].enterprise
+        opened = role.opened.get(position)
+        if opened is not None:
+            now, calibration = self._site.clock(), asked.model.calibration
+            return describe_answer(request, opened, enterprise, manifest, calibration, own, receipt, now)
+        denials = role.denials or role.refused.get(position)
+        if denials:
+            return describe_denial(request, enterprise, manifest, denials)
+        code = role.failure.code if role.failure else "NODE_MISSING"
+        return describe_failure(request, enterprise, manifest, code)

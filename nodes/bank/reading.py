@@ -1,0 +1,39 @@
+"""What the bank adds to an opened answer: its own points, and the log's word that the answer is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nodes.bank.model_file import BOOSTING, ModelFile
+from nodes.bank.site import BankSite
+from nodes.binning import assign_rows, cohort_columns, row_index
+from protocols.assessment.messages import LogReceipt
+from protocols.boosting.serving import leaves_of
+from protocols.errors import VerificationFailed
+from protocols.scorecard.messages import Count
+from protocols.transparency.checkpoints import verify_log_signature
+from protocols.transparency.notes import parse_note
+
+
+class AnswerReader:
+    """Reads answers with what the bank alone has: its own features and the log key that it has pinned."""
+
+    def __init__(self, site: BankSite) -> None:
+        self._site = site
+        self._row_of = row_index(site.table)
+
+    def own_points(self, enterprises: Sequence[str], model: ModelFile) -> list[int]:
+        """Return what the bank's own part of a model gives each enterprise."""
+        columns = cohort_columns(self._site.table, self._row_of, enterprises)
+        codes = assign_rows(model.own_binnings, columns, len(enterprises))
+        places = leaves_of(model.own_trees(), codes) if model.family == BOOSTING else codes
+        return [sum(p[place] for p, place in zip(model.own_points, row, strict=True)) for row in places.tolist()]
+
+    def leaf_of(self, receipt: LogReceipt | None) -> Count:
+        """Return the leaf of the log that records an answer. Raises: VerificationFailed, code NO_RECEIPT."""
+        if receipt is None:
+            raise VerificationFailed("the answer came without a receipt of the log", code="NO_RECEIPT")
+        checkpoint = verify_log_signature(parse_note(receipt.note), self._site.log_key)
+        if receipt.leaf >= checkpoint.size:
+            raise VerificationFailed("the receipt's leaf is outside its tree", code="NO_RECEIPT")
+        return receipt.leaf
