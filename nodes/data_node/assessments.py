@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 
+from nodes.data_node.admission import admit_subject, check_asker
 from nodes.data_node.parts import Parts
 from nodes.data_node.site import NodeSite
 from nodes.ledger import Answer
 from protocols.assessment.messages import Denial, Query, Subject
 from protocols.assessment.node import check_query, share_of
 from protocols.channel.envelope import Channel, Envelope
-from protocols.channel.identity import PartyId, PartyRole
+from protocols.channel.identity import PartyId
 from protocols.channel.wire import Message, decode, encode
-from protocols.consent import Purpose, verify_consent
 from protocols.errors import BudgetExceeded, PolicyDenied, UnexpectedMessage, VerificationFailed
 
 SECONDS_PER_DAY = 86_400
@@ -35,14 +35,10 @@ class Assessments:
 
     def _open_query(self, envelope: Envelope) -> list[Envelope]:
         query = decode(envelope.body, Query)
-        transcript = query.transcript()
-        self._site.channel(transcript).unwrap(envelope, Query)
-        bank = self._site.pins.card(PartyId(query.bank), PartyRole.BANK)
-        if envelope.sender != query.bank or bank.fingerprint() != query.bank_card:
-            raise VerificationFailed("the query is not its bank's, under its pinned card")
+        check_asker(self._site, envelope, query)
         while len(self._queries) >= MAX_OPEN_QUERIES:  # the oldest has waited for its subject in vain
             del self._queries[next(iter(self._queries))]
-        self._queries[transcript] = query
+        self._queries[envelope.transcript] = query
         return []
 
     def _answer(self, envelope: Envelope) -> Envelope:
@@ -65,16 +61,7 @@ class Assessments:
         """Evaluate this node's part. Raises: PolicyDenied, VerificationFailed."""
         site, part = self._site, self._parts.of(query.model)
         check_query(query, part.manifest, site.clock())
-        site.policy.check_bank(query.bank, Purpose.ASSESSMENT)
-        verify_consent(
-            subject.consent,
-            site.pins.only(PartyRole.CONSENT_SERVICE),
-            subject=subject.enterprise,
-            bank=query.bank,
-            purpose=Purpose.ASSESSMENT,
-            domain=site.domain,
-            now=site.clock(),
-        )
+        admit_subject(site, query.bank, subject)
         bank_key = site.pins.paillier_key(PartyId(query.bank), site.paillier.public_key.bits)
         evaluation = self._parts.evaluate(part, (subject.enterprise,))
         cards, policy, points = site.pins.cards, site.policy.digest(), part.tables.features
