@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from nodes.ledger import Ledger
+from nodes.ledger import WitnessRecords
 from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyCard, PartyId
 from protocols.channel.wire import decode, encode
@@ -31,7 +31,7 @@ class LogWitness:
 
     signer: CosignatureSigner = field(repr=False)
     log_key: VerifierKey
-    ledger: Ledger = field(repr=False)
+    records: WitnessRecords = field(repr=False)
 
     def answer(
         self, envelope: Envelope, coordinator: PartyCard, channel: Callable[[bytes], Channel], now: int
@@ -49,14 +49,14 @@ class LogWitness:
 
     def _judge(self, offer: CheckpointOffer, now: int) -> CheckpointCosignature | CheckpointRefusal:
         origin = self.log_key.name
-        last = self.ledger.witness_note(origin)
-        convicted = self.ledger.split_view(origin)
+        last = self.records.note(origin)
+        convicted = self.records.split_view(origin)
         if convicted is not None:
             return CheckpointRefusal(FORKED, last or b"", decode(convicted, SplitViewProof))
         try:
             found = Witness(self.signer, self.log_key, last).receive(parse_add_checkpoint(offer.request), now)
             if isinstance(found, Cosigned):
-                self.ledger.keep_witness_note(origin, last, found.state.checkpoint.size, found.state.note)
+                self.records.keep_note(origin, last, found.state.checkpoint.size, found.state.note)
                 return CheckpointCosignature(found.line.encode().encode())
         except CreditFederationError as error:
             return CheckpointRefusal(error.code, last or b"")
@@ -64,5 +64,5 @@ class LogWitness:
 
     def _convict(self, found: SplitView, last: bytes | None, now: int) -> CheckpointRefusal:
         evidence = SplitViewProof.of(found)
-        self.ledger.keep_split_view(self.log_key.name, now, encode(evidence))
+        self.records.keep_split_view(self.log_key.name, now, encode(evidence))
         return CheckpointRefusal(FORKED, last or b"", evidence)

@@ -23,7 +23,7 @@ from nodes.data_node.agent import DataNodeAgent
 from nodes.data_node.site import NodeSite
 from nodes.flower_relay import parcel_of
 from nodes.keystore import read_cards, read_keys, read_paillier
-from nodes.ledger import Ledger
+from nodes.ledger import open_node_ledger
 from nodes.policy import NodePolicy
 from nodes.sources import read_description, read_node_source
 from protocols.assessment.messages import Query, Subject
@@ -234,7 +234,7 @@ def at_node(
         pins=_pins(tuple(path.read_bytes() for path in sorted((folder / "cards").iterdir())), folder),
         table=read_node_source(read_description(folder / "data"), node),
         policy=policy,
-        ledger=Ledger(home / "ledger.sqlite"),
+        ledger=open_node_ledger(home / "ledger.sqlite"),
         clock=clock,
     )
     return AtNode(folder, DataNodeAgent(site), site, model, NOW)

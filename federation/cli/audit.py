@@ -21,7 +21,7 @@ from federation.cli.criteria import read_criteria
 from federation.cli.ledgers import open_ledgers
 from federation.cli.logs import judge, open_log, show_failure
 from federation.cli.output import FAILED, console, errors, print_json, reported_errors
-from nodes.ledger_reading import LedgerReader
+from nodes.ledger.reading import LedgerReader
 from protocols.errors import ConfigurationError
 from protocols.transparency.checkpoints import LogKeys
 from protocols.transparency.leaves import LeafKind
@@ -203,7 +203,7 @@ def export(
 def reconcile_command(
     directory: Directory,
     ledgers: Annotated[
-        Path | None, typer.Option("--ledgers", help="Folder with <party>/ledger.sqlite; by default DIR itself.")
+        Path | None, typer.Option("--ledgers", help="Folder of the parties' folders; by default DIR itself.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -6,20 +6,19 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from nodes.ledger_reading import LedgerReader, read_ledger
-
-LEDGER = "ledger.sqlite"
+from nodes.ledger.location import ledgers_below
+from nodes.ledger.reading import LedgerReader, read_ledger
 
 
 @contextmanager
 def open_ledgers(directory: Path) -> Iterator[dict[str, LedgerReader]]:
-    """Yield a reader of every `<party>/ledger.sqlite` in `directory`, by party; none may be there.
+    """Yield a reader of the ledger of every party with a folder in `directory`, by party; none may be there.
 
     Raises: ConfigurationError naming a file that is no ledger.
     """
     with ExitStack() as opened:
         yield {
-            path.parent.name: opened.enter_context(read_ledger(path)) for path in sorted(directory.glob(f"*/{LEDGER}"))
+            party: opened.enter_context(read_ledger(location)) for party, location in ledgers_below(directory).items()
         }
 
 

@@ -14,9 +14,9 @@ from federation.audit.exported import ExportedLog, is_export
 from federation.audit.keys import read_log_keys
 from federation.audit.reading import LogView, StoredLog
 from federation.audit.verify import LOG_FILE, LogReport, verify_log
-from federation.cli.ledgers import LEDGER
 from federation.cli.output import console, errors
-from nodes.ledger_reading import read_ledger
+from nodes.ledger.location import ledgers_below
+from nodes.ledger.reading import read_ledger
 from protocols.errors import ConfigurationError
 
 
@@ -62,9 +62,9 @@ def _read(path: Path) -> bytes:
 def _party_notes(directory: Path, origin: str) -> list[bytes]:
     """Return the notes of the log in the ledgers beside it; a ledger that cannot be read proves nothing of the log."""
     notes = []
-    for path in sorted(directory.glob(f"*/{LEDGER}")):
+    for location in ledgers_below(directory).values():
         try:
-            with read_ledger(path) as ledger:
+            with read_ledger(location) as ledger:
                 notes += ledger.log_notes(origin)
         except ConfigurationError as error:
             errors.print(f"[yellow]warning[/] {escape(str(error))}; passed over", soft_wrap=True)

@@ -20,7 +20,7 @@ from nodes.bank.site import BankSite
 from nodes.data_node.site import NodeSite
 from nodes.features import FeatureTable
 from nodes.keystore import read_cosigner, read_keys, read_log_key, read_paillier
-from nodes.ledger import Ledger
+from nodes.ledger import BankLedger, NodeLedger, WitnessRecords, ledger_location, open_bank_ledger, open_node_ledger
 from nodes.log_witness import LogWitness
 from nodes.policy import read_policy
 from nodes.sources import DatasetDescription, read_bank_source, read_node_source
@@ -55,16 +55,18 @@ class PartyOpener:
         self._folder, self._file, self._pins, self._clock = folder, file, pins, clock
         self._domains = {party_of(domain): domain for domain in file.domains}
         self._files = files
-        self._ledgers = {
-            party: files.enter_context(closing(Ledger(folder / party / "ledger.sqlite")))
-            for party in (*self._domains, BANK)
+        self._ledgers: dict[PartyId, NodeLedger] = {
+            party: files.enter_context(closing(open_node_ledger(ledger_location(folder / party))))
+            for party in self._domains
         }
+        self._bank_ledger: BankLedger = files.enter_context(closing(open_bank_ledger(ledger_location(folder / BANK))))
 
     def coordinator(self) -> tuple[AuditLog, Coordinator]:
         """Open the log, if it holds what each witness last cosigned, and begin it with everybody's keys."""
         home = self._folder / COORDINATOR
         signer, witnesses = read_log_signer(home), read_log_keys(home).witnesses
-        known = [note for ledger in self._ledgers.values() if (note := ledger.witness_note(signer.name)) is not None]
+        records = [ledger.witness for ledger in (*self._ledgers.values(), self._bank_ledger)]
+        known = [note for record in records if (note := record.note(signer.name)) is not None]
         log = self._files.enter_context(AuditLog(home / "log.sqlite", signer, witnesses, known=known))
         site = CoordinatorSite(read_keys(home), self._pins, log, self._file.key_bits, lambda: self._clock() * 1000)
         coordinator = Coordinator(site)
@@ -86,9 +88,9 @@ class PartyOpener:
         names = {party: witness_name(party) for party in (*self._domains, BANK)}
         return {party: keys[name] for party, name in names.items() if name in keys}
 
-    def _witness(self, party: PartyId) -> LogWitness:
+    def _witness(self, party: PartyId, records: WitnessRecords) -> LogWitness:
         home = self._folder / party
-        return LogWitness(read_cosigner(home, witness_name(party)), read_log_key(home), self._ledgers[party])
+        return LogWitness(read_cosigner(home, witness_name(party)), read_log_key(home), records)
 
     def node(self, node: PartyId, table: FeatureTable) -> NodeSite:
         """Open a data node. Raises: ConfigurationError, VerificationFailed."""
@@ -102,7 +104,7 @@ class PartyOpener:
             policy=read_policy(home / "policy.json"),
             ledger=self._ledgers[node],
             clock=self._clock,
-            witness=self._witness(node),
+            witness=self._witness(node, self._ledgers[node].witness),
         )
 
     def bank(self, table: FeatureTable, outcomes: NDArray[np.int64]) -> BankSite:
@@ -118,8 +120,8 @@ class PartyOpener:
             log_key=read_log_key(home),
             tag_key=_tag_key(keys.to_bytes()),
             clock=self._clock,
-            witness=self._witness(BANK),
-            ledger=self._ledgers[BANK],
+            witness=self._witness(BANK, self._bank_ledger.witness),
+            ledger=self._bank_ledger,
         )
 
 

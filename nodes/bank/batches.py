@@ -67,7 +67,7 @@ class Batches:
         role = BankBatch(query, subjects, manifest, channel, site.paillier, coordinator)
         asked = role.start()
         if site.ledger is not None:
-            site.ledger.open_question(query.batch, now, digest(asked[0]))
+            site.ledger.questions.open(query.batch, now, digest(asked[0]))
         self._batches[channel.transcript] = _Asked(role, model, manifest)
         return channel.transcript, asked
 
@@ -78,7 +78,7 @@ class Batches:
         for reply in replies:
             if self._site.ledger is not None and reply.message == Acknowledgement.__name__:
                 receipt = None if role.receipt is None else role.receipt.note
-                self._site.ledger.close_question(role.query.batch, digest(reply), receipt)
+                self._site.ledger.questions.close(role.query.batch, digest(reply), receipt)
         return replies
 
     def closed(self, transcript: bytes) -> bool:

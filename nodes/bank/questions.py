@@ -59,7 +59,7 @@ class Questions:
         role = BankQuery(query, Subject(enterprise, consent), manifest, channel, site.paillier, coordinator)
         asked = role.start()
         if self._site.ledger is not None:
-            self._site.ledger.open_question(query.query, now, digest(asked[0]))
+            self._site.ledger.questions.open(query.query, now, digest(asked[0]))
         self._queries[channel.transcript] = (role, model, enterprise)
         return channel.transcript, asked
 
@@ -69,7 +69,7 @@ class Questions:
         for reply in replies:
             if self._site.ledger is not None and reply.message == Acknowledgement.__name__:
                 receipt = None if role.receipt is None else role.receipt.note
-                self._site.ledger.close_question(role.query.query, digest(reply), receipt)
+                self._site.ledger.questions.close(role.query.query, digest(reply), receipt)
         return replies
 
     def result(self, transcript: bytes) -> AssessmentResult:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nodes.data_node.site import system_clock
 from nodes.features import FeatureTable
-from nodes.ledger import Ledger
+from nodes.ledger import BankLedger
 from nodes.log_witness import LogWitness
 from protocols.channel.envelope import Channel
 from protocols.channel.identity import PartyKeys, Randomness
@@ -38,7 +38,7 @@ class BankSite:
     clock: Callable[[], int] = system_clock
     randomness: Randomness = secrets.token_bytes
     witness: LogWitness | None = field(default=None, repr=False)
-    ledger: Ledger | None = field(default=None, repr=False)
+    ledger: BankLedger | None = field(default=None, repr=False)
 
     def channel(self, transcript: bytes) -> Channel:
         """Return the bank's end of a run or query."""

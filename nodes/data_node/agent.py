@@ -6,6 +6,8 @@ transcripts and its own policy.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 from nodes.boundary import handle_parcel
 from nodes.data_node.assessments import Assessments
 from nodes.data_node.parts import Parts
@@ -36,7 +38,10 @@ class DataNodeAgent:
         return self._training.transcripts
 
     def _receive_all(self, envelopes: tuple[Envelope, ...]) -> list[Envelope]:
-        return [reply for envelope in envelopes for reply in self._receive(envelope)]
+        """Return all replies; those to questions are on record, with one wait for the disk, before any leaves."""
+        questions = all(envelope.message in QUESTIONS for envelope in envelopes)
+        with self._site.ledger.group() if questions else nullcontext():  # training works too long to hold the ledger
+            return [reply for envelope in envelopes for reply in self._receive(envelope)]
 
     def _receive(self, envelope: Envelope) -> list[Envelope]:
         if envelope.message in QUESTIONS:

@@ -48,7 +48,7 @@ class Assessments:
             raise UnexpectedMessage("a subject without its query")
         channel = self._site.channel(envelope.transcript)
         subject = channel.unwrap(envelope, Subject)
-        known = self._site.ledger.find_answer(query.query, channel.transcript)
+        known = self._site.ledger.answers.find(query.query, channel.transcript)
         if known is not None:
             return decode(known, Envelope)
         try:
@@ -85,5 +85,5 @@ class Assessments:
             decision,
             response,
         )
-        site.ledger.commit_answer(answer, site.policy.queries_per_day)
+        site.ledger.answers.commit(answer, site.policy.queries_per_day)
         return envelope

@@ -30,5 +30,5 @@ class YearAccount(msgspec.Struct, frozen=True):
 
 def year_account(site: NodeSite, bank: str) -> YearAccount:
     """Return a bank's account at a node, in the year that the node's clock shows."""
-    spent = site.ledger.spent(bank, site.clock())
+    spent = site.ledger.spending.spent(bank, site.clock())
     return YearAccount(spent[Budget.ROW_TOTALS], site.policy.row_totals_per_year)

@@ -42,7 +42,7 @@ class Parts:
     def of(self, model: bytes) -> OpenPart:
         """Return this node's part of a model. Raises: VerificationFailed, code WRONG_MODEL, if it has none."""
         if model not in self._open:
-            stored = self._site.ledger.part(model)
+            stored = self._site.ledger.parts.find(model)
             if stored is None:
                 raise VerificationFailed("no part of this model is stored here", code="WRONG_MODEL")
             while len(self._open) >= MODELS_AT_HAND:

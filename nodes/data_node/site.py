@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from nodes.features import FeatureTable
-from nodes.ledger import Ledger
+from nodes.ledger import NodeLedger
 from nodes.log_witness import LogWitness
 from nodes.policy import NodePolicy
 from protocols.channel.envelope import Channel
@@ -32,7 +32,7 @@ class NodeSite:
     pins: Pins = field(repr=False)
     table: FeatureTable = field(repr=False)
     policy: NodePolicy
-    ledger: Ledger = field(repr=False)
+    ledger: NodeLedger = field(repr=False)
     clock: Callable[[], int] = system_clock
     randomness: Randomness = secrets.token_bytes
     witness: LogWitness | None = field(default=None, repr=False)

@@ -49,21 +49,21 @@ class TrainingSite:
 
     def _admit(self, spec: RunSpec, cohort: Cohort) -> None:
         """Refuse training rows that nearly equal an earlier run's, and remember them. Raises: PolicyDenied."""
-        ledger = self._site.ledger
+        runs = self._site.ledger.runs
         names, known = names_of(cohort.ids[: spec.training_rows]), names_of(self._site.table.ids)
-        check_difference(names, known, map(unpack, ledger.cohorts(spec.bank)), spec.minimum_bin)
-        ledger.record_cohort(spec.transcript(), spec.bank, pack(names))
+        check_difference(names, known, map(unpack, runs.cohorts(spec.bank)), spec.minimum_bin)
+        runs.record_cohort(spec.transcript(), spec.bank, pack(names))
 
     def release(self, spec: RunSpec, step: str, leak: LeakClass) -> None:
         """Record a release, and charge it to the bank's year, before it is made. Raises: BudgetExceeded."""
         site = self._site
         charges = release_charges(site.policy, leak)
-        site.ledger.record_release(spec.transcript(), step, leak, site.clock(), charges)
+        site.ledger.runs.record_release(spec.transcript(), step, leak, site.clock(), charges)
 
     def keep_part(self, manifest: SignedManifest, tables: PointTables) -> None:
         """Store the part with the bins it refers to."""
         part = StoredPart(encode(manifest), encode(tables), msgspec.msgpack.encode(self._binnings))
-        self._site.ledger.keep_part(manifest.manifest.model_hash(), part)
+        self._site.ledger.parts.keep(manifest.manifest.model_hash(), part)
 
 
 class TrainingRuns:
@@ -98,9 +98,9 @@ class TrainingRuns:
         channel.unwrap(envelope, kind)
         self._check_parties(envelope, spec)
         site.policy.check_run(spec)
-        site.ledger.require_budgets(spec.bank, site.clock(), run_charges(site.policy, spec))
+        site.ledger.spending.require(spec.bank, site.clock(), run_charges(site.policy, spec))
         run = self._role(spec, channel)
-        site.ledger.open_run(channel.transcript, spec.bank, spec.row_totals)
+        site.ledger.runs.open(channel.transcript, spec.bank, spec.row_totals)
         others = {t: open_run for t, open_run in self._runs.items() if open_run.spec.bank != spec.bank}
         self._runs = others | {channel.transcript: run}
         return []

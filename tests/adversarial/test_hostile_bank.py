@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nodes.ledger import Ledger
+from nodes.ledger import open_node_ledger
 from protocols.assessment.manifest import Manifest, PartEntry, SignedManifest, Theme, sign_manifest
 from protocols.channel.envelope import Channel
 from protocols.channel.identity import PartyId
@@ -303,11 +303,11 @@ def test_a_run_opened_twice_would_show_one_nodes_totals_so_the_ledger_refuses_it
     packing, n = total_packing(network.public[BANK].bits), network.public[BANK].n
     difference = [(b - a) % n for a, b in zip(*masked, strict=True)]
     assert packing.unpack(difference, ROWS) == secret.tolist()
-    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger = open_node_ledger(tmp_path / "ledger.sqlite")
     transcript = network.spec.transcript()
-    ledger.open_run(transcript, BANK, 1)
+    ledger.runs.open(transcript, BANK, 1)
     with pytest.raises(VerificationFailed) as caught:
-        ledger.open_run(transcript, BANK, 1)
+        ledger.runs.open(transcript, BANK, 1)
     assert caught.value.code == "RUN_REPLAYED"
     ledger.close()
 

@@ -20,7 +20,7 @@ from nodes.data_node.agent import DataNodeAgent
 from nodes.data_node.site import NodeSite
 from nodes.flower_relay import make_client_app
 from nodes.keystore import read_cards, read_cosigner, read_keys, read_log_key, read_paillier
-from nodes.ledger import Ledger
+from nodes.ledger import open_node_ledger
 from nodes.log_witness import LogWitness
 from nodes.sources import read_description, read_node_source
 from protocols.channel.envelope import Channel, Envelope, open_parcel, pack_parcel
@@ -50,12 +50,12 @@ class Coordinator:
         home = folder / COORDINATOR
         self.keys, self.pins, self.signer = read_keys(home), read_cards(folder / "cards"), read_log_signer(home)
         self.log = AuditLog(home / "log.sqlite", self.signer, read_log_keys(home).witnesses)
-        self.ledgers = {party: Ledger(folder / party / "ledger.sqlite") for party in PARTIES}
+        self.ledgers = {party: open_node_ledger(folder / party / "ledger.sqlite") for party in PARTIES}
         self.doors: dict[PartyId, Door] = {party: self._agent(folder, party).handle for party in PARTIES}
 
     def _agent(self, folder: Path, party: PartyId) -> DataNodeAgent:
         home = folder / party
-        witness = LogWitness(read_cosigner(home, witness_name(party)), read_log_key(home), self.ledgers[party])
+        witness = LogWitness(read_cosigner(home, witness_name(party)), read_log_key(home), self.ledgers[party].witness)
         return DataNodeAgent(
             NodeSite(
                 domain=party,
@@ -176,11 +176,11 @@ def test_a_coordinator_put_back_altogether_does_not_start_and_does_not_verify(ro
 
 
 def test_witnesses_refuse_a_rolled_back_log(dishonest: Coordinator) -> None:
-    before = {party: ledger.witness_note(LOG_NAME) for party, ledger in dishonest.ledgers.items()}
+    before = {party: ledger.witness.note(LOG_NAME) for party, ledger in dishonest.ledgers.items()}
     for party in PARTIES:
         refusal = dishonest.refusal(party, dishonest.log.witness_request(dishonest.log.size))
         assert (refusal.code, refusal.last_note) == ("LOG_ROLLED_BACK", before[party])
-    assert {party: ledger.witness_note(LOG_NAME) for party, ledger in dishonest.ledgers.items()} == before
+    assert {party: ledger.witness.note(LOG_NAME) for party, ledger in dishonest.ledgers.items()} == before
 
 
 def test_the_refusal_stops_the_coordinator(dishonest: Coordinator) -> None:
@@ -202,7 +202,7 @@ def test_witnesses_convict_a_forked_log_and_keep_the_proof(dishonest: Coordinato
         assert refusal.code == "LOG_FORKED"
         assert refusal.split_view is not None
         verify_split_view(refusal.split_view.evidence(), dishonest.signer.verifier)
-        kept = dishonest.ledgers[party].split_view(LOG_NAME)
+        kept = dishonest.ledgers[party].witness.split_view(LOG_NAME)
         assert kept is not None
         verify_split_view(decode(kept, SplitViewProof).evidence(), dishonest.signer.verifier)
     failure = verify_directory(rolled_back, known_notes(rolled_back, LOG_NAME)).failure
@@ -212,7 +212,7 @@ def test_witnesses_convict_a_forked_log_and_keep_the_proof(dishonest: Coordinato
 
 def test_a_convicted_log_is_never_cosigned_again(dishonest: Coordinator) -> None:
     party = PARTIES[0]
-    last = dishonest.ledgers[party].witness_note(LOG_NAME)
+    last = dishonest.ledgers[party].witness.note(LOG_NAME)
     assert last is not None
     size = int(parse_note(last).text.split("\n")[1])
     dishonest.append(40)
@@ -224,7 +224,7 @@ def test_a_convicted_log_is_never_cosigned_again(dishonest: Coordinator) -> None
 
 
 def test_a_fork_of_the_same_size_stops_the_coordinator(dishonest: Coordinator) -> None:
-    last = dishonest.ledgers[PARTIES[0]].witness_note(LOG_NAME)
+    last = dishonest.ledgers[PARTIES[0]].witness.note(LOG_NAME)
     assert last is not None
     dishonest.append(int(parse_note(last).text.split("\n")[1]) - dishonest.log.size)
     with pytest.raises(VerificationFailed) as error:

@@ -261,7 +261,7 @@ def test_a_cohort_without_its_consent_is_refused(node: AtNode, trained: TrainedF
         channel = node.bank_channel(fresh.transcript())
         cohort = channel.wrap(PartyId("tax"), Cohort(trained.ids, token))
         assert refused(node.agent, channel.wrap(EVERYONE, labels), cohort) == code
-        assert node.site.ledger.leaks(fresh.transcript()) == {}
+        assert node.site.ledger.runs.leaks(fresh.transcript()) == {}
 
 
 PARCELS = [encode(Parcel()), encode(Parcel(refusal="QUOTA")), b"\x83\xa4kind\xa6Parcel\xa9envelopes"]

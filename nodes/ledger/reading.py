@@ -1,0 +1,100 @@
+"""A ledger as an auditor of its owner reads it: what left, by hash, and what was cosigned; no enterprise, no answer.
+
+Opened without write access; the agent that owns the ledger may be at work meanwhile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from nodes.ledger.database import Database, Row
+from nodes.ledger.location import BAD_LEDGER, Location, connect, name_of
+from nodes.ledger.witness import WitnessRecords
+from protocols.errors import ConfigurationError
+
+_TABLES = ("answer", "witness", "split_view", "question")
+_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedAnswer:
+    """One answer that a node gave: RELEASE or DENY, and the SHA-256 of the signed message."""
+
+    query: bytes
+    decision: str
+    evidence: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedQuestion:
+    """One query that a bank asked: the SHA-256 of its signed request, and of its acknowledgement once it closed."""
+
+    query: bytes
+    request: bytes
+    acknowledgement: bytes | None
+
+
+class LedgerReader:
+    """Reads one ledger. Reveals: to the reader, query ids, decisions and hashes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._witness = WitnessRecords(database)
+
+    def answers(self) -> Iterator[RecordedAnswer]:
+        """Yield what a data node answered, in the order of query ids."""
+        for query, decision, response in self._pages("query, decision, response", "answer"):
+            if decision not in ("RELEASE", "DENY") or not (isinstance(query, bytes) and isinstance(response, bytes)):
+                raise ConfigurationError("a ledger holds an answer that no node gives", code=BAD_LEDGER)
+            yield RecordedAnswer(query, decision, hashlib.sha256(response).digest())
+
+    def questions(self) -> Iterator[RecordedQuestion]:
+        """Yield what a bank asked, in the order of query ids."""
+        for row in self._pages("query, request, acknowledgement", "question"):
+            yield RecordedQuestion(*row)
+
+    def _pages(self, columns: str, table: str) -> Iterator[Row]:
+        """Yield a table in the order of query ids, so many rows at a time that memory stays bounded."""
+        statement = f"SELECT {columns} FROM {table} WHERE query > ? ORDER BY query LIMIT {_PAGE}"  # noqa: S608
+        rows: list[Row] = [(b"",)]
+        while rows:
+            rows = self._database.rows(statement, rows[-1][0])
+            yield from rows
+
+    def log_notes(self, origin: str) -> list[bytes]:
+        """Return what the owner holds of a log: the last checkpoint it cosigned, the notes of its latest receipts."""
+        cosigned = self._witness.note(origin)
+        latest = (
+            "SELECT DISTINCT receipt FROM question WHERE receipt IS NOT NULL "
+            "AND at = (SELECT max(at) FROM question WHERE receipt IS NOT NULL)"
+        )
+        receipts = [note for (note,) in self._database.rows(latest)]
+        return receipts if cosigned is None else [cosigned, *receipts]
+
+    def split_view(self, origin: str) -> bytes | None:
+        """Return the encoded `SplitViewProof` that the owner holds against a log, or None."""
+        return self._witness.split_view(origin)
+
+
+@contextmanager
+def read_ledger(location: Location) -> Iterator[LedgerReader]:
+    """Yield a reader of a ledger. Raises: ConfigurationError, code BAD_LEDGER, also while it is read."""
+    with read_database(location) as database:
+        yield LedgerReader(database)
+
+
+@contextmanager
+def read_database(location: Location) -> Iterator[Database]:
+    """Yield a ledger's tables, without write access. Raises: ConfigurationError, code BAD_LEDGER."""
+    database = Database(connect(location, read_only=True))
+    try:
+        for table in _TABLES:
+            database.rows(f"SELECT 1 FROM {table} WHERE 1 = 0")  # noqa: S608
+        yield database
+    except database.error as error:
+        raise ConfigurationError(f"{name_of(location)}: cannot be read as a ledger", code=BAD_LEDGER) from error
+    finally:
+        database.close()
