@@ -5,6 +5,8 @@ features together have B1 * B2 joint buckets; one pass over the rows fills those
 yields both histograms. A pass costs half a multiplication per row (see `split_form`), marginalising one per occupied
 joint bucket and side, so features share a pass for as long as the joint buckets stay few beside the rows.
 
+A feature that wants a weighted sum gets it from its histogram, by running products.
+
 Source: the bucket method of Pippenger, FOCS 1976, as a trade between passes and buckets.
 """
 
@@ -14,21 +16,23 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import gmpy2
 import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
 from protocols.paillier.split_form import Rows, join
 
-_ROW_COST = 0.58  # of multiplying a row's head into a bucket, where a product of two buckets costs 1
+ROW_COST = 0.58  # of multiplying a row's head into a bucket, where a product of two buckets costs 1
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One code in [0, size) per row."""
+    """One code in [0, size) per row; where a weighted sum is all one wants, `weights` by code: ascending, from 0 up."""
 
     codes: NDArray[np.int64]
     size: int
+    weights: Sequence[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ class _Buckets:
 def pass_cost(rows: int, sizes: Sequence[int]) -> float:
     """Return the cost, in multiplications, of a pass that the features of these sizes share."""
     buckets = min(rows, math.prod(sizes))
-    return rows * _ROW_COST + (2.2 * buckets if len(sizes) > 1 else 0)
+    return rows * ROW_COST + (2.2 * buckets if len(sizes) > 1 else 0)
 
 
 def plan_passes(rows: int, sizes: Sequence[int]) -> list[list[int]]:
@@ -53,16 +57,32 @@ def plan_passes(rows: int, sizes: Sequence[int]) -> list[list[int]]:
     return min(plans, key=lambda plan: sum(pass_cost(rows, [sizes[f] for f in together]) for together in plan))
 
 
-def bucket_sums(rows: Rows, features: Sequence[Feature], modulus: mpz) -> list[list[mpz]]:
+def bucket_sums(
+    rows: Rows, joint: NDArray[np.int64], chosen: list[int] | None, sizes: Sequence[int], modulus: mpz
+) -> list[list[mpz]]:
     """Return, for each feature of one pass, the ciphertext of the sum in each of its buckets.
 
-    Shapes: every `codes` has one entry per row; the results have `size` entries, 1 for an empty bucket.
+    Shapes: `joint` has a joint code, the first feature's part lowest, for each row or for each of the `chosen` ones;
+    the results have `size` entries, 1 for an empty bucket.
     """
-    joint = np.zeros(len(features[0].codes), dtype=np.int64)
-    for feature in reversed(features):
-        joint = joint * feature.size + feature.codes
-    buckets = _fill(rows, joint, math.prod(f.size for f in features), modulus * modulus)
-    return _marginals(buckets, [feature.size for feature in features], modulus)
+    occupied, dense = _dense(joint, math.prod(sizes))
+    buckets = _Buckets(occupied, *rows.sweep(dense, len(occupied), modulus * modulus, chosen))
+    return _marginals(buckets, list(sizes), modulus)
+
+
+def weighted_product(histogram: Sequence[mpz], weights: Sequence[int], square: mpz) -> list[mpz]:
+    """Return the product of a histogram, which is that of all rows, and the product of histogram[code]^weights[code].
+
+    From the heaviest code down, the running product of the histogram enters once per unit by which the weight falls.
+    Source: running products as in Bernstein, "Pippenger's exponentiation algorithm", 2002.
+    """
+    running, result = mpz(1), mpz(1)
+    for code in range(len(weights) - 1, -1, -1):
+        running = running * histogram[code] % square
+        step = weights[code] - (weights[code - 1] if code else 0)
+        if step:
+            result = result * (running if step == 1 else gmpy2.powmod(running, step, square)) % square
+    return [running, result]
 
 
 def _first_fit(by_size: list[int], sizes: Sequence[int], limit: int) -> list[list[int]]:
@@ -78,11 +98,6 @@ def _first_fit(by_size: list[int], sizes: Sequence[int], limit: int) -> list[lis
             plan.append([feature])
             filled.append(sizes[feature])
     return plan
-
-
-def _fill(rows: Rows, joint: NDArray[np.int64], size: int, square: mpz) -> _Buckets:
-    occupied, dense = _dense(joint, size)
-    return _Buckets(occupied, *rows.sweep(dense, len(occupied), square))
 
 
 def _fold(buckets: _Buckets, codes: NDArray[np.int64], size: int, square: mpz) -> _Buckets:

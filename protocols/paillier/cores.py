@@ -18,12 +18,8 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from types import TracebackType
 from typing import TypeVar
 
-from gmpy2 import mpz
-
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-
-_SPREAD_FROM = 4  # exponentiations
 
 _in_use: list[Cores] = []
 
@@ -73,10 +69,10 @@ def cores_in_use() -> Cores | None:
     return _in_use[0] if _in_use and _in_use[0].count > 1 else None
 
 
-def spread_threads(function: Callable[[Sequence[mpz]], list[mpz]], values: Sequence[mpz]) -> list[mpz]:
-    """Return function(values), in one thread per core if there are enough values."""
+def spread_threads(function: Callable[[Sequence[Task]], list[Result]], values: Sequence[Task]) -> list[Result]:
+    """Return function(values), in one thread per core; for values that take a millisecond or more each."""
     cores = cores_in_use()
-    if cores is None or len(values) < _SPREAD_FROM:
+    if cores is None or len(values) < 2:
         return function(values)
     size = -(-len(values) // cores.count)
     parts = cores.threads(function, [values[start : start + size] for start in range(0, len(values), size)])

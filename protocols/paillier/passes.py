@@ -1,143 +1,163 @@
-"""Passes over a vector's rows, here or spread over the cores in use, which share rows as bytes in memory."""
+"""Passes over a vector's rows, here or spread over the cores in use, with the fullest bucket left out where that pays.
+
+Once one pass has yielded the product of all rows, another need not read the rows of its fullest joint bucket: that
+bucket's sum is the total less all others, for one inversion.
+
+Whole passes go to the cores; those that would leave some cores idle at the end are cut into ranges of rows, whose sums
+are multiplied.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import dataclasses
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing.shared_memory import SharedMemory
 
+import gmpy2
 import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
-from protocols.paillier.buckets import Feature, bucket_sums
+from protocols.paillier.buckets import ROW_COST, Feature, bucket_sums, weighted_product
 from protocols.paillier.cores import Cores, cores_in_use
-from protocols.paillier.split_form import Rows, SplitRows, Splitting, pack_integers, unpack_integers
+from protocols.paillier.residence import ResidentRows, Segment, at_hand
+from protocols.paillier.split_form import Rows, pack_integers, unpack_integers
 
-_SPREAD_FROM = 20_000  # rows, over all passes: about 50 ms of work at 2048 bits
-_SPLIT_FROM = 4_000  # rows to split
-_SPLIT_PASSES = 4  # splitting costs 1.5 multiplications per row and saves 0.4 of one per pass
+SPREAD_FROM = 6_000  # rows, over all passes: about 15 ms of work at 2048 bits
+_INVERSION = 12  # multiplications
 
-
-@dataclass(frozen=True, slots=True)
-class _Slice:
-    """Rows [start, stop), counted in bytes, of a shared segment: ciphertexts, or split rows in their place."""
-
-    segment: str
-    start: int
-    stop: int
-    modulus: bytes
+Sums = list[list[mpz]]  # by feature: its histogram, or the product of all its rows and their weighted product
 
 
 @dataclass(frozen=True, slots=True)
-class _PassTask:
-    rows: _Slice
-    codes: list[NDArray[np.uint32]]
-    sizes: list[int]
+class _Pass:
+    """Features that share a pass: joint codes, of all rows or of those at `positions`, and a bucket not to read."""
+
+    codes: NDArray[np.unsignedinteger]
+    sizes: tuple[int, ...]
+    weights: tuple[Sequence[int] | None, ...]
+    positions: NDArray[np.uint32] | None = None
+    left_out: int | None = None
+
+    @classmethod
+    def of(cls, features: Sequence[Feature]) -> _Pass:
+        joint = np.zeros(len(features[0].codes), dtype=np.int64)
+        for feature in reversed(features):
+            joint = joint * feature.size + feature.codes
+        sizes = tuple(feature.size for feature in features)
+        codes = joint.astype(np.min_scalar_type(math.prod(sizes) - 1))
+        return cls(codes, sizes, tuple(feature.weights for feature in features))
+
+    def part(self, start: int, stop: int) -> _Pass:
+        """Return the pass over a range of the rows."""
+        everything = np.arange(len(self.codes), dtype=np.uint32)
+        rows = everything if self.positions is None else self.positions
+        return dataclasses.replace(self, codes=self.codes[start:stop], positions=rows[start:stop])
+
+    def run(self, rows: Rows, modulus: mpz) -> Sums:
+        """Return the sums; what is left out counts as zero."""
+        codes, positions = self.codes, self.positions
+        if self.left_out is not None:
+            read = np.flatnonzero(codes != self.left_out)
+            codes, positions = codes[read], (read.astype(np.uint32) if positions is None else positions[read])
+        chosen = None if positions is None else positions.tolist()
+        histograms = bucket_sums(rows, codes.astype(np.int64), chosen, self.sizes, modulus)
+        return [
+            histogram if weights is None else weighted_product(histogram, weights, modulus * modulus)
+            for histogram, weights in zip(histograms, self.weights, strict=True)
+        ]
+
+    def total(self, sums: Sums, square: mpz) -> mpz:
+        """Return the product of all rows that the sums were made of."""
+        return sums[0][0] if self.weights[0] is not None else histogram_product(sums[0], square)
+
+    def complete(self, sums: Sums, total: mpz, square: mpz) -> None:
+        """Put what was left out, total less the rest, into every feature's sums."""
+        if self.left_out is None:
+            return
+        missing, code = total * gmpy2.invert(self.total(sums, square), square) % square, self.left_out
+        for found, size, weights in zip(sums, self.sizes, self.weights, strict=True):
+            code, own = divmod(code, size)
+            if weights is None:
+                found[own] = found[own] * missing % square
+            else:
+                powers = missing, gmpy2.powmod(missing, weights[own], square)
+                found[:] = [value * power % square for value, power in zip(found, powers, strict=True)]
 
 
-def worth_splitting(passes: int) -> bool:
-    """Tell whether so many passes over the same rows pay for splitting them, as two do once cores share the work."""
-    return passes >= (_SPLIT_PASSES if cores_in_use() is None else 2)
+def run_passes(
+    rows: Rows | ResidentRows, passes: Sequence[Sequence[Feature]], modulus: mpz
+) -> tuple[list[Sums], mpz | None]:
+    """Return the sums of each pass, and the product of all rows if there was a pass.
 
-
-def worth_spreading(rows: int) -> bool:
-    """Tell whether so many rows are validated and split faster on the cores in use."""
-    return cores_in_use() is not None and rows >= _SPLIT_FROM
-
-
-def split_by_cores(data: bytes, modulus: mpz) -> SplitRows | None:
-    """Return the split form of concatenated ciphertexts, or None if one of them is no unit modulo n^2.
-
-    Raises: RuntimeError when no cores are in use.
+    A feature with weights gets the product of all rows and their weighted product, another its histogram.
     """
+    planned, square = _leave_out([_Pass.of(features) for features in passes]), modulus * modulus
     cores = cores_in_use()
-    if cores is None:
-        raise RuntimeError("no cores are in use")
-    width = _width(modulus)
-    step = -(-len(data) // (2 * width * cores.count)) * 2 * width
-    with _shared(data) as segment:
-        slices = [
-            _Slice(segment.name, start, min(start + step, len(data)), modulus.to_bytes(width, "big"))
-            for start in range(0, len(data), step)
-        ]
-        valid = all(cores.processes(_split_slice, slices))
-        return SplitRows.from_bytes(bytes(_memory(segment)[: len(data)]), width) if valid else None
+    if isinstance(rows, ResidentRows) and cores and sum(len(one.codes) for one in planned) >= SPREAD_FROM:
+        sums = _spread(cores, rows, planned, modulus)
+    else:
+        here = rows.local() if isinstance(rows, ResidentRows) else rows
+        sums = [one.run(here, modulus) for one in planned]
+    total = next((p.total(found, square) for p, found in zip(planned, sums, strict=True) if p.left_out is None), None)
+    if total is not None:
+        for one, found in zip(planned, sums, strict=True):
+            one.complete(found, total, square)
+    return sums, total
 
 
-def run_passes(rows: Rows, passes: Sequence[Sequence[Feature]], modulus: mpz) -> list[list[list[mpz]]]:
-    """Return, for each pass and each of its features, the ciphertexts of the sums in its buckets."""
-    cores = cores_in_use()
-    work = sum(len(features[0].codes) for features in passes)
-    if cores is None or len(passes) < 2 or work < _SPREAD_FROM or not isinstance(rows, SplitRows):
-        return [bucket_sums(rows, features, modulus) for features in passes]
-    return _spread(cores, rows, passes, modulus)
+def histogram_product(histogram: Sequence[mpz], square: mpz) -> mpz:
+    """Return the product of a histogram, which is that of all rows."""
+    product = mpz(1)
+    for value in histogram:
+        product = product * value % square
+    return product
 
 
-def _spread(cores: Cores, rows: SplitRows, passes: Sequence[Sequence[Feature]], modulus: mpz) -> list[list[list[mpz]]]:
-    data, width = rows.data, _width(modulus)
-    with _shared(data) as segment:
-        everything = _Slice(segment.name, 0, len(data), modulus.to_bytes(width, "big"))
-        tasks = [
-            _PassTask(everything, [f.codes.astype(np.uint32) for f in features], [f.size for f in features])
-            for features in passes
-        ]
-        sums = cores.processes(_run_pass, tasks)
-    return [[unpack_integers(histogram, 2 * width) for histogram in histograms] for histograms in sums]
+def _leave_out(passes: list[_Pass]) -> list[_Pass]:
+    """Leave the fullest bucket out of each pass that gains by it, but of the one that gains least."""
+    chosen, gains = [], []
+    for one in passes:
+        counts = np.bincount(one.codes, minlength=1)
+        fullest = int(counts.argmax())
+        gain = float(counts[fullest] * ROW_COST - _INVERSION - one.sizes[0] - len(one.sizes))
+        chosen.append(dataclasses.replace(one, left_out=fullest) if gain > 0 else one)
+        gains.append(gain)
+    if chosen:
+        whole = gains.index(min(gains))
+        chosen[whole] = passes[whole]
+    return chosen
 
 
-def _split_slice(part: _Slice) -> bool:
-    """Put split rows where the ciphertexts were; tell whether those were all units."""
-    modulus, width = mpz.from_bytes(part.modulus, "big"), len(part.modulus)
-    with _attached(part) as memory:
-        splitting = Splitting(unpack_integers(memory, 2 * width), modulus)
-        valid = splitting.are_units()
-        if valid:
-            memory[:] = SplitRows(width, splitting.finish()).data
-    return valid
+def _spread(cores: Cores, rows: ResidentRows, passes: list[_Pass], modulus: mpz) -> list[Sums]:
+    """Run the passes on the cores' processes: whole ones first, then the odd ones in parts."""
+    segment, square = rows.segment, modulus * modulus
+    odd = len(passes) % cores.count
+    tasks: list[tuple[int, _Task]] = []
+    for index, one in enumerate(dataclasses.replace(one, positions=rows.positions) for one in passes):
+        parts = cores.count // odd if index >= len(passes) - odd else 1
+        step = max(1, -(-len(one.codes) // parts))
+        cuts = [one] if parts == 1 else [one.part(at, at + step) for at in range(0, len(one.codes), step)]
+        tasks += [(index, _Task(segment, cut)) for cut in cuts]
+    merged: list[Sums] = [[] for _ in passes]
+    for (index, _), found in zip(tasks, cores.processes(_run, [task for _, task in tasks]), strict=True):
+        sums = [unpack_integers(values, 2 * len(segment.modulus)) for values in found]
+        merged[index] = _multiplied(merged[index], sums, square) if merged[index] else sums
+    return merged
 
 
-_latest: list[tuple[str, SplitRows]] = []  # in a worker: the rows of the passes at hand, parsed once
+def _multiplied(left: Sums, right: Sums, square: mpz) -> Sums:
+    return [[a * b % square for a, b in zip(one, other, strict=True)] for one, other in zip(left, right, strict=True)]
 
 
-def _run_pass(task: _PassTask) -> list[bytes]:
-    modulus, width = mpz.from_bytes(task.rows.modulus, "big"), len(task.rows.modulus)
-    if not _latest or _latest[0][0] != task.rows.segment:
-        with _attached(task.rows) as memory:
-            _latest[:] = [(task.rows.segment, SplitRows.from_bytes(bytes(memory), width))]
-    features = [Feature(codes.astype(np.int64), size) for codes, size in zip(task.codes, task.sizes, strict=True)]
-    return [pack_integers(histogram, 2 * width) for histogram in bucket_sums(_latest[0][1], features, modulus)]
+@dataclass(frozen=True, slots=True)
+class _Task:
+    segment: Segment
+    part: _Pass
 
 
-@contextmanager
-def _shared(data: bytes | memoryview) -> Iterator[SharedMemory]:
-    """Hold `data` in a shared segment, and remove it afterwards."""
-    segment = SharedMemory(create=True, size=len(data))
-    try:
-        _memory(segment)[: len(data)] = data
-        yield segment
-    finally:
-        segment.close()
-        segment.unlink()
-
-
-@contextmanager
-def _attached(part: _Slice) -> Iterator[memoryview]:
-    segment = SharedMemory(part.segment)
-    memory = _memory(segment)[part.start : part.stop]
-    try:
-        yield memory
-    finally:
-        memory.release()
-        segment.close()
-
-
-def _memory(segment: SharedMemory) -> memoryview:
-    if segment.buf is None:
-        raise ValueError("the shared memory is closed")
-    return segment.buf
-
-
-def _width(modulus: mpz) -> int:
-    return int(modulus.bit_length() + 7) // 8
+def _run(task: _Task) -> list[bytes]:
+    modulus = mpz.from_bytes(task.segment.modulus, "big")
+    sums = task.part.run(at_hand(task.segment).rows(), modulus)
+    return [pack_integers(found, 2 * len(task.segment.modulus)) for found in sums]

@@ -18,16 +18,19 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import gmpy2
-import numpy as np
 from gmpy2 import mpz
-from numpy.typing import NDArray
 
 
 class Rows(Protocol):
     """Ciphertexts as a sweep reads them."""
 
-    def sweep(self, codes: list[int], buckets: int, square: mpz) -> tuple[list[mpz], list[mpz]]:
-        """Return a product and a tail per bucket: together the product of the rows that have its code."""
+    def sweep(
+        self, codes: list[int], buckets: int, square: mpz, chosen: list[int] | None = None
+    ) -> tuple[list[mpz], list[mpz]]:
+        """Return a product and a tail per bucket: together the product of the rows that have its code.
+
+        Shapes: `codes` has one entry per row, or one for each of the `chosen` positions.
+        """
 
 
 class PlainRows:
@@ -38,64 +41,37 @@ class PlainRows:
     def __init__(self, values: Sequence[mpz]) -> None:
         self._values = values
 
-    def sweep(self, codes: list[int], buckets: int, square: mpz) -> tuple[list[mpz], list[mpz]]:
+    def sweep(
+        self, codes: list[int], buckets: int, square: mpz, chosen: list[int] | None = None
+    ) -> tuple[list[mpz], list[mpz]]:
         """Multiply each row into its bucket."""
         products = [mpz(1)] * buckets
-        for value, code in zip(self._values, codes, strict=True):
+        for value, code in zip(_pick(self._values, chosen), codes, strict=True):
             products[code] = products[code] * value % square
         return products, [mpz(0)] * buckets
 
 
 class SplitRows:
-    """Heads and tails, as integers or as fixed-width bytes, whichever is at hand.
+    """Heads and tails."""
 
-    Shapes: `raw` is (rows, 2 * width) bytes, head then tail, big-endian.
-    """
+    __slots__ = ("_heads", "_tails")
 
-    __slots__ = ("_lists", "_raw", "_width")
+    def __init__(self, heads: Sequence[mpz], tails: Sequence[mpz]) -> None:
+        self._heads, self._tails = heads, tails
 
-    def __init__(
-        self, width: int, lists: tuple[list[mpz], list[mpz]] | None = None, raw: NDArray[np.uint8] | None = None
-    ) -> None:
-        if lists is None and raw is None:
-            raise ValueError("split rows need their contents in one of the two ways")
-        self._width, self._lists, self._raw = width, lists, raw
-
-    @classmethod
-    def from_bytes(cls, data: bytes | memoryview, width: int) -> SplitRows:
-        """Hold what `data` gave, without parsing it yet."""
-        return cls(width, raw=np.frombuffer(data, dtype=np.uint8).reshape(-1, 2 * width))
-
-    @property
-    def data(self) -> memoryview:
-        """Head and tail of each row, big-endian and of fixed width, without a copy where they are held so."""
-        if self._raw is not None:
-            return np.ascontiguousarray(self._raw).reshape(-1).data
-        heads, tails = self._integers()
-        parts = (part for row in zip(heads, tails, strict=True) for part in row)
-        return memoryview(pack_integers(parts, self._width))
-
-    def sweep(self, codes: list[int], buckets: int, square: mpz) -> tuple[list[mpz], list[mpz]]:
+    def sweep(
+        self, codes: list[int], buckets: int, square: mpz, chosen: list[int] | None = None
+    ) -> tuple[list[mpz], list[mpz]]:
         """Multiply each head into its bucket and add up the tails there."""
-        heads, tails = self._integers()
         products, sums = [mpz(1)] * buckets, [mpz(0)] * buckets
-        for head, tail, code in zip(heads, tails, codes, strict=True):
+        for head, tail, code in zip(_pick(self._heads, chosen), _pick(self._tails, chosen), codes, strict=True):
             products[code] = products[code] * head % square
             sums[code] += tail
         return products, sums
 
     def take(self, rows: list[int]) -> SplitRows:
         """Return the rows at these positions, in that order."""
-        if self._lists is None and self._raw is not None:
-            return SplitRows(self._width, raw=self._raw[rows])
-        heads, tails = self._integers()
-        return SplitRows(self._width, ([heads[row] for row in rows], [tails[row] for row in rows]))
-
-    def _integers(self) -> tuple[list[mpz], list[mpz]]:
-        if self._lists is None:
-            parts = unpack_integers(self.data, self._width)
-            self._lists = parts[::2], parts[1::2]
-        return self._lists
+        return SplitRows(_pick(self._heads, rows), _pick(self._tails, rows))
 
 
 class Splitting:
@@ -131,6 +107,10 @@ class Splitting:
         return _compact(self._heads), _compact(tails[::-1])
 
 
+def _pick(values: Sequence[mpz], chosen: list[int] | None) -> Sequence[mpz]:
+    return values if chosen is None else [values[position] for position in chosen]
+
+
 def _compact(values: list[mpz]) -> list[mpz]:
     """Return copies side by side in memory, without the room left from intermediate results: sweeps run 10 % faster."""
     return [value + 0 for value in values]
@@ -145,11 +125,13 @@ def join(product: mpz, tail: mpz, modulus: mpz, square: mpz) -> mpz:
     return joined - square if joined >= square else joined
 
 
-def pack_integers(values: Iterable[mpz], width: int) -> bytes:
+def pack_integers(values: Sequence[mpz], width: int) -> bytes:
     """Return the integers, big-endian and of fixed width, one after the other."""
-    return b"".join([value.to_bytes(width, "big") for value in values])
+    return bytes(gmpy2.pack(list(reversed(values)), 8 * width).to_bytes(len(values) * width, "big")) if values else b""
 
 
 def unpack_integers(data: bytes | memoryview, width: int) -> list[mpz]:
     """Return the integers that `pack_integers` wrote."""
-    return [mpz.from_bytes(bytes(data[start : start + width]), "big") for start in range(0, len(data), width)]
+    count = len(data) // width
+    lowest_first = gmpy2.unpack(mpz.from_bytes(bytes(data), "big"), 8 * width)
+    return ([mpz(0)] * (count - len(lowest_first)) + lowest_first[::-1])[:count]

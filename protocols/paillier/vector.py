@@ -7,7 +7,7 @@ sends a result to the key owner passes it through `rerandomise` first.
 
 from __future__ import annotations
 
-import itertools
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 
 import gmpy2
@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from protocols.errors import MalformedMessage
 from protocols.paillier.buckets import Feature, plan_passes
+from protocols.paillier.cores import spread_threads
 from protocols.paillier.keys import PublicKey
 from protocols.paillier.modular_power import modular_powers
-from protocols.paillier.multi_exponent import digit_product, histogram_product, powers_of_total, read_weights
+from protocols.paillier.multi_exponent import column_products, read_weights
 from protocols.paillier.passes import run_passes
 from protocols.paillier.storage import Storage
 
@@ -129,14 +130,9 @@ class CiphertextVector:
         """
         if slot_bits < 1 or slots < 1 or slot_bits * slots > self.public_key.bits - 2:
             raise ValueError(f"{slots} slots of {slot_bits} bits do not fit {self.public_key.bits}")
-        square, shift, top = self.public_key.modulus_square, mpz(1) << slot_bits, min(slots, len(self)) - 1
-        joined = list(self._values[top::slots])  # Horner's rule from the highest slot, for all results at once
-        joined += [mpz(1)] * (-(-len(self) // slots) - len(joined))
-        for slot in range(top - 1, -1, -1):
-            shifted = modular_powers(joined, shift, square, secret=False)
-            pairs = itertools.zip_longest(shifted, self._values[slot::slots], fillvalue=mpz(1))
-            joined = [power * value % square for power, value in pairs]
-        return CiphertextVector(self.public_key, joined)
+        groups = [self._values[start : start + slots] for start in range(0, len(self), slots)]
+        join = functools.partial(_joined, shift=mpz(1) << slot_bits, square=self.public_key.modulus_square)
+        return CiphertextVector(self.public_key, spread_threads(join, groups))
 
     def histogram(self, bins: NDArray[np.integer], n_bins: int) -> CiphertextVector:
         """Return per bin the encrypted sum of the plaintexts that fall in it.
@@ -159,7 +155,7 @@ class CiphertextVector:
         features = [Feature(column.astype(np.int64), size) for column, size in zip(bins.T, n_bins, strict=True)]
         passes = plan_passes(len(self), n_bins)
         found: dict[int, CiphertextVector] = {}
-        sums = run_passes(
+        sums, _ = run_passes(
             self._storage.rows(len(passes)), [[features[f] for f in together] for together in passes], self._n
         )
         for together, histograms in zip(passes, sums, strict=True):
@@ -177,15 +173,11 @@ class CiphertextVector:
             raise ValueError(f"weights of shape {weights.shape} for {len(self)} rows")
         if not len(self):
             return CiphertextVector(self.public_key, [mpz(1)] * weights.shape[1])
-        reading, square = read_weights(weights), self.public_key.modulus_square
+        reading = read_weights(weights)
         features = [[digit.feature for digit in together] for together in reading.passes]
-        sums = run_passes(self._storage.rows(len(features)), features, self._n)
-        digits = [pair for pairs in zip(reading.passes, sums, strict=True) for pair in zip(*pairs, strict=True)]
-        total = histogram_product(digits[0][1], square) if digits else next(iter(self.total()))
-        products = powers_of_total(total, reading.minima, square)
-        for digit, histogram in digits:
-            products[digit.column] = products[digit.column] * digit_product(digit, histogram, square) % square
-        return CiphertextVector(self.public_key, products)
+        sums, total = run_passes(self._storage.rows(len(features)), features, self._n)
+        whole = next(iter(self.total())) if total is None else total
+        return CiphertextVector(self.public_key, column_products(reading, sums, whole, self.public_key.modulus_square))
 
     @property
     def _values(self) -> tuple[mpz, ...]:
@@ -202,3 +194,14 @@ class CiphertextVector:
     def _same_length(self, length: int) -> None:
         if len(self) != length:
             raise ValueError(f"{len(self)} ciphertexts do not pair with {length} values")
+
+
+def _joined(groups: Sequence[Sequence[mpz]], shift: mpz, square: mpz) -> list[mpz]:
+    """Return the product of value_i^(shift^i) of each group, by Horner's rule from the highest."""
+    results = []
+    for group in groups:
+        joined = group[-1]
+        for value in reversed(group[:-1]):
+            joined = modular_powers([joined], shift, square, secret=False)[0] * value % square
+        results.append(joined)
+    return results

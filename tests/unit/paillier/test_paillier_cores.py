@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import secrets
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -36,9 +38,16 @@ def test_results_equal_those_of_one_core(key: PrivateKey, data: bytes) -> None:
         assert (vector.histograms(bins, [10] * 8), vector.weighted_sums(weights)) == expected
         unsplit = CiphertextVector(key.public_key, list(single))
         assert unsplit.histograms(bins, [10] * 8) == expected[0]
-        some = vector.take(np.arange(0, ROWS, 7))
+        some, kept = vector.take(np.arange(0, ROWS, 7)), np.flatnonzero(generator.random(ROWS) < 0.6)
+        assert vector.take(kept).histograms(bins[kept], [10] * 8) == single.take(kept).histograms(bins[kept], [10] * 8)
+        kept = kept[: ROWS // 2]  # a selection of a selection, in passes for which the rows are cut
+        odd = single.take(kept).weighted_sums(weights[kept])
+        assert vector.take(np.arange(ROWS)[::-1]).take(ROWS - 1 - kept).weighted_sums(weights[kept]) == odd
         assert decrypt(key, some[:40]) == [6] * 40
         assert decrypt_signed(key, rerandomise(some[:20], secrets.token_bytes)) == [6] * 20
+    assert vector.histograms(bins, [10] * 8) == expected[0]
+    del vector, unsplit, some
+    gc.collect()
     assert _shared_memory() == shared_before
     assert not multiprocessing.active_children()
 
@@ -51,6 +60,18 @@ def test_an_invalid_ciphertext_is_refused_on_any_core(key: PrivateKey, data: byt
             bad[position * width : (position + 1) * width] = key.public_key.n.to_bytes(width, "big")
             with pytest.raises(VerificationFailed):
                 CiphertextVector.from_bytes(key.public_key, bytes(bad))
+
+
+def test_rows_that_find_no_room_in_shared_memory_stay_in_the_process(
+    key: PrivateKey, data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = shutil.disk_usage("/")._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: full)
+    bins = np.arange(ROWS) % 10
+    with Cores(2):
+        vector = CiphertextVector.from_bytes(key.public_key, data)
+        assert len(vector.histogram(bins, 10)) == 10
+        assert not multiprocessing.active_children()
 
 
 def test_small_work_stays_in_the_process(key: PrivateKey, owner: OwnerEncryptor) -> None:

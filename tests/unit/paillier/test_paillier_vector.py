@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from protocols.errors import CreditFederationError, MalformedMessage, VerificationFailed
 from protocols.paillier import CiphertextVector, OwnerEncryptor, Packing, PrivateKey, decrypt, decrypt_signed
-from protocols.paillier.buckets import plan_passes
+from protocols.paillier.buckets import Feature, plan_passes
 from protocols.paillier.multi_exponent import read_weights
+from protocols.paillier.passes import run_passes
+from protocols.paillier.split_form import PlainRows, pack_integers, unpack_integers
 
 VALUES = st.lists(st.integers(-(1 << 100), 1 << 100), max_size=12)
 INT64 = st.integers(-(1 << 63), (1 << 63) - 1)
@@ -30,6 +32,13 @@ def test_bytes_round_trip_at_fixed_width(key: PrivateKey, owner: OwnerEncryptor,
     assert hash(received) == hash(vector)
     assert received.to_bytes() == data
     assert decrypt_signed(key, received) == values
+
+
+@given(st.lists(st.integers(0, (1 << 24) - 1)))
+def test_integers_round_trip_with_leading_zeros(values: list[int]) -> None:
+    data = pack_integers([mpz(value) for value in values], 3)
+    assert data == b"".join(value.to_bytes(3, "big") for value in values)
+    assert unpack_integers(data, 3) == values
 
 
 @settings(deadline=None)
@@ -89,6 +98,37 @@ def test_histograms_equal_plain_histograms(key: PrivateKey, owner: OwnerEncrypto
         assert decrypt_signed(key, again[0].total()) == [sum(values[row] for row in kept)]
 
 
+def test_skewed_columns_give_the_same_sums_and_their_fullest_bucket_is_not_read(
+    key: PrivateKey, owner: OwnerEncryptor
+) -> None:
+    generator = np.random.default_rng(8)
+    values = generator.integers(-1000, 1000, 400).tolist()
+    codes = np.where(generator.random((400, 4)) < 0.9, 3, generator.integers(0, 6, (400, 4)))
+    vector, read = owner.encrypt(values), []
+
+    class Counted(PlainRows):
+        def sweep(
+            self, codes: list[int], buckets: int, square: mpz, chosen: list[int] | None = None
+        ) -> tuple[list[mpz], list[mpz]]:
+            read.append(len(codes))
+            return super().sweep(codes, buckets, square, chosen)
+
+    weights = [None, (0, 2, 2, 3, 7, 11), None, range(6)]
+    features = [Feature(column, 6, w) for column, w in zip(codes.T, weights, strict=True)]
+    sums, total = run_passes(
+        Counted(list(vector)), [features[:2], [features[2]], [features[3]]], key.public_key.modulus
+    )
+    opened = [decrypt_signed(key, CiphertextVector(key.public_key, found)) for one in sums for found in one]
+    for found, column, ascending in zip(opened, codes.T, weights, strict=True):
+        histogram = [sum(v for v, code in zip(values, column, strict=True) if code == bucket) for bucket in range(6)]
+        weighted = [sum(values), sum(w * h for w, h in zip(ascending or [], histogram, strict=False))]
+        assert found == (histogram if ascending is None else weighted)
+    assert sorted(read)[-1] == len(values)
+    assert sum(read) < 2 * len(values)
+    assert total is not None
+    assert decrypt_signed(key, CiphertextVector(key.public_key, [total])) == [sum(values)]
+
+
 def test_an_empty_bin_is_the_trivial_encryption_of_zero(key: PrivateKey, owner: OwnerEncryptor) -> None:
     histogram = owner.encrypt([7, 8]).histogram(np.array([0, 2]), 4)
     assert decrypt(key, histogram) == [7, 0, 8, 0]
@@ -145,7 +185,8 @@ def test_a_reading_of_weights_adds_up_to_them(matrix: list[list[int]]) -> None:
     rebuilt = [list(reading.minima) for _ in matrix]
     for digit in (digit for together in reading.passes for digit in together):
         for row, code in enumerate(digit.feature.codes.tolist()):
-            rebuilt[row][digit.column] += digit.weights[code] << digit.shift
+            assert digit.feature.weights is not None
+            rebuilt[row][digit.column] += digit.feature.weights[code] << digit.shift
     assert rebuilt == matrix
 
 
