@@ -134,4 +134,5 @@ def unpack_integers(data: bytes | memoryview, width: int) -> list[mpz]:
     """Return the integers that `pack_integers` wrote."""
     count = len(data) // width
     lowest_first = gmpy2.unpack(mpz.from_bytes(bytes(data), "big"), 8 * width)
-    return ([mpz(0)] * (count - len(lowest_first)) + lowest_first[::-1])[:count]
+    integers: list[mpz] = [mpz(0)] * (count - len(lowest_first)) + lowest_first[::-1]
+    return integers[:count]
