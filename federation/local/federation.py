@@ -41,6 +41,8 @@ from nodes.features.compute import DEFAULT_AS_OF
 from nodes.flower_relay import make_client_app
 from nodes.keystore import read_cards, read_keys
 from nodes.sources import is_identifier, read_description
+from protocols.assessment.batch.messages import BATCH_LIMIT
+from protocols.assessment.messages import Subject
 from protocols.boosting.model import BoostingPlan, TrainedBoosting
 from protocols.channel.identity import PartyRole
 from protocols.consent import Purpose, cohort_subject
@@ -50,6 +52,8 @@ from protocols.scorecard.model import BankRows, TrainedScorecard, TrainingPlan
 from protocols.uscc import validate as validate_uscc
 
 FIRST_NODE_ID: Final = 1001
+BATCH_FROM: Final = 16
+"""From so many enterprises on, their answers share ciphertexts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +159,23 @@ class LocalFederation:
         return self.assess_with([(enterprise, self.consent_of(enterprise)) for enterprise in enterprises])
 
     def assess_with(self, applicants: Sequence[tuple[str, str]]) -> list[AssessmentResult]:
-        """Ask all nodes about enterprises with the consents given, in order. Raises: as `assess`."""
+        """Ask all nodes about enterprises with the consents given, in order, many in batches. Raises: as `assess`."""
         for enterprise, _ in applicants:
             self.check_identifier(enterprise)
         model = self.model()
+        if BATCH_FROM <= len(applicants) == len({enterprise for enterprise, _ in applicants}):
+            return self._assess_batches([Subject(enterprise, consent) for enterprise, consent in applicants], model)
         asked = [self.bank.ask(enterprise, consent, model) for enterprise, consent in applicants]
         self._deliver()
         return [self.bank.result(transcript) for transcript in asked]
+
+    def _assess_batches(self, subjects: Sequence[Subject], model: ModelFile) -> list[AssessmentResult]:
+        results: list[AssessmentResult] = []
+        for start in range(0, len(subjects), BATCH_LIMIT):
+            asked = self.bank.ask_batch(subjects[start : start + BATCH_LIMIT], model)
+            self._deliver()
+            results += self.bank.batch_results(asked)
+        return results
 
     def consent_of(self, enterprise: str) -> str:
         """Return the consent that the consent service issues for an enterprise, or "" if it has withheld it."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 from nodes.boundary import handle_parcel
+from nodes.data_node import batches
 from nodes.data_node.assessments import Assessments
 from nodes.data_node.parts import Parts
 from nodes.data_node.site import NodeSite
@@ -17,7 +18,7 @@ from protocols.channel.envelope import Envelope
 from protocols.channel.identity import PartyRole
 from protocols.transparency.messages import OFFER
 
-QUESTIONS = frozenset({"Query", "Subject"})
+QUESTIONS = frozenset({"Query", "Subject"}) | batches.MESSAGES
 
 
 class DataNodeAgent:
@@ -26,7 +27,9 @@ class DataNodeAgent:
     def __init__(self, site: NodeSite) -> None:
         self._site = site
         self._training = TrainingRuns(site)
-        self._assessments = Assessments(site, Parts(site))
+        parts = Parts(site)
+        self._assessments = Assessments(site, parts)
+        self._batches = batches.Batches(site, parts)
 
     def handle(self, data: bytes) -> bytes:
         """Return the reply to a parcel; never raises."""
@@ -44,6 +47,8 @@ class DataNodeAgent:
             return [reply for envelope in envelopes for reply in self._receive(envelope)]
 
     def _receive(self, envelope: Envelope) -> list[Envelope]:
+        if envelope.message in batches.MESSAGES:
+            return self._batches.receive(envelope)
         if envelope.message in QUESTIONS:
             return self._assessments.receive(envelope)
         if envelope.message == OFFER and self._site.witness is not None:

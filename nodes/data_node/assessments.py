@@ -6,7 +6,7 @@ import hashlib
 
 from nodes.data_node.admission import admit_subject, check_asker
 from nodes.data_node.parts import Parts
-from nodes.data_node.site import NodeSite
+from nodes.data_node.site import SECONDS_PER_DAY, NodeSite
 from nodes.ledger import Answer
 from protocols.assessment.messages import Denial, Query, Subject
 from protocols.assessment.node import check_query, share_of
@@ -15,7 +15,6 @@ from protocols.channel.identity import PartyId
 from protocols.channel.wire import Message, decode, encode
 from protocols.errors import BudgetExceeded, PolicyDenied, UnexpectedMessage, VerificationFailed
 
-SECONDS_PER_DAY = 86_400
 MAX_OPEN_QUERIES = 4096
 
 

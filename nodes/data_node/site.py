@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from nodes.features import FeatureTable
 from nodes.ledger import NodeLedger
@@ -15,6 +16,8 @@ from protocols.channel.envelope import Channel
 from protocols.channel.identity import PartyCard, PartyKeys, Randomness
 from protocols.channel.pins import Pins
 from protocols.paillier import PrivateKey
+
+SECONDS_PER_DAY: Final = 86_400
 
 
 def system_clock() -> int:

@@ -4,7 +4,7 @@ Read in this order: `ledgers` (what each party keeps), `database` (transactions)
 holds every table; `sqlite` and `postgres` are the two places it may live in; `location` says which.
 """
 
-from nodes.ledger.answers import Answer, AnswerRecords
+from nodes.ledger.answers import Answer, AnswerRecords, BatchEntry
 from nodes.ledger.database import Database, DuplicateRecord
 from nodes.ledger.ledgers import BankLedger, NodeLedger, open_bank_ledger, open_node_ledger
 from nodes.ledger.location import ledger_location
@@ -15,6 +15,7 @@ __all__ = [
     "Answer",
     "AnswerRecords",
     "BankLedger",
+    "BatchEntry",
     "Database",
     "DuplicateRecord",
     "NodeLedger",

@@ -59,6 +59,15 @@ MIGRATIONS: Final = (
             "CREATE INDEX IF NOT EXISTS spending_by_year ON spending (bank, year, budget)",
         ),
     ),
+    Migration(
+        "batches",
+        (
+            """CREATE TABLE IF NOT EXISTS batch_entry (
+                query BLOB NOT NULL REFERENCES answer, position BIGINT NOT NULL, bank TEXT NOT NULL,
+                day BIGINT NOT NULL, subject TEXT NOT NULL, code TEXT NOT NULL, PRIMARY KEY (query, position))""",
+            "CREATE INDEX IF NOT EXISTS batch_entry_by_day ON batch_entry (bank, day, code)",
+        ),
+    ),
 )
 
 

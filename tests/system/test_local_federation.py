@@ -218,3 +218,19 @@ def test_rows_that_cannot_be_split_are_bad_input(outcomes: list[int]) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         split_rows(np.array(outcomes), 0.3, 0)
     assert refusal.value.code == "BAD_SPLIT"
+
+
+def test_a_batch_gives_every_enterprise_the_answer_it_would_get_alone(federation_folder: Path) -> None:
+    with LocalFederation(federation_folder, clock=lambda: NOW) as federation:
+        asked = [*federation.bank_table.ids[:30], synthetic(9_999)]
+        federation.withhold_consent(asked[3])
+        batch = federation.assess(asked)
+        alone = [federation.assess([enterprise])[0] for enterprise in asked]
+        assert [federation.log.size > 0, federation.log.witnessed_size] == [True, federation.log.size]
+    assert [(r.enterprise, r.status, r.code, r.pd, r.score, r.grade, r.themes, r.coverage) for r in batch] == [
+        (r.enterprise, r.status, r.code, r.pd, r.score, r.grade, r.themes, r.coverage) for r in alone
+    ]
+    assert batch[3].code == "CONSENT_MISSING"
+    assert batch[-1].code == "INSUFFICIENT_COVERAGE"
+    assert len({r.request for r in batch}) == len(asked)
+    assert verify_directory(federation_folder).ok

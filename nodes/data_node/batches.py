@@ -1,0 +1,188 @@
+"""The batches that a data node answers: each enterprise admitted or denied by itself, the admitted ones once, together.
+
+A batch takes two steps. First the node says whom it denies; what it is asked to open must lie within what it admitted.
+Then it answers one opening, on record before it leaves: the same bytes for the same opening, nothing for another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from nodes.data_node.admission import admit_subject, check_asker
+from nodes.data_node.parts import Parts
+from nodes.data_node.site import SECONDS_PER_DAY, NodeSite
+from nodes.ledger import Answer, BatchEntry
+from protocols.assessment.batch.messages import BatchDecisions, BatchOpening, BatchQuery, BatchShares, BatchSubjects
+from protocols.assessment.messages import Denial, Subject
+from protocols.assessment.node import batch_shares_of, check_query
+from protocols.channel.envelope import Channel, Envelope
+from protocols.channel.identity import PartyId
+from protocols.channel.wire import Message, decode, encode
+from protocols.errors import BudgetExceeded, MalformedMessage, PolicyDenied, UnexpectedMessage, VerificationFailed
+from protocols.paillier import Encryptor, PublicKey
+
+MAX_OPEN_BATCHES: Final = 64
+MESSAGES: Final = frozenset({"BatchQuery", "BatchSubjects", "BatchOpening"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """A batch whose enterprises this node has admitted, each with code "", or denied."""
+
+    query: BatchQuery
+    subjects: tuple[Subject, ...] = field(repr=False)
+    codes: tuple[str, ...]
+
+
+class Batches:
+    """The batches that are open at one node, and the answers it gives."""
+
+    def __init__(self, site: NodeSite, parts: Parts) -> None:
+        self._site, self._parts = site, parts
+        self._asked: dict[bytes, BatchQuery] = {}
+        self._decided: dict[bytes, _Decided] = {}
+        self._encryptors: dict[str, Encryptor] = {}
+
+    def receive(self, envelope: Envelope) -> list[Envelope]:
+        """Take a message of a batch. Raises: UnexpectedMessage, VerificationFailed; a denial is an answer."""
+        if envelope.message == "BatchQuery":
+            return self._open(envelope)
+        if envelope.message == "BatchSubjects":
+            return [self._decide(envelope)]
+        return [self._answer(envelope)]
+
+    def _open(self, envelope: Envelope) -> list[Envelope]:
+        query = decode(envelope.body, BatchQuery)
+        check_asker(self._site, envelope, query)
+        _make_room(self._asked)
+        self._asked[envelope.transcript] = query
+        return []
+
+    # ---- first step: whom to admit
+
+    def _decide(self, envelope: Envelope) -> Envelope:
+        query = self._asked.pop(envelope.transcript, None)
+        if query is None or envelope.sender != query.bank:
+            raise UnexpectedMessage("subjects without their batch")
+        channel = self._site.channel(envelope.transcript)
+        subjects = channel.unwrap(envelope, BatchSubjects).subjects
+        if len(subjects) != len(query.subject_tags) or len({s.enterprise for s in subjects}) != len(subjects):
+            raise MalformedMessage(f"{len(query.subject_tags)} distinct enterprises are due")
+        try:
+            check_query(query, self._parts.of(query.model).manifest, self._site.clock())
+        except (PolicyDenied, VerificationFailed) as refusal:
+            return self._deny(query, channel, channel.transcript, refusal.code)
+        codes = self._codes(query, subjects)
+        _make_room(self._decided)
+        self._decided[channel.transcript] = _Decided(query, subjects, codes)
+        return channel.wrap(PartyId(query.bank), BatchDecisions(codes, self._site.policy.digest()), sealed=False)
+
+    def _codes(self, query: BatchQuery, subjects: Sequence[Subject]) -> tuple[str, ...]:
+        """Return for each enterprise why it is denied, or "": within the day's quota, in the order asked."""
+        day, limit = self._site.clock() // SECONDS_PER_DAY, self._site.policy.queries_per_day
+        left = limit - self._site.ledger.answers.used(query.bank, day)
+        codes = []
+        for subject in subjects:
+            code = self._code(query, subject, day) if left > 0 else "QUOTA"
+            left -= code == ""
+            codes.append(code)
+        return tuple(codes)
+
+    def _code(self, query: BatchQuery, subject: Subject, day: int) -> str:
+        try:
+            admit_subject(self._site, query.bank, subject)
+            self._site.ledger.answers.check_node_set(query.bank, subject.enterprise, day, _node_set(query))
+        except (PolicyDenied, BudgetExceeded) as refusal:
+            return refusal.code
+        return ""
+
+    # ---- second step: one answer to one opening
+
+    def _answer(self, envelope: Envelope) -> Envelope:
+        """Return the shares for one opening; the same bytes for the same opening, however often asked.
+
+        Raises: VerificationFailed, code QUERY_REUSED, for another opening of an answered batch.
+        """
+        decided = self._decided.get(envelope.transcript)
+        if decided is None or envelope.sender != decided.query.bank:
+            raise UnexpectedMessage("an opening without its batch")
+        channel = self._site.channel(envelope.transcript)
+        opening = channel.unwrap(envelope, BatchOpening)
+        accepted, query = opening.accepted, decided.query
+        if accepted != tuple(sorted(set(accepted))) or any(p >= len(decided.codes) for p in accepted):
+            raise MalformedMessage("an opening lists positions of the batch, ascending")
+        if any(decided.codes[position] for position in accepted):
+            raise VerificationFailed("the opening has enterprises that this node denies", code="NOT_ADMITTED")
+        binding = opening.binding(channel.transcript)
+        known = self._site.ledger.answers.find(query.batch, binding)
+        if known is not None:
+            return decode(known, Envelope)
+        try:
+            check_query(query, self._parts.of(query.model).manifest, self._site.clock())
+            shares = self._shares(decided, accepted, binding)
+            return self._commit(decided, accepted, channel, binding, shares)
+        except (PolicyDenied, BudgetExceeded, VerificationFailed) as refusal:
+            return self._deny(query, channel, binding, refusal.code)
+
+    def _shares(self, decided: _Decided, accepted: Sequence[int], binding: bytes) -> BatchShares:
+        site, part = self._site, self._parts.of(decided.query.model)
+        evaluation = self._parts.evaluate(part, [decided.subjects[position].enterprise for position in accepted])
+        bank_key = site.pins.paillier_key(PartyId(decided.query.bank), site.paillier.public_key.bits)
+        return batch_shares_of(
+            binding,
+            part.manifest,
+            part.tables.features,
+            evaluation,
+            site.keys,
+            site.pins.cards,
+            bank_key,
+            site.policy.digest(),
+            self._encryptor(bank_key).encrypt,
+        )
+
+    def _encryptor(self, key: PublicKey) -> Encryptor:
+        """Return this node's encryptor under a bank's key: its tables are made once."""
+        if key.fingerprint not in self._encryptors:
+            self._encryptors[key.fingerprint] = Encryptor(key, self._site.randomness)
+        return self._encryptors[key.fingerprint]
+
+    def _deny(self, query: BatchQuery, channel: Channel, binding: bytes, code: str) -> Envelope:
+        """Return the denial of a whole batch, on record."""
+        known = self._site.ledger.answers.find(query.batch, binding)
+        if known is not None:
+            return decode(known, Envelope)
+        envelope = channel.wrap(PartyId(query.bank), Denial(code, self._site.policy.digest()), sealed=False)
+        self._site.ledger.answers.commit_batch(self._row(query, binding, "DENY", envelope), (), 0)
+        return envelope
+
+    def _commit(
+        self, decided: _Decided, accepted: Sequence[int], channel: Channel, binding: bytes, shares: Message
+    ) -> Envelope:
+        """Make the answer durable, then return it. Raises: PolicyDenied, BudgetExceeded before anything is released."""
+        envelope = channel.wrap(PartyId(decided.query.bank), shares, sealed=False)
+        opened = set(accepted)
+        entries = [
+            BatchEntry(position, subject.enterprise, "" if position in opened else code or "NOT_OPENED")
+            for position, (subject, code) in enumerate(zip(decided.subjects, decided.codes, strict=True))
+        ]
+        row = self._row(decided.query, binding, "RELEASE", envelope)
+        self._site.ledger.answers.commit_batch(row, entries, self._site.policy.queries_per_day)
+        return envelope
+
+    def _row(self, query: BatchQuery, binding: bytes, decision: str, envelope: Envelope) -> Answer:
+        now = self._site.clock()
+        day, nodes = now // SECONDS_PER_DAY, _node_set(query)
+        return Answer(query.batch, binding, query.bank, "", nodes, day, now, decision, encode(envelope))
+
+
+def _node_set(query: BatchQuery) -> bytes:
+    return hashlib.sha256("\0".join(query.nodes).encode()).digest()
+
+
+def _make_room(waiting: dict[bytes, BatchQuery] | dict[bytes, _Decided]) -> None:
+    """Forget the oldest, whose bank has not gone on with it."""
+    while len(waiting) >= MAX_OPEN_BATCHES:
+        del waiting[next(iter(waiting))]

@@ -1,0 +1,190 @@
+"""A data node answers a batch once, for those it admits, within its quota; what it denies stays denied."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from federation.local import BANK
+from nodes.data_node.agent import DataNodeAgent
+from nodes.policy import NodePolicy
+from protocols.assessment.batch.messages import BatchDecisions, BatchOpening, BatchQuery, BatchShares, BatchSubjects
+from protocols.assessment.messages import Denial, Subject
+from protocols.channel.envelope import EVERYONE, open_parcel, pack_parcel
+from protocols.channel.wire import Message
+from protocols.consent import Purpose
+from protocols.errors import PeerRefused
+from tests.conftest import TrainedFederation
+from tests.small_federation import NOW, POLICY, AtNode, at_node
+
+
+class Batch:
+    """One batch as the bank would ask it of one node."""
+
+    def __init__(self, node: AtNode, subjects: list[Subject]) -> None:
+        manifest = node.model.signed_manifest().manifest
+        self.node, self.subjects = node, subjects
+        self.query = BatchQuery(
+            batch=secrets.token_bytes(16),
+            bank=BANK,
+            bank_card=node.site.pins.cards[BANK].fingerprint(),
+            model=manifest.model_hash(),
+            purpose=Purpose.ASSESSMENT,
+            nodes=tuple(entry.party for entry in manifest.nodes),
+            issued=NOW,
+            expires=NOW + 300,
+            subject_tags=tuple(secrets.token_bytes(32) for _ in subjects),
+        )
+
+    def send(self, *messages: Message, everyone: bool = False) -> list[Message]:
+        """What the node answers to messages of the bank, opened."""
+        channel = self.node.bank_channel(self.query.transcript())
+        receiver = EVERYONE if everyone else self.node.site.keys.party
+        parcel = pack_parcel(tuple(channel.wrap(receiver, message) for message in messages))
+        kinds: dict[str, type[Message]] = {k.__name__: k for k in (BatchDecisions, BatchShares, Denial)}
+        answers = open_parcel(self.node.agent.handle(parcel))
+        return [channel.unwrap(answer, kinds[answer.message]) for answer in answers]
+
+    def decide(self) -> tuple[str, ...]:
+        assert self.send(self.query, everyone=True) == []
+        (decisions,) = self.send(BatchSubjects(tuple(self.subjects)))
+        assert isinstance(decisions, BatchDecisions)
+        return decisions.codes
+
+    def open(self, *accepted: int) -> Message:
+        (answer,) = self.send(BatchOpening(accepted), everyone=True)
+        return answer
+
+
+def used(node: AtNode) -> int:
+    return node.site.ledger.answers.used(BANK, NOW // 86_400)
+
+
+@pytest.fixture
+def node(federation_folder: Path, trained: TrainedFederation) -> AtNode:
+    return at_node(federation_folder, trained.training.model)
+
+
+@pytest.fixture
+def subjects(node: AtNode, trained: TrainedFederation) -> list[Subject]:
+    return [Subject(enterprise, node.consent(enterprise)) for enterprise in trained.ids[:5]]
+
+
+def with_policy(node: AtNode, policy: NodePolicy) -> AtNode:
+    site = replace(node.site, policy=policy)
+    return replace(node, site=site, agent=DataNodeAgent(site))
+
+
+def test_each_enterprise_is_admitted_or_denied_by_itself(node: AtNode, subjects: list[Subject]) -> None:
+    subjects[1] = Subject(subjects[1].enterprise, "")
+    subjects[3] = Subject(subjects[3].enterprise, node.consent(subjects[0].enterprise))
+    batch = Batch(node, subjects)
+    assert batch.decide() == ("", "CONSENT_MISSING", "", "CONSENT_SCOPE", "")
+    assert used(node) == 0
+    assert isinstance(batch.open(0, 2, 4), BatchShares)
+    assert used(node) == 3
+
+
+def test_a_bank_that_opens_whom_the_node_denied_gets_nothing(node: AtNode, subjects: list[Subject]) -> None:
+    subjects[1] = Subject(subjects[1].enterprise, "")
+    batch = Batch(node, subjects)
+    batch.decide()
+    with pytest.raises(PeerRefused) as refusal:
+        batch.open(0, 1)
+    assert refusal.value.code == "NOT_ADMITTED"
+    assert used(node) == 0
+
+
+def test_one_opening_always_gets_the_same_bytes_and_another_one_nothing(node: AtNode, subjects: list[Subject]) -> None:
+    batch = Batch(node, subjects)
+    batch.decide()
+    first = batch.open(0, 1)
+    assert batch.open(0, 1) == first
+    with pytest.raises(PeerRefused) as refusal:
+        batch.open(0)  # the difference would be the second enterprise's share
+    assert refusal.value.code == "QUERY_REUSED"
+    assert used(node) == 2
+
+
+def test_a_restarted_node_still_gives_the_same_bytes(
+    node: AtNode, subjects: list[Subject], federation_folder: Path, trained: TrainedFederation
+) -> None:
+    batch = Batch(node, subjects)
+    batch.decide()
+    first = batch.open(0, 1)
+    batch.node = at_node(federation_folder, trained.training.model)
+    assert batch.decide() == ("",) * 5
+    assert batch.open(0, 1) == first
+    assert used(batch.node) == 2
+
+
+@pytest.mark.parametrize("positions", [(1, 0), (0, 0), (5,)])
+def test_an_opening_lists_positions_of_the_batch_in_order(
+    node: AtNode, subjects: list[Subject], positions: tuple[int, ...]
+) -> None:
+    batch = Batch(node, subjects)
+    batch.decide()
+    with pytest.raises(PeerRefused) as refusal:
+        batch.open(*positions)
+    assert refusal.value.code == "MALFORMED_MESSAGE"
+
+
+def test_the_days_quota_counts_every_enterprise(node: AtNode, subjects: list[Subject]) -> None:
+    node = with_policy(node, msgspec.structs.replace(POLICY, queries_per_day=3))
+    batch = Batch(node, subjects)
+    assert batch.decide() == ("", "", "", "QUOTA", "QUOTA")
+    batch.open(0, 1, 2)
+    query = node.query()
+    denied = node.read(query, node.ask(query, subjects[4]), Denial)
+    assert isinstance(denied, Denial)
+    assert denied.code == "QUOTA"
+    assert Batch(node, subjects).decide() == ("QUOTA",) * 5
+
+
+def test_two_batches_that_share_the_last_of_a_quota_do_not_exceed_it(node: AtNode, subjects: list[Subject]) -> None:
+    node = with_policy(node, msgspec.structs.replace(POLICY, queries_per_day=3))
+    first, second = Batch(node, subjects[:3]), Batch(node, subjects[2:])
+    assert first.decide() == second.decide() == ("", "", "")
+    assert isinstance(first.open(0, 1), BatchShares)
+    answer = second.open(0, 1, 2)
+    assert isinstance(answer, Denial)
+    assert answer.code == "QUOTA"
+    assert used(node) == 2
+
+
+def test_a_bank_that_is_not_admitted_is_denied_throughout(node: AtNode, subjects: list[Subject]) -> None:
+    node = with_policy(node, msgspec.structs.replace(POLICY, banks=("another",)))
+    assert Batch(node, subjects).decide() == ("BANK_DENIED",) * 5
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "code"), [("model", bytes(32), "WRONG_MODEL"), ("expires", NOW - 100, "QUERY_EXPIRED")]
+)
+def test_a_batch_for_another_model_or_time_is_denied_whole(
+    node: AtNode, subjects: list[Subject], field: str, value: bytes | int, code: str
+) -> None:
+    batch = Batch(node, subjects)
+    batch.query = msgspec.structs.replace(batch.query, **{field: value})
+    batch.send(batch.query, everyone=True)
+    (denial,) = batch.send(BatchSubjects(tuple(subjects)))
+    assert isinstance(denial, Denial)
+    assert denial.code == code
+
+
+def test_subjects_that_do_not_match_the_tags_or_repeat_are_refused(node: AtNode, subjects: list[Subject]) -> None:
+    for wrong in (subjects[:4], subjects[:4] + subjects[:1]):
+        batch = Batch(node, subjects)
+        batch.send(batch.query, everyone=True)
+        with pytest.raises(PeerRefused) as refusal:
+            batch.send(BatchSubjects(tuple(wrong)))
+        assert refusal.value.code == "MALFORMED_MESSAGE"
+
+
+def test_an_opening_without_its_batch_is_refused(node: AtNode, subjects: list[Subject]) -> None:
+    with pytest.raises(PeerRefused) as refusal:
+        Batch(node, subjects).open(0)
+    assert refusal.value.code == "UNEXPECTED_MESSAGE"
