@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from federation.cli.output import FAILED, console, print_json, quiet_libraries, reported_errors
 from federation.cli.progress import round_progress
 from federation.local import LocalFederation
+from nodes.bank.report.files import report_of, write_reports
+from nodes.bank.report.wording import Language
 from nodes.bank.results import AssessmentResult
 
 SEVERITIES = ("none", "few", "many", "most")
@@ -18,6 +22,13 @@ SEVERITIES = ("none", "few", "many", "most")
 def assess(
     enterprises: Annotated[list[str], typer.Argument(metavar="USCC…", help="Unified social credit codes.")],
     federation: Annotated[Path, typer.Option("--federation", help="Folder that `credfed train` or `demo` made.")],
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="DIR", help="Write a credit report of each answer there, as HTML and PDF."),
+    ] = None,
+    language: Annotated[
+        list[Language] | None, typer.Option("--language", help="Of the reports; both unless one is named.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of results.")] = False,
 ) -> None:
     """Ask all nodes how risky a loan to each enterprise is; the answer opens to the bank alone.
@@ -32,10 +43,15 @@ def assess(
         LocalFederation(federation, on_round=on_round) as parties,
     ):
         results = parties.assess(enterprises)
+        model, now = parties.model(), int(time.time())
+        reports = (report_of(result, model, now) for result in results) if report else ()
+        written = [path for one in reports for path in write_reports(report or Path(), one, language or list(Language))]
     if as_json:
         print_json(results)
     else:
         show_assessments(results)
+        for path in written:
+            console.print(f"  report written to {escape(str(path))}", soft_wrap=True)
     if any(result.status != "ok" for result in results):
         raise typer.Exit(FAILED)
 

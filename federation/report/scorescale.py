@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from itertools import pairwise
 from typing import Final
 
 from markupsafe import Markup
 
 from federation.report.svg import label, line, path, picture, rectangle
-from protocols.credit.scale import GRADE_LIMITS, Grade, score
+from protocols.credit.scale import Grade, grade_scores
 
 WIDTH: Final = 480
 HEIGHT: Final = 92
@@ -19,10 +17,8 @@ EDGE: Final = 12.0
 
 
 def bands() -> tuple[tuple[Grade, float, float], ...]:
-    """Return each grade with its lowest and highest score, riskiest first; the outer two are open-ended."""
-    limits = [score(math.log((1 - pd) / pd)) for _, pd in reversed(GRADE_LIMITS)]
-    grades = [Grade.C, *(grade for grade, _ in reversed(GRADE_LIMITS))]
-    return tuple((g, a, b) for g, (a, b) in zip(grades, pairwise([LOW, *limits, HIGH]), strict=True))
+    """Return each grade with its lowest and highest score on the scale, riskiest first."""
+    return tuple((grade, max(LOW, low), min(HIGH, high)) for grade, low, high in grade_scores())
 
 
 def _x(value: float) -> float:

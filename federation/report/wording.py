@@ -7,21 +7,8 @@ from typing import Final
 
 from federation.report.data import BANK_ALONE, FEDERATION, POOLED, RunReport
 from federation.report.notation import decimal, signed
+from protocols.assessment import refusals
 from protocols.channel.identity import PartyRole
-
-_DENIALS: Final = {
-    "CONSENT_MISSING": "The enterprise has not authorised this bank.",
-    "CONSENT_EXPIRED": "The enterprise's authorisation does not hold at this time.",
-    "CONSENT_SCOPE": "The enterprise's authorisation is for another bank, purpose or set of offices.",
-    "CONSENT_INVALID": "The authorisation shown is not a valid one.",
-    "CONSENT_REVOKED": "The enterprise has withdrawn its authorisation.",
-    "PURPOSE_DENIED": "The model does not serve this purpose.",
-    "NODE_DENIED": "A data owner's own policy refused.",
-    "NODE_SET_LOCKED": "Another set of offices was asked about this enterprise in the same period.",
-    "QUOTA": "A data owner's quota for this bank is spent.",
-    "LEAK_BUDGET": "A data owner's disclosure budget for this bank is spent.",
-    "INSUFFICIENT_COVERAGE": "Too few offices hold records of this enterprise.",
-}
 
 _LEAKS: Final = {
     "none": "nothing beyond that a message was sent",
@@ -52,7 +39,7 @@ def pips(band: int) -> str:
 
 def denial(code: str) -> str:
     """Return what a refusal's code means; nothing for a code that has no text."""
-    return _DENIALS.get(code, "")
+    return refusals.english(code)
 
 
 def leak(name: str) -> str:

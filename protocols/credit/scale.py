@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from enum import StrEnum
+from itertools import pairwise
 from typing import Final
 
 SCORE_OFFSET: Final = 427.12
@@ -56,3 +57,11 @@ def score(log_odds_good: float) -> float:
 def grade(pd: float) -> Grade:
     """Return the grade of a probability of default."""
     return next((grade for grade, limit in GRADE_LIMITS if pd <= limit), Grade.C)
+
+
+def grade_scores() -> tuple[tuple[Grade, float, float], ...]:
+    """Return each grade with the scores it lies between, riskiest first; the outer two are open-ended, D is none."""
+    limits = [score(math.log((1 - pd) / pd)) for _, pd in reversed(GRADE_LIMITS)]
+    grades = [Grade.C, *(name for name, _ in reversed(GRADE_LIMITS))]
+    edges = [-math.inf, *limits, math.inf]
+    return tuple((name, low, high) for name, (low, high) in zip(grades, pairwise(edges), strict=True))
