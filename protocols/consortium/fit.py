@@ -7,6 +7,7 @@ integer a row, so that the result does not depend on how rows are spread over ba
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -67,7 +68,7 @@ class PooledSpan:
         """Take the pooled moments and start at the newest candidate; say whether there is nothing to fit."""
         first, second = moments
         self._means.append(first / self._rows)
-        self._spreads.append(float(np.sqrt(max(0, self._rows * second - first * first))) / self._rows)
+        self._spreads.append(math.sqrt(max(0, self._rows * second - first * first)) / self._rows)
         share = (self._all_good + 0.5) / (self._rows + 1.0)
         self._point = np.zeros(len(self._used()) + 1)
         self._point[0] = np.log(share / (1.0 - share))
@@ -114,7 +115,7 @@ class PooledSpan:
         self._likelihood = likelihood
         self.centre = values[1] / self._rows
         self.spread = float(np.sqrt(max(1e-12, values[2] / self._rows - self.centre**2)))
-        self._step = np.linalg.solve(hessian + 1e-9 * (self._rows + 2) * np.eye(size), gradient)
+        self._step = _solve(hessian + 1e-9 * (self._rows + 2) * np.eye(size), gradient)
         self._point = self._point + self._step
         if np.abs(self._step).max() > SMALL_STEP:
             return False
@@ -163,6 +164,14 @@ def _combine(columns: Floats, weights: Floats) -> Floats:
     for column, weight in zip(columns.T, weights.tolist(), strict=True):
         total = total + column * weight
     return total
+
+
+def _solve(hessian: Floats, gradient: Floats) -> Floats:
+    """Return the Newton step. Raises: CreditFederationError, code FIT_DIVERGED, where there is none."""
+    try:
+        return np.asarray(np.linalg.solve(hessian, gradient), dtype=np.float64)
+    except np.linalg.LinAlgError as error:
+        raise CreditFederationError("the fit has no solution", code="FIT_DIVERGED") from error
 
 
 def _upper(size: int) -> list[tuple[int, int]]:

@@ -49,7 +49,7 @@ class ScoreBands:
         Raises: VerificationFailed, code WRONG_BANDS, for counts that no rows have.
         """
         rows, bads = np.array(counts[: len(self.middles)]), np.array(counts[len(self.middles) :])
-        if np.any(bads < 0) or np.any(bads > rows) or int(rows.sum()) != test_rows:
+        if np.any(bads < 0) or np.any(bads > rows) or sum(rows.tolist()) != test_rows:
             raise VerificationFailed("the pooled score bands do not add up to the test rows", code="WRONG_BANDS")
         log_odds = np.repeat(self.middles, rows)
         within = np.arange(test_rows) - np.repeat(np.cumsum(rows) - rows, rows)

@@ -15,6 +15,7 @@ import msgspec
 from protocols.channel.envelope import EVERYONE, Channel, Envelope, open_parcel
 from protocols.channel.identity import PartyCard, PartyId, PartyKeys, PartyRole
 from protocols.channel.wire import Message, decode, digest, encode
+from protocols.consortium.messages import ConsortiumSpec
 from protocols.errors import CreditFederationError, PeerRefused
 from protocols.scorecard.messages import RunSpec
 from protocols.wire_audit.canaries import Canaries
@@ -153,7 +154,7 @@ class WireAuditor:
         self._scan(encode(envelope), readable, seen)
         if isinstance(message, RunSpec):
             self._check_spec(message, seen)
-        self._book.enter(envelope.transcript, envelope.message, seen, message)
+        self._book.enter(envelope.transcript, envelope.message, seen, message, envelope.receiver)
         if message is not None and rule is not None and rule.ciphertexts:
             self._check_ciphertexts(envelope, message, rule, seen)
 
@@ -170,7 +171,9 @@ class WireAuditor:
         """Hold what a run announces against the cards."""
         if spec.key_bits < self._terms.minimum_key_bits:
             self._log.add(seen, Code.KEY_SHORT, detail=f"{spec.key_bits} bits are announced")
-        for party, pinned in [(spec.bank, spec.bank_card), *((node.party, node.card) for node in spec.nodes)]:
+        banks = [(b.party, b.card) for b in spec.members] if isinstance(spec, ConsortiumSpec) else []
+        parties = [(spec.bank, spec.bank_card), *banks, *((node.party, node.card) for node in spec.nodes)]
+        for party, pinned in parties:
             card = self._roster.cards.get(PartyId(party))
             if card is None or card.fingerprint() != pinned:
                 self._log.add(seen, Code.CARD_INVALID, detail=f"the run names another card of {party}")

@@ -15,6 +15,7 @@ from protocols.assessment import messages as a
 from protocols.assessment.batch import messages as batch
 from protocols.boosting import messages as b
 from protocols.channel.wire import Message
+from protocols.consortium import messages as c
 from protocols.scorecard import messages as m
 from protocols.scorecard.messages import LeakClass
 from protocols.transparency import messages as t
@@ -44,6 +45,10 @@ OPEN_KINDS: Final[Mapping[str, OpenKind]] = {
         OpenKind(m.EncryptedColumns, "vector", KeyOf.SENDER),
         OpenKind(m.EncryptedResiduals, "vector", KeyOf.SENDER),
         OpenKind(b.BoostingSpec),
+        OpenKind(c.Invitation),
+        OpenKind(c.Acceptance),
+        OpenKind(c.ConsortiumSpec),
+        OpenKind(c.ModelAgreement),
         OpenKind(b.Gradients, "vector", KeyOf.SENDER),
         OpenKind(m.MaskedTotals, "vector"),
         OpenKind(m.CombinedTotals, "vector"),
@@ -81,6 +86,11 @@ SEALED_KINDS: Final[frozenset[str]] = frozenset(
         m.PointTables,
         m.GradientShare,
         m.ManifestSignature,
+        c.BankCut,
+        c.HistogramShare,
+        c.OwnProductShare,
+        c.GradientPoolShare,
+        c.PoolShare,
         b.FeatureHistograms,
         b.StepOpening,
         b.Growth,
@@ -101,6 +111,7 @@ COMBINED_KINDS: Final = frozenset(kind.__name__ for kind in (m.CombinedTotals, a
 RELEASES: Final[Mapping[str, LeakClass]] = {
     **m.LEAKS,
     **b.LEAKS,
+    **c.LEAKS,
     "CombinedScore": LeakClass.ROW_TOTALS,
     "CombinedBatch": LeakClass.ROW_TOTALS,
 }

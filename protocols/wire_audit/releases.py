@@ -15,6 +15,8 @@ from protocols.assessment.messages import CombinedScore, Query, ScoreShare
 from protocols.boosting.messages import BoostingSpec
 from protocols.channel.identity import PartyId
 from protocols.channel.wire import Message, digest
+from protocols.consortium.fit import MOST_EVALUATIONS
+from protocols.consortium.messages import ConsortiumSpec, Invitation
 from protocols.errors import CreditFederationError
 from protocols.paillier import PublicKey
 from protocols.scorecard.messages import CombinedTotals, EncryptedLabels, LeakClass, MaskedTotals, RunSpec
@@ -26,7 +28,7 @@ from protocols.wire_audit.kinds import RELEASES
 _ONCE_IN_A_QUERY = frozenset(
     ("Query", "ScoreShare", "Denial", "BatchQuery", "BatchDecisions", "BatchOpening", "BatchShares", "Acknowledgement")
 )
-Opening = RunSpec | Query | BatchQuery
+Opening = RunSpec | Invitation | Query | BatchQuery
 _CHECKPOINT_KINDS = frozenset(kind.__name__ for kind in (CheckpointOffer, CheckpointCosignature, CheckpointRefusal))
 
 
@@ -46,7 +48,7 @@ class _Run:
     opening: Opening | None = None
     by_class: Counter[LeakClass] = field(default_factory=Counter)
     by_sender: Counter[tuple[str, str]] = field(default_factory=Counter)
-    shares: dict[tuple[int, str], bytes] = field(default_factory=dict)
+    shares: dict[tuple[str, int, str], bytes] = field(default_factory=dict)
 
 
 class ReleaseBook:
@@ -57,8 +59,8 @@ class ReleaseBook:
         self._runs: dict[bytes, _Run] = {}
         self._offers: set[bytes] = set()
 
-    def enter(self, transcript: bytes, kind: str, seen: Seen, message: Message | None) -> None:
-        """Count one distinct envelope; `message` is its body where that is open and well formed."""
+    def enter(self, transcript: bytes, kind: str, seen: Seen, message: Message | None, receiver: str) -> None:
+        """Count one distinct envelope to `receiver`; `message` is its body where that is open and well formed."""
         if isinstance(message, CheckpointOffer) and message.transcript() == transcript:
             self._offers.add(transcript)
         run = self._runs.setdefault(transcript, _Run(seen))
@@ -72,29 +74,29 @@ class ReleaseBook:
         if run.by_sender[kind, seen.sender] > _most(kind, run.opening):
             self._log.add(seen, Code.RELEASE_OVER_PLAN, detail=f"{_most(kind, run.opening)} of its sender are planned")
         if message is not None:
-            self._check_body(run, message, seen)
+            self._check_body(run, message, seen, _bank(run.opening, receiver))
 
-    def _check_body(self, run: _Run, message: Message, seen: Seen) -> None:
+    def _check_body(self, run: _Run, message: Message, seen: Seen, bank: str) -> None:
         if isinstance(message, EncryptedLabels):
-            if isinstance(run.opening, RunSpec) and digest(message) != run.opening.labels:
+            if isinstance(run.opening, RunSpec) and digest(message) != _labels(run.opening, seen.sender):
                 self._log.add(seen, Code.LABELS_CHANGED)
         elif isinstance(message, MaskedTotals):
-            run.shares[message.release, seen.sender] = message.vector
+            run.shares[bank, message.release, seen.sender] = message.vector
         elif isinstance(message, ScoreShare):
-            run.shares[0, seen.sender] = message.ciphertext
+            run.shares[bank, 0, seen.sender] = message.ciphertext
         elif isinstance(message, BatchShares):
-            run.shares[0, seen.sender] = message.vector
+            run.shares[bank, 0, seen.sender] = message.vector
         elif isinstance(message, CombinedTotals):
-            self._check_product(run, message.release, message.vector, seen)
+            self._check_product(run, bank, message.release, message.vector, seen)
         elif isinstance(message, CombinedScore):
-            self._check_product(run, 0, message.ciphertext, seen)
+            self._check_product(run, bank, 0, message.ciphertext, seen)
         elif isinstance(message, CombinedBatch):
-            self._check_product(run, 0, message.vector, seen)
+            self._check_product(run, bank, 0, message.vector, seen)
 
-    def _check_product(self, run: _Run, release: int, product: bytes, seen: Seen) -> None:
+    def _check_product(self, run: _Run, bank: str, release: int, product: bytes, seen: Seen) -> None:
         """Recompute a product from the shares of the run's whole node set; they are then forgotten."""
-        nodes, key = _nodes(run.opening), self._keys.get(PartyId(run.opening.bank if run.opening else ""))
-        shares = [run.shares.pop((release, node), None) for node in nodes]
+        nodes, key = _nodes(run.opening), self._keys.get(PartyId(bank))
+        shares = [run.shares.pop((bank, release, node), None) for node in nodes]
         missing = sum(share is None for share in shares)
         if missing or not nodes or key is None:
             self._log.add(seen, Code.PRODUCT_WRONG, detail=f"{missing} of {len(nodes)} nodes have sent no share")
@@ -121,29 +123,53 @@ class ReleaseBook:
 
 
 def _row_totals(opening: Opening | None) -> int:
-    """Return how many totals per enterprise a plan opens: a query or a batch opens one."""
+    """Return how many totals per enterprise a plan opens, to all banks: a query or a batch opens one."""
     if isinstance(opening, RunSpec):
-        return opening.row_totals
-    return 0 if opening is None else 1
+        return opening.row_totals * _banks(opening)
+    return 0 if opening is None or isinstance(opening, Invitation) else 1
+
+
+def _banks(spec: RunSpec) -> int:
+    """Return how many banks get what a node sends in a run."""
+    return len(spec.members) if isinstance(spec, ConsortiumSpec) else 1
+
+
+def _bank(opening: Opening | None, receiver: str) -> str:
+    """Return the bank whom a share or a product is for: of a consortium's the receiver, else the only one."""
+    if isinstance(opening, ConsortiumSpec):
+        return receiver
+    return "" if opening is None or isinstance(opening, Invitation) else opening.bank
+
+
+def _labels(spec: RunSpec, bank: str) -> bytes:
+    """Return the label commitment of a run's bank, none for a stranger."""
+    if isinstance(spec, ConsortiumSpec):
+        return next((member.labels for member in spec.members if member.party == bank), b"")
+    return spec.labels
 
 
 def _nodes(opening: Opening | None) -> tuple[str, ...]:
     if isinstance(opening, RunSpec):
         return tuple(node.party for node in opening.nodes)
-    return () if opening is None else opening.nodes
+    return () if opening is None or isinstance(opening, Invitation) else opening.nodes
 
 
 _MOST_IN_A_RUN: dict[str, Callable[[RunSpec], int]] = {
     "RunSpec": lambda spec: 1,
     "EncryptedLabels": lambda spec: 1,
     "BinHistograms": lambda spec: 1,
-    "LocalGram": lambda spec: 1,
+    "LocalGram": _banks,
     "MaskedProducts": lambda spec: len(spec.nodes),
-    "MaskShare": lambda spec: len(spec.nodes),
-    "ProductShare": lambda spec: len(spec.nodes),
-    "MaskedTotals": lambda spec: spec.row_totals,
+    "MaskShare": lambda spec: len(spec.nodes) * _banks(spec),
+    "ProductShare": lambda spec: len(spec.nodes) * _banks(spec),
+    "MaskedTotals": lambda spec: spec.row_totals * _banks(spec),
     "GradientShare": lambda spec: max(0, spec.row_totals - 1),
     "BoostingSpec": lambda spec: 1,
+    "ConsortiumSpec": lambda spec: 1,
+    "HistogramShare": _banks,
+    "OwnProductShare": _banks,
+    "GradientPoolShare": lambda spec: max(0, spec.row_totals - 1) * _banks(spec),
+    "PoolShare": lambda spec: (3 + spec.row_totals * (2 + MOST_EVALUATIONS)) * (_banks(spec) - 1),
     "FeatureHistograms": lambda spec: 1,
     "Gradients": lambda spec: max(0, spec.row_totals - 1),
     "LeafHistograms": lambda spec: sum(spec.steps) * spec.depth if isinstance(spec, BoostingSpec) else 0,
