@@ -21,10 +21,11 @@ from nodes.bank.model_file import ModelFile
 from nodes.bank.training import Split
 from nodes.data_node.agent import DataNodeAgent
 from nodes.data_node.site import NodeSite
+from nodes.data_node.stop_switch import StopSwitch
 from nodes.flower_relay import parcel_of
 from nodes.keystore import read_cards, read_keys, read_paillier
 from nodes.ledger import open_node_ledger
-from nodes.policy import NodePolicy
+from nodes.policy import NodePolicy, TrainingRules, usual_policy
 from nodes.sources import read_description, read_node_source
 from protocols.assessment.messages import Query, Subject
 from protocols.channel.envelope import EVERYONE, Channel, Envelope, open_parcel, pack_parcel
@@ -39,7 +40,7 @@ KEY_BITS = 512
 ROWS = 400
 MINIMUM_BIN = 20
 NODES = ("electricity", "housing", "social", "tax")
-POLICY = NodePolicy(banks=(BANK,), minimum_bin=MINIMUM_BIN, minimum_key_bits=KEY_BITS)
+POLICY = usual_policy((BANK,), training=TrainingRules(minimum_bin=MINIMUM_BIN, minimum_key_bits=KEY_BITS))
 PLAN = TrainingPlan(themes={("tax", "sales"): "sales", ("social", "staff"): "sales"})
 CATEGORIES = ("纳税甲级", "纳税乙级", "纳税丙级", "纳税丁级", "纳税戊级")
 NOW = 1_700_000_000
@@ -235,6 +236,7 @@ def at_node(
         table=read_node_source(read_description(folder / "data"), node),
         policy=policy,
         ledger=open_node_ledger(home / "ledger.sqlite"),
+        switch=StopSwitch(home),
         clock=clock,
     )
     return AtNode(folder, DataNodeAgent(site), site, model, NOW)

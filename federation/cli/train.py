@@ -21,7 +21,7 @@ from federation.rounds import RoundEvent
 from nodes.bank.model_file import BOOSTING, SCORECARD
 from nodes.bank.training import Split
 from nodes.features import load_catalogue
-from nodes.policy import NodePolicy
+from nodes.policy import TrainingRules, usual_policy
 from nodes.sources import DatasetDescription, read_description
 from protocols.boosting.model import GROUP, BoostingPlan
 from protocols.boosting.splits import Shrinkage
@@ -120,13 +120,13 @@ class Job:
         """Create the federation in `folder`, train, and write `results.json` there."""
         nodes = len(self.description.node_domains)
         allowed = self._row_totals()
-        policy = NodePolicy(
-            (BANK,),
+        rules = TrainingRules(
             minimum_bin=self.minimum_bin,
             minimum_nodes=min(3, nodes),
             row_totals=allowed,
-            row_totals_per_year=max(allowed, NodePolicy(banks=()).row_totals_per_year),
+            row_totals_per_year=max(allowed, TrainingRules().row_totals_per_year),
         )
+        policy = usual_policy((BANK,), training=rules)
         create_federation(folder, self.description, self.key_bits, policy)
         with LocalFederation(folder, on_round=on_round) as federation:
             split = split_rows(federation.outcomes, self.test_size, self.seed)
@@ -142,7 +142,7 @@ class Job:
 
     def _row_totals(self) -> int:
         """Return how many totals per enterprise every node's policy allows, and say so where it is more than usual."""
-        usual = NodePolicy(banks=()).row_totals
+        usual = TrainingRules().row_totals
         if self.plan.row_totals > usual:
             errors.print(
                 f"[bold yellow]--row-totals {self.plan.row_totals} opens as many totals of every enterprise to the "

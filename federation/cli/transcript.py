@@ -17,7 +17,7 @@ from federation.cli.progress import round_progress
 from federation.cli.train import KEY_BITS, SEED
 from federation.local import BANK, LocalFederation, create_federation, split_rows
 from federation.transcript import SUFFIX, open_transcript, recording
-from nodes.policy import NodePolicy
+from nodes.policy import TrainingRules, usual_policy
 from nodes.sources import DatasetDescription, read_bank_source, read_description, read_node_source
 from protocols.errors import ConfigurationError
 from protocols.scorecard.model import TrainingPlan
@@ -55,12 +55,12 @@ class Recording:
         Raises: CreditFederationError of the run; nothing is then written.
         """
         nodes = len(self.description.node_domains)
-        policy = NodePolicy(
-            banks=(BANK,),
+        rules = TrainingRules(
             minimum_bin=self.minimum_bin,
             minimum_nodes=min(3, nodes),
             minimum_key_bits=min(self.key_bits, 2048),
         )
+        policy = usual_policy((BANK,), training=rules)
         with tempfile.TemporaryDirectory() as folder, recording(out) as recorder, round_progress(quiet) as on_round:
             create_federation(Path(folder), self.description, self.key_bits, policy)
             with LocalFederation(Path(folder), observer=recorder.observe, on_round=on_round) as federation:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
-
 from federation.audit import create_log_signer, write_log_keys
 from federation.local.layout import (
     BANK,
@@ -19,7 +17,7 @@ from federation.local.layout import (
     write_federation,
 )
 from nodes.keystore import create_party, create_witness, write_cards
-from nodes.policy import NodePolicy
+from nodes.policy import POLICY_FILE, NodePolicy, write_policy
 from nodes.sources import DatasetDescription, read_bank_source, read_node_source, require_usccs, uses_usccs
 from protocols.channel.identity import PartyId, PartyRole
 from protocols.errors import ConfigurationError
@@ -54,7 +52,7 @@ def create_federation(folder: Path, description: DatasetDescription, key_bits: i
     write_cards(folder / "cards", cards)
     _create_log(folder, [*nodes, BANK])
     for node in nodes:
-        (folder / node / "policy.json").write_bytes(msgspec.json.format(msgspec.json.encode(policy)))
+        write_policy(folder / node / POLICY_FILE, policy)
     (folder / CONSENT_SERVICE / "withheld.txt").write_text("", encoding="utf-8")
     write_federation(
         folder, FederationFile(_data_path(folder, description.directory), key_bits, description.node_domains, uscc)

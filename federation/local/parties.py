@@ -18,11 +18,12 @@ from federation.coordinator import Coordinator, CoordinatorSite
 from federation.local.layout import BANK, COORDINATOR, FederationFile, party_of, witness_name
 from nodes.bank.site import BankSite
 from nodes.data_node.site import NodeSite
+from nodes.data_node.stop_switch import StopSwitch
 from nodes.features import FeatureTable
 from nodes.keystore import read_cosigner, read_keys, read_log_key, read_paillier
 from nodes.ledger import BankLedger, NodeLedger, WitnessRecords, ledger_location, open_bank_ledger, open_node_ledger
 from nodes.log_witness import LogWitness
-from nodes.policy import read_policy
+from nodes.policy import POLICY_FILE, read_policy
 from nodes.sources import DatasetDescription, read_bank_source, read_node_source
 from protocols.channel.identity import PartyId
 from protocols.channel.pins import Pins
@@ -101,8 +102,9 @@ class PartyOpener:
             paillier=read_paillier(home),
             pins=self._pins,
             table=table,
-            policy=read_policy(home / "policy.json"),
+            policy=read_policy(home / POLICY_FILE),
             ledger=self._ledgers[node],
+            switch=StopSwitch(home),
             clock=self._clock,
             witness=self._witness(node, self._ledgers[node].witness),
         )

@@ -1,14 +1,17 @@
-"""Whose questions a data node takes, and about whom: the bank's card, the owner's rules, the enterprise's consent."""
+"""Whose questions a data node takes, about whom, and by which features: the card, the rules, the consent."""
 
 from __future__ import annotations
 
+from nodes.data_node.parts import OpenPart
 from nodes.data_node.site import NodeSite
+from nodes.features import FeatureTable
+from nodes.policy import Request, Rule, decide
 from protocols.assessment.batch.messages import BatchQuery
 from protocols.assessment.messages import Query, Subject
 from protocols.channel.envelope import Envelope
 from protocols.channel.identity import PartyId, PartyRole
 from protocols.consent import Consent, Purpose, verify_consent
-from protocols.errors import VerificationFailed
+from protocols.errors import PolicyDenied, VerificationFailed
 
 
 def check_asker(site: NodeSite, envelope: Envelope, query: Query | BatchQuery) -> None:
@@ -19,9 +22,25 @@ def check_asker(site: NodeSite, envelope: Envelope, query: Query | BatchQuery) -
         raise VerificationFailed("the query is not its bank's, under its pinned card")
 
 
+def admit_query(site: NodeSite, query: Query | BatchQuery, part: OpenPart) -> Rule:
+    """Return the rule on whose terms a question may be answered from `part`.
+
+    Raises: PolicyDenied, codes NODE_STOPPED, FEATURES_DENIED, SCORE_PRECISION, or as the policy decides.
+    """
+    site.switch.check()
+    rule = decide(site.policy, Request(query.bank, Purpose.ASSESSMENT, query.model.hex())).granted()
+    if not rule.admits_features(binning.name for binning in part.binnings):
+        raise PolicyDenied(f"the model uses features that rule {rule.name!r} does not list", code="FEATURES_DENIED")
+    if part.manifest.total_bits > rule.quota.score_bits:
+        raise PolicyDenied(
+            f"scores of {part.manifest.total_bits} bits are finer than the {rule.quota.score_bits} allowed",
+            code="SCORE_PRECISION",
+        )
+    return rule
+
+
 def admit_subject(site: NodeSite, bank: str, subject: Subject) -> Consent:
     """Return the consent by which `bank` may be answered about an enterprise. Raises: PolicyDenied, with its code."""
-    site.policy.check_bank(bank, Purpose.ASSESSMENT)
     return verify_consent(
         subject.consent,
         site.pins.only(PartyRole.CONSENT_SERVICE),
@@ -31,3 +50,11 @@ def admit_subject(site: NodeSite, bank: str, subject: Subject) -> Consent:
         domain=site.domain,
         now=site.clock(),
     )
+
+
+def offered_features(table: FeatureTable, rule: Rule) -> FeatureTable:
+    """Return the columns that a rule lets a run use. Raises: PolicyDenied, code FEATURES_DENIED, if there are none."""
+    columns = {name: column for name, column in table.columns.items() if rule.admits_features([name])}
+    if not columns:
+        raise PolicyDenied(f"rule {rule.name!r} lists no feature of this node", code="FEATURES_DENIED")
+    return FeatureTable(table.ids, columns)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 
-from nodes.data_node.admission import admit_subject, check_asker
-from nodes.data_node.parts import Parts
-from nodes.data_node.site import SECONDS_PER_DAY, NodeSite
+from nodes.data_node.admission import admit_query, admit_subject, check_asker
+from nodes.data_node.parts import OpenPart, Parts
+from nodes.data_node.site import NodeSite
 from nodes.ledger import Answer
-from protocols.assessment.messages import Denial, Query, Subject
+from protocols.assessment.messages import Denial, Query, ScoreShare, Subject
 from protocols.assessment.node import check_query, share_of
 from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyId
-from protocols.channel.wire import Message, decode, encode
+from protocols.channel.wire import decode, encode
 from protocols.errors import BudgetExceeded, PolicyDenied, UnexpectedMessage, VerificationFailed
 
 MAX_OPEN_QUERIES = 4096
@@ -49,40 +49,50 @@ class Assessments:
         subject = channel.unwrap(envelope, Subject)
         known = self._site.ledger.answers.find(query.query, channel.transcript)
         if known is not None:
+            self._site.switch.check()
             return decode(known, Envelope)
         try:
-            return self._commit(query, subject, channel, "RELEASE", self._share(query, subject))
+            return self._release(query, subject, channel)
         except (PolicyDenied, BudgetExceeded, VerificationFailed) as refusal:
-            denial = Denial(refusal.code, self._site.policy.digest())
-            return self._commit(query, subject, channel, "DENY", denial)
+            return self._deny(query, subject, channel, refusal.code)
 
-    def _share(self, query: Query, subject: Subject) -> Message:
-        """Evaluate this node's part. Raises: PolicyDenied, VerificationFailed."""
+    def _release(self, query: Query, subject: Subject, channel: Channel) -> Envelope:
+        """Evaluate this node's part, and put the share on record. Raises: PolicyDenied, BudgetExceeded."""
         site, part = self._site, self._parts.of(query.model)
         check_query(query, part.manifest, site.clock())
+        rule = admit_query(site, query, part)
         admit_subject(site, query.bank, subject)
+        envelope = channel.wrap(PartyId(query.bank), self._share(query, subject, part), sealed=False)
+        site.switch.check()
+        site.ledger.answers.release(self._answer_row(query, subject, envelope, rule=rule.name), rule.quota)
+        return envelope
+
+    def _share(self, query: Query, subject: Subject, part: OpenPart) -> ScoreShare:
+        site = self._site
         bank_key = site.pins.paillier_key(PartyId(query.bank), site.paillier.public_key.bits)
         evaluation = self._parts.evaluate(part, (subject.enterprise,))
         cards, policy, points = site.pins.cards, site.policy.digest(), part.tables.features
         return share_of(query, part.manifest, points, evaluation, site.keys, cards, bank_key, policy, site.randomness)
 
-    def _commit(self, query: Query, subject: Subject, channel: Channel, decision: str, message: Message) -> Envelope:
-        """Make the answer durable, then return it. Raises: PolicyDenied, BudgetExceeded before anything is released."""
-        site = self._site
-        envelope = channel.wrap(PartyId(query.bank), message, sealed=False)
-        nodes = hashlib.sha256("\0".join(query.nodes).encode()).digest()
-        now = site.clock()
-        day, response = now // SECONDS_PER_DAY, encode(envelope)
-        answer = Answer(
-            query.query,
-            channel.transcript,
-            query.bank,
-            subject.enterprise,
-            nodes,
-            day,
-            now,
-            decision,
-            response,
-        )
-        site.ledger.answers.commit(answer, site.policy.queries_per_day)
+    def _deny(self, query: Query, subject: Subject, channel: Channel, code: str) -> Envelope:
+        """Put a denial on record and return it."""
+        denial = Denial(code, self._site.policy.digest())
+        envelope = channel.wrap(PartyId(query.bank), denial, sealed=False)
+        self._site.ledger.answers.deny(self._answer_row(query, subject, envelope, code=code))
         return envelope
+
+    def _answer_row(
+        self, query: Query, subject: Subject, envelope: Envelope, *, rule: str = "", code: str = ""
+    ) -> Answer:
+        return Answer(
+            query=query.query,
+            transcript=query.transcript(),
+            bank=query.bank,
+            subject=subject.enterprise,
+            nodes=hashlib.sha256("\0".join(query.nodes).encode()).digest(),
+            model=query.model,
+            at=self._site.clock(),
+            rule=rule,
+            code=code,
+            response=encode(envelope),
+        )

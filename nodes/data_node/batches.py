@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from nodes.data_node.admission import admit_subject, check_asker
+from nodes.data_node.admission import admit_query, admit_subject, check_asker
 from nodes.data_node.parts import Parts
-from nodes.data_node.site import SECONDS_PER_DAY, NodeSite
+from nodes.data_node.site import NodeSite
 from nodes.ledger import Answer, BatchEntry
+from nodes.ledger.answers import SECONDS_PER_DAY
+from nodes.policy import Quota, Rule
 from protocols.assessment.batch.messages import BatchDecisions, BatchOpening, BatchQuery, BatchShares, BatchSubjects
 from protocols.assessment.messages import Denial, Subject
 from protocols.assessment.node import batch_shares_of, check_query
@@ -72,28 +74,35 @@ class Batches:
         if len(subjects) != len(query.subject_tags) or len({s.enterprise for s in subjects}) != len(subjects):
             raise MalformedMessage(f"{len(query.subject_tags)} distinct enterprises are due")
         try:
-            check_query(query, self._parts.of(query.model).manifest, self._site.clock())
+            rule = self._admit(query)
         except (PolicyDenied, VerificationFailed) as refusal:
             return self._deny(query, channel, channel.transcript, refusal.code)
-        codes = self._codes(query, subjects)
+        codes = self._codes(query, subjects, rule.quota)
         _make_room(self._decided)
         self._decided[channel.transcript] = _Decided(query, subjects, codes)
         return channel.wrap(PartyId(query.bank), BatchDecisions(codes, self._site.policy.digest()), sealed=False)
 
-    def _codes(self, query: BatchQuery, subjects: Sequence[Subject]) -> tuple[str, ...]:
+    def _admit(self, query: BatchQuery) -> Rule:
+        """Return the rule on whose terms a batch may be answered. Raises: PolicyDenied, VerificationFailed."""
+        part = self._parts.of(query.model)
+        check_query(query, part.manifest, self._site.clock())
+        return admit_query(self._site, query, part)
+
+    def _codes(self, query: BatchQuery, subjects: Sequence[Subject], quota: Quota) -> tuple[str, ...]:
         """Return for each enterprise why it is denied, or "": within the day's quota, in the order asked."""
-        day, limit = self._site.clock() // SECONDS_PER_DAY, self._site.policy.queries_per_day
-        left = limit - self._site.ledger.answers.used(query.bank, day)
+        day = self._site.clock() // SECONDS_PER_DAY
+        left = self._site.ledger.quotas.left(query.bank, day, quota)
         codes = []
         for subject in subjects:
-            code = self._code(query, subject, day) if left > 0 else "QUOTA"
+            code = self._code(query, subject, day, quota) if left > 0 else "QUOTA"
             left -= code == ""
             codes.append(code)
         return tuple(codes)
 
-    def _code(self, query: BatchQuery, subject: Subject, day: int) -> str:
+    def _code(self, query: BatchQuery, subject: Subject, day: int, quota: Quota) -> str:
         try:
             admit_subject(self._site, query.bank, subject)
+            self._site.ledger.quotas.check(query.bank, [subject.enterprise], day, quota)
             self._site.ledger.answers.check_node_set(query.bank, subject.enterprise, day, _node_set(query))
         except (PolicyDenied, BudgetExceeded) as refusal:
             return refusal.code
@@ -119,11 +128,12 @@ class Batches:
         binding = opening.binding(channel.transcript)
         known = self._site.ledger.answers.find(query.batch, binding)
         if known is not None:
+            self._site.switch.check()
             return decode(known, Envelope)
         try:
-            check_query(query, self._parts.of(query.model).manifest, self._site.clock())
+            rule = self._admit(query)
             shares = self._shares(decided, accepted, binding)
-            return self._commit(decided, accepted, channel, binding, shares)
+            return self._commit(decided, accepted, channel, binding, shares, rule)
         except (PolicyDenied, BudgetExceeded, VerificationFailed) as refusal:
             return self._deny(query, channel, binding, refusal.code)
 
@@ -155,11 +165,17 @@ class Batches:
         if known is not None:
             return decode(known, Envelope)
         envelope = channel.wrap(PartyId(query.bank), Denial(code, self._site.policy.digest()), sealed=False)
-        self._site.ledger.answers.commit_batch(self._row(query, binding, "DENY", envelope), (), 0)
+        self._site.ledger.answers.deny(self._row(query, binding, envelope, code=code))
         return envelope
 
     def _commit(
-        self, decided: _Decided, accepted: Sequence[int], channel: Channel, binding: bytes, shares: Message
+        self,
+        decided: _Decided,
+        accepted: Sequence[int],
+        channel: Channel,
+        binding: bytes,
+        shares: Message,
+        rule: Rule,
     ) -> Envelope:
         """Make the answer durable, then return it. Raises: PolicyDenied, BudgetExceeded before anything is released."""
         envelope = channel.wrap(PartyId(decided.query.bank), shares, sealed=False)
@@ -168,14 +184,24 @@ class Batches:
             BatchEntry(position, subject.enterprise, "" if position in opened else code or "NOT_OPENED")
             for position, (subject, code) in enumerate(zip(decided.subjects, decided.codes, strict=True))
         ]
-        row = self._row(decided.query, binding, "RELEASE", envelope)
-        self._site.ledger.answers.commit_batch(row, entries, self._site.policy.queries_per_day)
+        row = self._row(decided.query, binding, envelope, rule=rule.name)
+        self._site.switch.check()
+        self._site.ledger.answers.release_batch(row, entries, rule.quota)
         return envelope
 
-    def _row(self, query: BatchQuery, binding: bytes, decision: str, envelope: Envelope) -> Answer:
-        now = self._site.clock()
-        day, nodes = now // SECONDS_PER_DAY, _node_set(query)
-        return Answer(query.batch, binding, query.bank, "", nodes, day, now, decision, encode(envelope))
+    def _row(self, query: BatchQuery, binding: bytes, envelope: Envelope, *, rule: str = "", code: str = "") -> Answer:
+        return Answer(
+            query=query.batch,
+            transcript=binding,
+            bank=query.bank,
+            subject="",
+            nodes=_node_set(query),
+            model=query.model,
+            at=self._site.clock(),
+            rule=rule,
+            code=code,
+            response=encode(envelope),
+        )
 
 
 def _node_set(query: BatchQuery) -> bytes:

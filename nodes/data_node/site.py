@@ -6,8 +6,8 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
 
+from nodes.data_node.stop_switch import StopSwitch
 from nodes.features import FeatureTable
 from nodes.ledger import NodeLedger
 from nodes.log_witness import LogWitness
@@ -16,8 +16,6 @@ from protocols.channel.envelope import Channel
 from protocols.channel.identity import PartyCard, PartyKeys, Randomness
 from protocols.channel.pins import Pins
 from protocols.paillier import PrivateKey
-
-SECONDS_PER_DAY: Final = 86_400
 
 
 def system_clock() -> int:
@@ -36,6 +34,7 @@ class NodeSite:
     table: FeatureTable = field(repr=False)
     policy: NodePolicy
     ledger: NodeLedger = field(repr=False)
+    switch: StopSwitch
     clock: Callable[[], int] = system_clock
     randomness: Randomness = secrets.token_bytes
     witness: LogWitness | None = field(default=None, repr=False)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from nodes.binning import FineBinning, bin_rows
+from nodes.data_node.admission import offered_features
 from nodes.data_node.charges import release_charges, run_charges
 from nodes.data_node.cohorts import check_difference, names_of, pack, unpack
 from nodes.data_node.site import NodeSite
 from nodes.ledger import StoredPart
+from nodes.policy import Request, Rule, decide
 from protocols.assessment.manifest import SignedManifest
 from protocols.boosting.messages import BoostingSpec
 from protocols.boosting.node import NodeBoosting
@@ -27,8 +29,8 @@ SPECS: dict[str, type[RunSpec]] = {"RunSpec": RunSpec, "BoostingSpec": BoostingS
 class TrainingSite:
     """The site as one training run sees it: binds the run's rows and bins to the ledger."""
 
-    def __init__(self, site: NodeSite) -> None:
-        self._site = site
+    def __init__(self, site: NodeSite, rule: Rule) -> None:
+        self._site, self._rule = site, rule
         self._binnings: tuple[FineBinning, ...] = ()
 
     def bin_cohort(self, spec: RunSpec, cohort: Cohort) -> BinnedRows:
@@ -44,7 +46,8 @@ class TrainingSite:
             now=site.clock(),
         )
         self._admit(spec, cohort)
-        rows, self._binnings = bin_rows(site.table, cohort.ids, spec.training_rows, spec.fine_bins, spec.minimum_bin)
+        table = offered_features(site.table, self._rule)
+        rows, self._binnings = bin_rows(table, cohort.ids, spec.training_rows, spec.fine_bins, spec.minimum_bin)
         return rows
 
     def _admit(self, spec: RunSpec, cohort: Cohort) -> None:
@@ -55,9 +58,13 @@ class TrainingSite:
         runs.record_cohort(spec.transcript(), spec.bank, pack(names))
 
     def release(self, spec: RunSpec, step: str, leak: LeakClass) -> None:
-        """Record a release, and charge it to the bank's year, before it is made. Raises: BudgetExceeded."""
+        """Record a release, and charge it to the bank's year, before it is made.
+
+        Raises: BudgetExceeded; PolicyDenied, code NODE_STOPPED.
+        """
         site = self._site
-        charges = release_charges(site.policy, leak)
+        site.switch.check()
+        charges = release_charges(self._rule.training, leak)
         site.ledger.runs.record_release(spec.transcript(), step, leak, site.clock(), charges)
 
     def keep_part(self, manifest: SignedManifest, tables: PointTables) -> None:
@@ -97,20 +104,28 @@ class TrainingRuns:
         channel = site.channel(spec.transcript())
         channel.unwrap(envelope, kind)
         self._check_parties(envelope, spec)
-        site.policy.check_run(spec)
-        site.ledger.spending.require(spec.bank, site.clock(), run_charges(site.policy, spec))
-        run = self._role(spec, channel)
+        rule = self._admit(spec)
+        run = self._role(spec, channel, rule)
         site.ledger.runs.open(channel.transcript, spec.bank, spec.row_totals)
         others = {t: open_run for t, open_run in self._runs.items() if open_run.spec.bank != spec.bank}
         self._runs = others | {channel.transcript: run}
         return []
 
-    def _role(self, spec: RunSpec, channel: Channel) -> NodeTraining | NodeBoosting:
+    def _admit(self, spec: RunSpec) -> Rule:
+        """Return the rule on whose terms a run may take place. Raises: PolicyDenied, BudgetExceeded."""
+        site = self._site
+        site.switch.check()
+        rule = decide(site.policy, Request(spec.bank, Purpose.TRAINING)).granted()
+        rule.training.check(spec)
+        site.ledger.spending.require(spec.bank, site.clock(), run_charges(rule.training, spec))
+        return rule
+
+    def _role(self, spec: RunSpec, channel: Channel, rule: Rule) -> NodeTraining | NodeBoosting:
         site = self._site
         keys = {PartyId(p): site.pins.paillier_key(PartyId(p), spec.key_bits) for p in _parties(spec)}
         if isinstance(spec, BoostingSpec):
-            return NodeBoosting(spec, channel, keys[PartyId(spec.bank)], TrainingSite(site), site.randomness)
-        return NodeTraining(spec, channel, site.paillier, keys, TrainingSite(site), site.randomness)
+            return NodeBoosting(spec, channel, keys[PartyId(spec.bank)], TrainingSite(site, rule), site.randomness)
+        return NodeTraining(spec, channel, site.paillier, keys, TrainingSite(site, rule), site.randomness)
 
     def _check_parties(self, envelope: Envelope, spec: RunSpec) -> None:
         """Hold the run's parties against the pinned cards. Raises: VerificationFailed."""

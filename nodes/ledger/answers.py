@@ -4,24 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from nodes.ledger.database import Database
-from protocols.errors import BudgetExceeded, PolicyDenied, VerificationFailed
+from nodes.ledger.quotas import QuotaRecords
+from nodes.policy import Quota
+from protocols.errors import PolicyDenied, VerificationFailed
+
+SECONDS_PER_DAY: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a node is about to send for one query. Units: `day` since 1970, `at` in seconds."""
+    """What a node is about to send for one query: under which `rule` it releases, or with which `code` it denies.
+
+    `subject` is "" for a batch. Units: `at` in seconds since 1970; its UTC day is the epoch of quotas and locks.
+    """
 
     query: bytes
     transcript: bytes
     bank: str
     subject: str = field(repr=False)
     nodes: bytes
-    day: int
+    model: bytes
     at: int
-    decision: str
+    rule: str
+    code: str
     response: bytes = field(repr=False)
+
+    @property
+    def day(self) -> int:
+        """Return the day since 1970 on which the answer counts."""
+        return self.at // SECONDS_PER_DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +50,8 @@ class BatchEntry:
 class AnswerRecords:
     """A node's answers: there is never one without its row, nor two different ones to one query."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, quotas: QuotaRecords) -> None:
+        self._database, self._quotas = database, quotas
 
     def find(self, query: bytes, transcript: bytes) -> bytes | None:
         """Return the bytes already given for a query id, or None.
@@ -51,44 +65,33 @@ class AnswerRecords:
             raise VerificationFailed("the query id was used with other fields", code="QUERY_REUSED")
         return bytes(row[1])
 
-    def commit(self, answer: Answer, queries_per_day: int) -> None:
-        """Record an answer, within the quota and the node-set lock, all in one transaction.
+    def release(self, answer: Answer, quota: Quota) -> None:
+        """Record a release, within the quota and the node-set lock, all in one transaction.
 
-        Raises: BudgetExceeded, code QUOTA; PolicyDenied, code NODE_SET_LOCKED: nothing is then recorded.
-        DuplicateRecord if the query has its answer.
+        Raises: BudgetExceeded, codes QUOTA, SUBJECT_QUOTA; PolicyDenied, code NODE_SET_LOCKED: nothing is then
+        recorded. DuplicateRecord if the query has its answer.
         """
         with self._database.transaction():
-            if answer.decision == "RELEASE":
-                if self.used(answer.bank, answer.day) >= queries_per_day:
-                    text = f"{answer.bank} has used its {queries_per_day} queries of the day"
-                    raise BudgetExceeded(text, code="QUOTA")
-                self._lock_node_set(answer.bank, answer.subject, answer.day, answer.nodes)
-            self._insert(answer)
+            self._admit(answer, [answer.subject], quota)
+            self._record(answer, "RELEASE")
 
-    def commit_batch(self, answer: Answer, entries: Sequence[BatchEntry], queries_per_day: int) -> None:
-        """Record the answer to a batch and what became of each enterprise, as `commit` does for one.
+    def release_batch(self, answer: Answer, entries: Sequence[BatchEntry], quota: Quota) -> None:
+        """Record the answer to a batch and what became of each enterprise, as `release` does for one.
 
-        Raises: BudgetExceeded, code QUOTA; PolicyDenied, code NODE_SET_LOCKED: nothing is then recorded.
-        DuplicateRecord if the batch has its answer.
+        Raises: as `release` does; nothing is then recorded.
         """
-        released = [entry for entry in entries if not entry.code]
         with self._database.transaction():
-            if released and self.used(answer.bank, answer.day) + len(released) > queries_per_day:
-                raise BudgetExceeded(f"{answer.bank} has no {len(released)} queries left today", code="QUOTA")
-            for entry in released:
-                self._lock_node_set(answer.bank, entry.subject, answer.day, answer.nodes)
-            self._insert(answer)
+            self._admit(answer, [entry.subject for entry in entries if not entry.code], quota)
+            self._record(answer, "RELEASE")
             for entry in entries:
                 self._database.write(
                     "INSERT INTO batch_entry (query, position, bank, day, subject, code) VALUES (?, ?, ?, ?, ?, ?)",
                     *(answer.query, entry.position, answer.bank, answer.day, entry.subject, entry.code),
                 )
 
-    def used(self, bank: str, day: int) -> int:
-        """Return how many enterprises a bank was answered about on a day, one by one and in batches."""
-        single = "SELECT count(*) FROM answer WHERE bank = ? AND day = ? AND decision = 'RELEASE' AND subject <> ''"
-        batched = "SELECT count(*) FROM batch_entry WHERE bank = ? AND day = ? AND code = ''"
-        return sum(int(self._database.rows(query, bank, day)[0][0]) for query in (single, batched))
+    def deny(self, answer: Answer) -> None:
+        """Record a denial, which uses up no quota. Raises: DuplicateRecord if the query has its answer."""
+        self._record(answer, "DENY")
 
     def check_node_set(self, bank: str, subject: str, day: int, nodes: bytes) -> bool:
         """Tell whether (bank, subject, day) is bound to this node set already.
@@ -101,15 +104,21 @@ class AnswerRecords:
             raise PolicyDenied("another node set was asked about this enterprise today", code="NODE_SET_LOCKED")
         return row is not None
 
-    def _lock_node_set(self, bank: str, subject: str, day: int, nodes: bytes) -> None:
-        """Bind (bank, subject, day) to one node set: two sets for one enterprise would let the bank subtract."""
-        if not self.check_node_set(bank, subject, day, nodes):
-            self._database.write("INSERT INTO node_set_lock VALUES (?, ?, ?, ?)", bank, subject, day, nodes)
+    def _admit(self, answer: Answer, subjects: Sequence[str], quota: Quota) -> None:
+        """Use up the quota, and bind each (bank, subject, day) to one node set.
 
-    def _insert(self, answer: Answer) -> None:
+        Two sets for one enterprise would let the bank subtract.
+        """
+        self._quotas.check(answer.bank, subjects, answer.day, quota)
+        for subject in subjects:
+            key = (answer.bank, subject, answer.day)
+            if not self.check_node_set(*key, answer.nodes):
+                self._database.write("INSERT INTO node_set_lock VALUES (?, ?, ?, ?)", *key, answer.nodes)
+
+    def _record(self, answer: Answer, decision: str) -> None:
         self._database.write(
-            "INSERT INTO answer (query, transcript, bank, subject, day, decision, at, response) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            *(answer.query, answer.transcript, answer.bank, answer.subject),
-            *(answer.day, answer.decision, answer.at, answer.response),
+            "INSERT INTO answer (query, transcript, bank, subject, day, decision, at, response, model, rule, code) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            *(answer.query, answer.transcript, answer.bank, answer.subject, answer.day, decision, answer.at),
+            *(answer.response, answer.model, answer.rule, answer.code),
         )

@@ -9,6 +9,7 @@ from nodes.ledger.database import Database
 from nodes.ledger.location import BAD_LEDGER, Location, connect, name_of
 from nodes.ledger.parts import PartRecords
 from nodes.ledger.questions import QuestionRecords
+from nodes.ledger.quotas import QuotaRecords
 from nodes.ledger.runs import RunRecords
 from nodes.ledger.schema import migrate
 from nodes.ledger.spending import SpendingRecords
@@ -43,7 +44,8 @@ class NodeLedger(_PartyLedger):
         super().__init__(database)
         self.spending = SpendingRecords(database)
         self.runs = RunRecords(database, self.spending)
-        self.answers = AnswerRecords(database)
+        self.quotas = QuotaRecords(database)
+        self.answers = AnswerRecords(database, self.quotas)
         self.parts = PartRecords(database)
 
 

@@ -68,6 +68,18 @@ MIGRATIONS: Final = (
             "CREATE INDEX IF NOT EXISTS batch_entry_by_day ON batch_entry (bank, day, code)",
         ),
     ),
+    Migration(
+        "what decided an answer, and how often an enterprise was asked about",
+        (
+            "ALTER TABLE answer ADD COLUMN model BLOB",
+            "ALTER TABLE answer ADD COLUMN rule TEXT NOT NULL DEFAULT ''",
+            "ALTER TABLE answer ADD COLUMN code TEXT NOT NULL DEFAULT ''",
+            "DROP INDEX answer_by_day",
+            "CREATE INDEX answer_by_day ON answer (bank, day, decision, subject)",
+            "DROP INDEX batch_entry_by_day",
+            "CREATE INDEX batch_entry_by_day ON batch_entry (bank, day, code, subject)",
+        ),
+    ),
 )
 
 

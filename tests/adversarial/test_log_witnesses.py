@@ -18,6 +18,7 @@ from federation.local import BANK, COORDINATOR, LOG_NAME, LocalFederation, witne
 from federation.witnessing import Witnessing
 from nodes.data_node.agent import DataNodeAgent
 from nodes.data_node.site import NodeSite
+from nodes.data_node.stop_switch import StopSwitch
 from nodes.flower_relay import make_client_app
 from nodes.keystore import read_cards, read_cosigner, read_keys, read_log_key, read_paillier
 from nodes.ledger import open_node_ledger
@@ -65,6 +66,7 @@ class Coordinator:
                 table=read_node_source(read_description(folder / "data"), party),
                 policy=POLICY,
                 ledger=self.ledgers[party],
+                switch=StopSwitch(home),
                 clock=lambda: NOW,
                 witness=witness,
             )

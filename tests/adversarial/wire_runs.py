@@ -13,7 +13,7 @@ import numpy as np
 
 from federation.local import BANK, LocalFederation, create_federation, split_rows
 from federation.transcript import parcel_in
-from nodes.policy import NodePolicy
+from nodes.policy import TrainingRules, usual_policy
 from nodes.sources import read_description
 from protocols.channel.identity import PartyCard, PartyId
 from protocols.errors import CreditFederationError
@@ -71,7 +71,7 @@ class Site:
         self.folder, self._runs = folder, 0
         write_dataset(folder / "data", bank_columns)
         self.description = read_description(folder / "data")
-        policy = NodePolicy(banks=(BANK,), minimum_bin=MINIMUM_BIN, minimum_key_bits=512)
+        policy = usual_policy((BANK,), training=TrainingRules(minimum_bin=MINIMUM_BIN, minimum_key_bits=512))
         create_federation(folder / "fed", self.description, KEY_BITS, policy)
 
     def run(self, refinements: int = 1, assessments: int = 0) -> Tape:

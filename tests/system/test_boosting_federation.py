@@ -14,7 +14,7 @@ from federation.transcript import parcel_in
 from nodes.bank.model_file import BOOSTING
 from nodes.bank.training import FINE_BINS
 from nodes.binning import bin_rows
-from nodes.policy import NodePolicy
+from nodes.policy import TrainingRules, usual_policy
 from nodes.sources import read_description
 from protocols.boosting.model import BoostingPlan, TrainedBoosting
 from protocols.boosting.plaintext import train_pooled
@@ -47,7 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for row in range(ROWS):
                 cells = [values[name][row] if rng.random() > 0.2 else "" for name in features]
                 writer.writerow([synthetic(row), *cells, *([bad[row]] if domain == "bank" else [])])
-    policy = NodePolicy(banks=(BANK,), minimum_bin=MINIMUM, minimum_key_bits=512)
+    policy = usual_policy((BANK,), training=TrainingRules(minimum_bin=MINIMUM, minimum_key_bits=512))
     create_federation(made, read_description(made / "data"), KEY_BITS, policy)
     return made
 

@@ -13,7 +13,7 @@ from federation.local import BANK, LocalFederation, Training, create_federation
 from nodes.bank.training import FINE_BINS, Split
 from nodes.binning import bin_rows
 from nodes.economy import generate, write
-from nodes.policy import NodePolicy
+from nodes.policy import TrainingRules, usual_policy
 from nodes.sources import read_description
 from protocols.scorecard.model import TrainingPlan
 from protocols.scorecard.plaintext import PooledScorecard, train_pooled
@@ -105,7 +105,9 @@ def test_other_shapes_of_data_equal_the_oracle_too(tmp_path: Path, variant: str)
     data = write_dataset(tmp_path / "data", ids, seed=5)
     change(data)
     plan = TrainingPlan(refinements=refinements)
-    policy = NodePolicy(banks=(BANK,), minimum_bin=MINIMUM_BIN, minimum_key_bits=KEY_BITS, minimum_nodes=2)
+    policy = usual_policy(
+        (BANK,), training=TrainingRules(minimum_bin=MINIMUM_BIN, minimum_key_bits=KEY_BITS, minimum_nodes=2)
+    )
     with quick_keys():
         create_federation(tmp_path / "federation", read_description(data), KEY_BITS, policy)
     with LocalFederation(tmp_path / "federation", clock=lambda: NOW) as federation:
@@ -136,7 +138,7 @@ def test_a_run_depends_on_the_data_and_the_split_alone(tmp_path: Path, trained: 
 @pytest.mark.slow
 def test_the_demonstrations_economy_equals_the_oracle(tmp_path: Path) -> None:
     write(generate(1200, 11), tmp_path / "data")
-    policy = NodePolicy(banks=(BANK,), minimum_key_bits=1024)
+    policy = usual_policy((BANK,), training=TrainingRules(minimum_key_bits=1024))
     create_federation(tmp_path / "federation", read_description(tmp_path / "data"), 1024, policy)
     with LocalFederation(tmp_path / "federation") as federation:
         split = default_split(federation)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
+from msgspec import structs
 from sklearn.model_selection import train_test_split
 
 from federation.audit import verify_directory
 from federation.local import BANK, LocalFederation, create_federation, read_federation, split_rows
 from nodes.data_node.charges import YearAccount
-from nodes.policy import NodePolicy, read_policy
+from nodes.policy import POLICY_FILE, Quota, read_policy, usual_policy, write_policy
 from nodes.sources import read_description
 from protocols.errors import ConfigurationError, CreditFederationError, PeerRefused
 from protocols.scorecard.model import TrainingPlan
@@ -41,9 +40,11 @@ def untrained(tmp_path: Path) -> Path:
         return make_federation(tmp_path / "untrained")
 
 
-def change_policy(folder: Path, node: str, change: Callable[[NodePolicy], NodePolicy]) -> None:
-    path = folder / node / "policy.json"
-    path.write_bytes(msgspec.json.encode(change(read_policy(path))))
+def change_training(folder: Path, node: str, **numbers: int) -> None:
+    path = folder / node / POLICY_FILE
+    policy = read_policy(path)
+    rules = [structs.replace(rule, training=structs.replace(rule.training, **numbers)) for rule in policy.rules]
+    write_policy(path, structs.replace(policy, rules=tuple(rules)))
 
 
 def test_every_secret_is_for_its_owner_alone(federation_folder: Path) -> None:
@@ -61,7 +62,7 @@ def test_an_untrained_federation_answers_nothing(untrained: Path) -> None:
 
 
 def test_a_run_that_one_owner_refuses_leaves_no_model_and_can_be_tried_again(untrained: Path) -> None:
-    change_policy(untrained, "tax", lambda policy: msgspec.structs.replace(policy, row_totals=1))
+    change_training(untrained, "tax", row_totals=1)
     with LocalFederation(untrained, clock=lambda: NOW) as federation:
         split = default_split(federation)
         with pytest.raises(PeerRefused) as refusal:
@@ -77,7 +78,7 @@ def test_a_run_that_one_owner_refuses_leaves_no_model_and_can_be_tried_again(unt
 
 def test_a_bank_that_repeats_its_runs_exhausts_its_year(untrained: Path) -> None:
     """Each run stays within the owners' budget of a run; the third would exceed that of the year at one node."""
-    change_policy(untrained, "tax", lambda policy: msgspec.structs.replace(policy, row_totals_per_year=2))
+    change_training(untrained, "tax", row_totals_per_year=2)
     for _ in range(2):
         with LocalFederation(untrained, clock=lambda: NOW) as federation:
             training = federation.train(default_split(federation), TrainingPlan(refinements=0), MINIMUM_BIN)
@@ -138,7 +139,7 @@ def test_a_cohort_below_k_is_bad_input(federation_folder: Path) -> None:
 
 
 def test_a_quota_is_spent_and_then_denied(federation_folder: Path, trained: TrainedFederation) -> None:
-    change_policy(federation_folder, "social", lambda policy: msgspec.structs.replace(policy, queries_per_day=2))
+    write_policy(federation_folder / "social" / POLICY_FILE, usual_policy((BANK,), quota=Quota(per_day=2)))
     with LocalFederation(federation_folder, clock=lambda: NOW) as federation:
         results = federation.assess(trained.ids[:3])
     assert [result.status for result in results] == ["ok", "ok", "denied"]

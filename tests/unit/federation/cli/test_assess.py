@@ -79,7 +79,7 @@ def without_data(folder: Path) -> None:
 
 
 def with_a_policy_misspelt(folder: Path) -> None:
-    (folder / "tax" / "policy.json").write_text('{"bank": ["bank"]}')
+    (folder / "tax" / "policy.yaml").write_text("version: 1\nrule: []\n")
 
 
 def without_a_key(folder: Path) -> None:

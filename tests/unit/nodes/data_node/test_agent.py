@@ -15,7 +15,8 @@ from nodes.data_node import assessments
 from nodes.data_node.agent import DataNodeAgent
 from nodes.data_node.parts import Parts
 from nodes.keystore import read_keys
-from nodes.policy import NodePolicy
+from nodes.policy import Effect, NodePolicy, Quota, Rule, usual_policy
+from nodes.policy.rules import USUAL_TRAINING
 from protocols.assessment.messages import Denial, Query, ScoreShare, Subject
 from protocols.channel.envelope import EVERYONE, Channel, Envelope, Parcel, open_parcel, pack_parcel
 from protocols.channel.identity import PartyId
@@ -123,9 +124,14 @@ def test_a_query_that_the_manifest_does_not_cover_is_denied(node: AtNode, enterp
 
 
 POLICIES = {
-    "BANK_DENIED": NodePolicy(banks=("another_bank",)),
-    "PURPOSE_DENIED": msgspec.structs.replace(POLICY, purposes=(Purpose.TRAINING,)),
-    "QUOTA": msgspec.structs.replace(POLICY, queries_per_day=0),
+    "BANK_DENIED": usual_policy(("another_bank",)),
+    "PURPOSE_DENIED": msgspec.structs.replace(POLICY, rules=POLICY.rules[:1]),
+    "QUOTA": usual_policy((BANK,), quota=Quota(per_day=0)),
+    "SUBJECT_QUOTA": usual_policy((BANK,), quota=Quota(per_subject=0)),
+    "SCORE_PRECISION": usual_policy((BANK,), quota=Quota(score_bits=8)),
+    "NODE_DENIED": NodePolicy(1, (Rule("closed", Effect.DENY, "any", "any"), *POLICY.rules)),
+    "MODEL_DENIED": NodePolicy(1, (Rule("one model", Effect.ALLOW, "any", "any", models=("0" * 64,)),)),
+    "FEATURES_DENIED": NodePolicy(1, (Rule("sales alone", Effect.ALLOW, "any", "any", features=("sales",)),)),
 }
 
 
@@ -140,7 +146,7 @@ def test_what_the_owners_policy_does_not_allow_is_denied(
 def test_the_quota_is_counted_across_restarts(
     federation_folder: Path, trained: TrainedFederation, enterprise: str
 ) -> None:
-    policy = msgspec.structs.replace(POLICY, queries_per_day=1)
+    policy = usual_policy((BANK,), quota=Quota(per_day=1))
     outcomes = []
     for _ in range(2):
         node = at_node(federation_folder, trained.training.model, policy=policy)
@@ -215,7 +221,7 @@ def announce(node: AtNode, spec: RunSpec) -> bytes:
 
 RUNS = {
     "NODE_DENIED": {"minimum_bin": MINIMUM_BIN - 1},
-    "LEAK_BUDGET": {"row_totals": POLICY.row_totals + 1},
+    "LEAK_BUDGET": {"row_totals": USUAL_TRAINING.row_totals + 1},
     "VERIFICATION_FAILED bank card": {"bank_card": "0" * 64},
     "KEY_TOO_SHORT": {"key_bits": 256},
 }

@@ -11,7 +11,7 @@ import pytest
 
 from federation.local import BANK
 from nodes.data_node.agent import DataNodeAgent
-from nodes.policy import NodePolicy
+from nodes.policy import NodePolicy, Quota, usual_policy
 from protocols.assessment.batch.messages import BatchDecisions, BatchOpening, BatchQuery, BatchShares, BatchSubjects
 from protocols.assessment.messages import Denial, Subject
 from protocols.channel.envelope import EVERYONE, open_parcel, pack_parcel
@@ -19,7 +19,7 @@ from protocols.channel.wire import Message
 from protocols.consent import Purpose
 from protocols.errors import PeerRefused
 from tests.conftest import TrainedFederation
-from tests.small_federation import NOW, POLICY, AtNode, at_node
+from tests.small_federation import NOW, AtNode, at_node
 
 
 class Batch:
@@ -61,7 +61,7 @@ class Batch:
 
 
 def used(node: AtNode) -> int:
-    return node.site.ledger.answers.used(BANK, NOW // 86_400)
+    return 100 - node.site.ledger.quotas.left(BANK, NOW // 86_400, Quota(per_day=100))
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_an_opening_lists_positions_of_the_batch_in_order(
 
 
 def test_the_days_quota_counts_every_enterprise(node: AtNode, subjects: list[Subject]) -> None:
-    node = with_policy(node, msgspec.structs.replace(POLICY, queries_per_day=3))
+    node = with_policy(node, usual_policy((BANK,), quota=Quota(per_day=3)))
     batch = Batch(node, subjects)
     assert batch.decide() == ("", "", "", "QUOTA", "QUOTA")
     batch.open(0, 1, 2)
@@ -146,7 +146,7 @@ def test_the_days_quota_counts_every_enterprise(node: AtNode, subjects: list[Sub
 
 
 def test_two_batches_that_share_the_last_of_a_quota_do_not_exceed_it(node: AtNode, subjects: list[Subject]) -> None:
-    node = with_policy(node, msgspec.structs.replace(POLICY, queries_per_day=3))
+    node = with_policy(node, usual_policy((BANK,), quota=Quota(per_day=3)))
     first, second = Batch(node, subjects[:3]), Batch(node, subjects[2:])
     assert first.decide() == second.decide() == ("", "", "")
     assert isinstance(first.open(0, 1), BatchShares)
@@ -156,9 +156,37 @@ def test_two_batches_that_share_the_last_of_a_quota_do_not_exceed_it(node: AtNod
     assert used(node) == 2
 
 
+def denied_whole(batch: Batch) -> str:
+    """The code with which a batch is denied before anything is said of its enterprises."""
+    batch.send(batch.query, everyone=True)
+    (denial,) = batch.send(BatchSubjects(tuple(batch.subjects)))
+    assert isinstance(denial, Denial)
+    return denial.code
+
+
 def test_a_bank_that_is_not_admitted_is_denied_throughout(node: AtNode, subjects: list[Subject]) -> None:
-    node = with_policy(node, msgspec.structs.replace(POLICY, banks=("another",)))
-    assert Batch(node, subjects).decide() == ("BANK_DENIED",) * 5
+    node = with_policy(node, usual_policy(("another",)))
+    assert denied_whole(Batch(node, subjects)) == "BANK_DENIED"
+
+
+def test_a_stopped_node_denies_a_batch_at_either_step(node: AtNode, subjects: list[Subject]) -> None:
+    admitted = Batch(node, subjects)
+    admitted.decide()
+    node.site.switch.stop("an incident")
+    assert denied_whole(Batch(node, subjects)) == "NODE_STOPPED"
+    denial = admitted.open(0)
+    assert isinstance(denial, Denial)
+    assert denial.code == "NODE_STOPPED"
+    assert used(node) == 0
+
+
+def test_an_enterprise_is_asked_about_only_so_often_a_day_in_batches_too(node: AtNode, subjects: list[Subject]) -> None:
+    node = with_policy(node, usual_policy((BANK,), quota=Quota(per_subject=1)))
+    first = Batch(node, subjects)
+    first.decide()
+    assert isinstance(first.open(0), BatchShares)
+    codes = Batch(node, subjects).decide()
+    assert codes[:2] == ("SUBJECT_QUOTA", "")
 
 
 @pytest.mark.parametrize(
@@ -169,10 +197,7 @@ def test_a_batch_for_another_model_or_time_is_denied_whole(
 ) -> None:
     batch = Batch(node, subjects)
     batch.query = msgspec.structs.replace(batch.query, **{field: value})
-    batch.send(batch.query, everyone=True)
-    (denial,) = batch.send(BatchSubjects(tuple(subjects)))
-    assert isinstance(denial, Denial)
-    assert denial.code == code
+    assert denied_whole(batch) == code
 
 
 def test_subjects_that_do_not_match_the_tags_or_repeat_are_refused(node: AtNode, subjects: list[Subject]) -> None:

@@ -13,10 +13,12 @@ import pytest
 from nodes.budgets import Budget, Charge
 from nodes.ledger import Answer, DuplicateRecord, NodeLedger, StoredPart, open_node_ledger
 from nodes.ledger.location import Location
+from nodes.policy import Quota
 from protocols.errors import BudgetExceeded, PolicyDenied, VerificationFailed
 from protocols.scorecard.messages import LeakClass
 
 RUN = b"r" * 32
+DAY = 86_400
 NEW_YEAR = 1_704_067_200  # 2024-01-01T00:00:00Z
 ANSWER = Answer(
     query=b"q" * 16,
@@ -24,9 +26,10 @@ ANSWER = Answer(
     bank="bank",
     subject="91999999MA0DEM013K",
     nodes=b"n" * 32,
-    day=20_000,
-    at=1_728_000_000,
-    decision="RELEASE",
+    model=b"m" * 32,
+    at=20_000 * DAY,
+    rule="admitted banks may assess",
+    code="",
     response=bytes(range(256)),
 )
 
@@ -49,7 +52,7 @@ def another(number: int, **changes: str | bytes | int) -> Answer:
 
 def test_a_repeated_query_gets_the_same_bytes(ledger: NodeLedger, location: Location) -> None:
     assert ledger.answers.find(ANSWER.query, ANSWER.transcript) is None
-    ledger.answers.commit(ANSWER, 10)
+    ledger.answers.release(ANSWER, Quota(10))
     assert ledger.answers.find(ANSWER.query, ANSWER.transcript) == ANSWER.response
     ledger.close()
     reopened = open_node_ledger(location)
@@ -58,56 +61,68 @@ def test_a_repeated_query_gets_the_same_bytes(ledger: NodeLedger, location: Loca
 
 
 def test_a_query_id_serves_one_set_of_fields(ledger: NodeLedger) -> None:
-    ledger.answers.commit(ANSWER, 10)
+    ledger.answers.release(ANSWER, Quota(10))
     with pytest.raises(VerificationFailed) as refusal:
         ledger.answers.find(ANSWER.query, b"u" * 32)
     assert refusal.value.code == "QUERY_REUSED"
 
 
 def test_two_answers_to_one_query_cannot_both_be_recorded(ledger: NodeLedger) -> None:
-    ledger.answers.commit(ANSWER, 10)
+    ledger.answers.release(ANSWER, Quota(10))
     with pytest.raises(DuplicateRecord):
-        ledger.answers.commit(dataclasses.replace(ANSWER, response=b"other"), 10)
+        ledger.answers.release(dataclasses.replace(ANSWER, response=b"other"), Quota(10))
     assert ledger.answers.find(ANSWER.query, ANSWER.transcript) == ANSWER.response
 
 
 def test_the_quota_counts_releases_of_one_bank_and_day(ledger: NodeLedger) -> None:
     for number in range(3):
-        ledger.answers.commit(another(number), 3)
+        ledger.answers.release(another(number), Quota(3))
     with pytest.raises(BudgetExceeded) as refusal:
-        ledger.answers.commit(another(3), 3)
+        ledger.answers.release(another(3), Quota(3))
     assert refusal.value.code == "QUOTA"
     assert ledger.answers.find(another(3).query, another(3).transcript) is None
-    ledger.answers.commit(another(4, decision="DENY"), 3)
-    ledger.answers.commit(another(5, bank="other"), 3)
-    ledger.answers.commit(another(6, day=20_001), 3)
+    ledger.answers.deny(another(4))
+    ledger.answers.release(another(5, bank="other"), Quota(3))
+    ledger.answers.release(another(6, at=20_001 * DAY), Quota(3))
+
+
+def test_one_enterprise_is_asked_about_only_so_often_a_day(ledger: NodeLedger) -> None:
+    quota = Quota(per_subject=2)
+    for number in range(2):
+        ledger.answers.release(another(number), quota)
+    with pytest.raises(BudgetExceeded) as refusal:
+        ledger.answers.release(another(2), quota)
+    assert refusal.value.code == "SUBJECT_QUOTA"
+    ledger.answers.release(another(3, subject="another enterprise"), quota)
+    ledger.answers.release(another(4, bank="another bank"), quota)
+    ledger.answers.release(another(5, at=20_001 * DAY), quota)
 
 
 def test_denials_use_up_no_quota(ledger: NodeLedger) -> None:
     for number in range(5):
-        ledger.answers.commit(another(number, decision="DENY"), 1)
-    ledger.answers.commit(another(5), 1)
+        ledger.answers.deny(another(number))
+    ledger.answers.release(another(5), Quota(1))
 
 
 def test_one_enterprise_is_asked_of_one_node_set_a_day(ledger: NodeLedger, location: Location) -> None:
-    ledger.answers.commit(another(0), 10)
+    ledger.answers.release(another(0), Quota(10))
     ledger.close()
     ledger = open_node_ledger(location)
-    ledger.answers.commit(another(1), 10)
+    ledger.answers.release(another(1), Quota(10))
     with pytest.raises(PolicyDenied) as refusal:
-        ledger.answers.commit(another(2, nodes=b"m" * 32), 10)
+        ledger.answers.release(another(2, nodes=b"m" * 32), Quota(10))
     assert refusal.value.code == "NODE_SET_LOCKED"
     assert ledger.answers.find(another(2).query, another(2).transcript) is None
-    ledger.answers.commit(another(3, nodes=b"m" * 32, subject="another enterprise"), 10)
-    ledger.answers.commit(another(4, nodes=b"m" * 32, bank="another bank"), 10)
-    ledger.answers.commit(another(5, nodes=b"m" * 32, day=20_001), 10)
+    ledger.answers.release(another(3, nodes=b"m" * 32, subject="another enterprise"), Quota(10))
+    ledger.answers.release(another(4, nodes=b"m" * 32, bank="another bank"), Quota(10))
+    ledger.answers.release(another(5, nodes=b"m" * 32, at=20_001 * DAY), Quota(10))
     ledger.close()
 
 
 def test_a_refused_answer_leaves_no_lock_behind(ledger: NodeLedger) -> None:
     with pytest.raises(BudgetExceeded):
-        ledger.answers.commit(another(0), 0)
-    ledger.answers.commit(another(1, nodes=b"m" * 32), 1)
+        ledger.answers.release(another(0), Quota(0))
+    ledger.answers.release(another(1, nodes=b"m" * 32), Quota(1))
 
 
 def test_the_budget_of_totals_survives_reopening(location: Location) -> None:
@@ -195,15 +210,16 @@ _PROGRAM = """
 import os, signal, sys
 from pathlib import Path
 from nodes.ledger import Answer, open_node_ledger
+from nodes.policy import Quota
 
 where = sys.argv[1]
 ledger = open_node_ledger(where if "://" in where else Path(where))
-answer = Answer(b"q" * 16, b"t" * 32, "bank", "subject", b"n" * 32, 1, 2, "RELEASE", b"the bytes")
+answer = Answer(b"q" * 16, b"t" * 32, "bank", "subject", b"n" * 32, b"m" * 32, 2, "rule", "", b"the bytes")
 if sys.argv[2] == "after":
-    ledger.answers.commit(answer, 1)
+    ledger.answers.release(answer, Quota(1))
 else:
     with ledger.group():
-        ledger.answers.commit(answer, 1)
+        ledger.answers.release(answer, Quota(1))
         os.kill(os.getpid(), signal.SIGKILL)
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -215,12 +231,12 @@ def test_kill_9_between_commit_and_send_loses_nothing_and_releases_nothing(locat
     assert run.returncode == -signal.SIGKILL
     ledger = open_node_ledger(location)
     found = ledger.answers.find(b"q" * 16, b"t" * 32)
-    answer = Answer(b"x" * 16, b"y" * 32, "bank", "subject", b"m" * 32, 1, 2, "RELEASE", b"another")
+    answer = Answer(b"x" * 16, b"y" * 32, "bank", "subject", b"m" * 32, b"m" * 32, 2, "rule", "", b"another")
     if moment == "after":
         assert found == b"the bytes"
         with pytest.raises(BudgetExceeded):
-            ledger.answers.commit(answer, 1)
+            ledger.answers.release(answer, Quota(1))
     else:
         assert found is None
-        ledger.answers.commit(answer, 1)
+        ledger.answers.release(answer, Quota(1))
     ledger.close()

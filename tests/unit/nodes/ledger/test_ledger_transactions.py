@@ -20,10 +20,11 @@ from nodes.ledger.location import Location
 from nodes.ledger.reading import read_ledger
 from nodes.ledger.schema import migrate
 from nodes.ledger.sqlite import SqliteBackend
+from nodes.policy import Quota
 from protocols.errors import BudgetExceeded, PolicyDenied
 from tests.postgres_server import PostgresServer
 
-ANSWER = Answer(bytes(16), bytes(32), "bank", "enterprise", b"n" * 32, 1, 2, "RELEASE", b"the bytes")
+ANSWER = Answer(bytes(16), bytes(32), "bank", "enterprise", b"n" * 32, bytes(32), 2, "rule", "", b"the bytes")
 
 
 @pytest.fixture
@@ -46,20 +47,20 @@ def recorded(location: Location) -> int:
 def test_nothing_of_a_group_is_durable_before_its_end(ledger: NodeLedger, location: Location) -> None:
     with ledger.group():
         for number in range(3):
-            ledger.answers.commit(answer(number), 10)
+            ledger.answers.release(answer(number), Quota(10))
         assert recorded(location) == 0
     assert recorded(location) == 3
 
 
 def test_a_refusal_inside_a_group_undoes_itself_alone(ledger: NodeLedger, location: Location) -> None:
     with ledger.group():
-        ledger.answers.commit(answer(0), 2)
+        ledger.answers.release(answer(0), Quota(2))
         with pytest.raises(PolicyDenied):
-            ledger.answers.commit(answer(1, nodes=b"m" * 32), 2)
-        ledger.answers.commit(answer(2), 2)
+            ledger.answers.release(answer(1, nodes=b"m" * 32), Quota(2))
+        ledger.answers.release(answer(2), Quota(2))
         with pytest.raises(BudgetExceeded):
-            ledger.answers.commit(answer(3), 2)
-        ledger.answers.commit(answer(3, decision="DENY"), 2)
+            ledger.answers.release(answer(3), Quota(2))
+        ledger.answers.deny(answer(3))
     assert recorded(location) == 3
     assert ledger.answers.find(answer(1).query, answer(1).transcript) is None
 
@@ -67,13 +68,13 @@ def test_a_refusal_inside_a_group_undoes_itself_alone(ledger: NodeLedger, locati
 def test_an_error_that_leaves_a_group_undoes_all_of_it(ledger: NodeLedger, location: Location) -> None:
     def interrupted() -> None:
         with ledger.group():
-            ledger.answers.commit(answer(0), 1)
+            ledger.answers.release(answer(0), Quota(1))
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         interrupted()
     assert recorded(location) == 0
-    ledger.answers.commit(answer(1), 1)  # the quota was not used up either
+    ledger.answers.release(answer(1), Quota(1))  # the quota was not used up either
     assert recorded(location) == 1
 
 
@@ -97,7 +98,7 @@ def test_a_group_waits_for_the_disk_once(tmp_path: Path) -> None:
         backend.commits = 0
         with ledger.group():
             for number in range(20):
-                ledger.answers.commit(answer(number), 100)
+                ledger.answers.release(answer(number), Quota(100))
         assert backend.commits == 1
 
 
@@ -105,7 +106,7 @@ def test_another_thread_waits_until_the_group_is_durable(ledger: NodeLedger) -> 
     found: list[bytes | None] = []
     reader = threading.Thread(target=lambda: found.append(ledger.answers.find(ANSWER.query, ANSWER.transcript)))
     with ledger.group():
-        ledger.answers.commit(ANSWER, 1)
+        ledger.answers.release(ANSWER, Quota(1))
         reader.start()
         reader.join(0.2)
         assert reader.is_alive()
@@ -121,7 +122,7 @@ def test_two_connections_cannot_exceed_a_quota_together(location: Location) -> N
         with contextlib.closing(open_node_ledger(location)) as own:
             for number in range(first, first + 10):
                 try:
-                    own.answers.commit(answer(number), 7)
+                    own.answers.release(answer(number), Quota(7))
                     outcomes.append("released")
                 except BudgetExceeded:
                     outcomes.append("refused")
@@ -140,26 +141,28 @@ def test_a_ledger_survives_the_loss_of_its_connection(server: PostgresServer) ->
         with pytest.raises(psycopg.OperationalError):
             _commit_over_a_restart(ledger, server)
         assert ledger.answers.find(answer(0).query, answer(0).transcript) is None
-        ledger.answers.commit(answer(0), 10)
+        ledger.answers.release(answer(0), Quota(10))
     assert recorded(location) == 1
 
 
 def _commit_over_a_restart(ledger: NodeLedger, server: PostgresServer) -> None:
     with ledger.group():
-        ledger.answers.commit(answer(0), 10)
+        ledger.answers.release(answer(0), Quota(10))
         server.break_connections()
-        ledger.answers.commit(answer(1), 10)
+        ledger.answers.release(answer(1), Quota(10))
 
 
 _PROGRAM = """
 import os, signal, sys
 from pathlib import Path
 from nodes.ledger import Answer, open_node_ledger
+from nodes.policy import Quota
 
 where = sys.argv[1]
 ledger = open_node_ledger(where if "://" in where else Path(where))
 def commit(number):
-    ledger.answers.commit(Answer(number.to_bytes(16), bytes(32), "bank", "e", bytes(32), 1, 2, "RELEASE", b"x"), 99)
+    answer = Answer(number.to_bytes(16), bytes(32), "bank", "e", bytes(32), bytes(32), 2, "rule", "", b"x")
+    ledger.answers.release(answer, Quota(99))
 with ledger.group():
     commit(1), commit(2)
 with ledger.group():

@@ -1,0 +1,27 @@
+"""What a data owner allows, in a file that it can read: default deny, ordered rules with names.
+
+rules      the rules and the numbers that bound what they allow
+decisions  which rule decides a request, and why
+files      `policy.yaml`: read, checked against its schema, written
+"""
+
+from nodes.policy.decisions import Decision, Request, decide
+from nodes.policy.files import POLICY_FILE, policy_schema, read_policy, write_policy
+from nodes.policy.rules import ConsentRules, Effect, NodePolicy, Quota, Rule, TrainingRules, usual_policy
+
+__all__ = [
+    "POLICY_FILE",
+    "ConsentRules",
+    "Decision",
+    "Effect",
+    "NodePolicy",
+    "Quota",
+    "Request",
+    "Rule",
+    "TrainingRules",
+    "decide",
+    "policy_schema",
+    "read_policy",
+    "usual_policy",
+    "write_policy",
+]
