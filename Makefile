@@ -33,7 +33,10 @@ test-slow: setup ## Run the tests at full key size and on full data sets
 bench: setup     ## Measure, against a baseline in the same run
 	$(BIN)/credfed bench paillier
 
+stubs: setup     ## Make the stream's frame classes from their .proto file
+	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. protocols/stream/frame.proto
+
 clean:           ## Remove what was built, keep the environment
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup demo check test test-slow bench clean
+.PHONY: help setup demo check test test-slow bench stubs clean

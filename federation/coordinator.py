@@ -22,13 +22,15 @@ from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyId, PartyKeys, PartyRole
 from protocols.channel.pins import Pins
 from protocols.channel.wire import decode, encode
-from protocols.errors import MalformedMessage, UnexpectedMessage, VerificationFailed
+from protocols.errors import CreditFederationError, MalformedMessage, UnexpectedMessage, VerificationFailed
 from protocols.paillier import PublicKey
 from protocols.scorecard.messages import LEAKS, LeakClass, RunSpec
 from protocols.scorecard.relay import RelayTraining
 from protocols.transparency.leaves import Leaf, LeafKind, attributes
+from protocols.transparency.log_proofs import Receipt
 
 Routed = list[tuple[PartyId, Envelope]]
+MAX_OPEN_QUERIES = 65_536
 SPECS: dict[str, type[RunSpec]] = {"RunSpec": RunSpec, "BoostingSpec": BoostingSpec}
 
 
@@ -41,6 +43,17 @@ class CoordinatorSite:
     log: AuditLog = field(repr=False)
     key_bits: int
     clock_ms: Callable[[], int]
+
+
+@dataclass(frozen=True, slots=True)
+class _ReceiptDue:
+    """The place of a receipt that is written once the leaf it is for is durable. Units: `leaf` counts in its group."""
+
+    channel: Channel
+    leaf: int
+
+
+Accepted = list[tuple[PartyId, Envelope | _ReceiptDue]]
 
 
 class Coordinator:
@@ -59,22 +72,42 @@ class Coordinator:
         What was accepted before an envelope that is not stays in the log, although it goes no further.
         Raises: MalformedMessage, UnexpectedMessage, VerificationFailed.
         """
-        routed: Routed = []
+        (outcome,) = self.route_group([(sender, envelopes)])
+        if isinstance(outcome, CreditFederationError):
+            raise outcome
+        return outcome
+
+    def route_group(
+        self, arrivals: Sequence[tuple[PartyId, Sequence[Envelope]]]
+    ) -> list[Routed | CreditFederationError]:
+        """Do for each party's envelopes what `route` does, with one commit for all; an error concerns its own alone.
+
+        Raises: ConfigurationError if the log cannot be written; nothing of the group may then go on.
+        """
+        accepted = [self._accept(sender, envelopes) for sender, envelopes in arrivals]
+        receipts = self._flush()
+        return [
+            outcome if isinstance(outcome, CreditFederationError) else _with_receipts(outcome, receipts)
+            for outcome in accepted
+        ]
+
+    def _accept(self, sender: PartyId, envelopes: Sequence[Envelope]) -> Accepted | CreditFederationError:
+        accepted: Accepted = []
         try:
             for envelope in envelopes:
                 if envelope.sender != sender:
                     raise VerificationFailed(f"{sender} has sent an envelope in the name of {envelope.sender}")
-                routed += self._route_one(envelope)
-        finally:
-            self._flush()
-        return routed
+                accepted += self._route_one(envelope)
+        except CreditFederationError as error:
+            return error
+        return accepted
 
     def record(self, kind: LeafKind, actor: str, values: dict[str, str | int]) -> None:
         """Append one leaf about the federation itself, such as a key or a policy."""
         self._leaves.append(self._leaf(kind, actor, b"", values))
         self._flush()
 
-    def _route_one(self, envelope: Envelope) -> Routed:
+    def _route_one(self, envelope: Envelope) -> Accepted:
         if envelope.message in SPECS:
             self._open_run(envelope, SPECS[envelope.message])
         elif envelope.message == "Query":
@@ -109,14 +142,15 @@ class Coordinator:
             check_boosting(spec, channel.cards)
         self._runs[transcript] = RelayTraining(spec, channel, self._bank_key(spec.bank, spec.key_bits))
 
-    def _route_training(self, envelope: Envelope, run: RelayTraining) -> Routed:
+    def _route_training(self, envelope: Envelope, run: RelayTraining) -> Accepted:
         produced = run.receive(envelope)
         for passed in (envelope, *produced):
             self._log_step(passed, run.spec)
         if run.finished is not None:
             del self._runs[envelope.transcript]
-        routed = [(party, envelope) for party in run.audience(envelope)]
-        return routed + [(PartyId(reply.receiver), reply) for reply in produced]
+        routed: Accepted = [(party, envelope) for party in run.audience(envelope)]
+        routed += [(PartyId(reply.receiver), reply) for reply in produced]
+        return routed
 
     def _log_step(self, envelope: Envelope, spec: RunSpec) -> None:
         leak = (BOOSTING_LEAKS | LEAKS).get(envelope.message, LeakClass.NONE)
@@ -134,13 +168,13 @@ class Coordinator:
 
     # ---- assessments
 
-    def _open_query(self, envelope: Envelope) -> Routed:
+    def _open_query(self, envelope: Envelope) -> Accepted:
         query = decode(envelope.body, Query)
         channel = self._asked(envelope, query)
         relay = RelayQuery(query, channel, self._bank_key(query.bank, self._site.key_bits))
         return self._announce(envelope, relay, {})
 
-    def _open_batch(self, envelope: Envelope) -> Routed:
+    def _open_batch(self, envelope: Envelope) -> Accepted:
         query = decode(envelope.body, BatchQuery)
         channel = self._asked(envelope, query)
         relay = RelayBatch(query, channel, self._bank_key(query.bank, self._site.key_bits))
@@ -154,9 +188,11 @@ class Coordinator:
             raise VerificationFailed("a query is asked once, by its bank")
         return channel
 
-    def _announce(self, envelope: Envelope, relay: RelayQuery | RelayBatch, values: dict[str, str | int]) -> Routed:
+    def _announce(self, envelope: Envelope, relay: RelayQuery | RelayBatch, values: dict[str, str | int]) -> Accepted:
         """Log a new question, and let it go on to its nodes."""
         query, transcript = relay.query, relay.channel.transcript
+        while len(self._queries) >= MAX_OPEN_QUERIES:  # the oldest was never acknowledged
+            del self._queries[next(iter(self._queries))]
         self._queries[transcript] = relay
         terms: dict[str, str | int] = {
             "bank": query.bank,
@@ -167,9 +203,9 @@ class Coordinator:
         self._log_query(LeafKind.REQUEST, envelope, relay, terms | values)
         return [(node, envelope) for node in relay.audience(envelope)]
 
-    def _route_query(self, envelope: Envelope, relay: RelayQuery | RelayBatch) -> Routed:
+    def _route_query(self, envelope: Envelope, relay: RelayQuery | RelayBatch) -> Accepted:
         produced = relay.receive(envelope)
-        routed = [(party, envelope) for party in relay.audience(envelope)]
+        routed: Accepted = [(party, envelope) for party in relay.audience(envelope)]
         if envelope.message == "ScoreShare":
             share = relay.channel.read_open(envelope, ScoreShare)
             self._log_query(LeafKind.RELEASE, envelope, relay, {"policy_hash": share.policy.hex()})
@@ -193,16 +229,15 @@ class Coordinator:
         denied = relay.denied[PartyId(envelope.sender)]
         return {"policy_hash": policy, "enterprises": relay.accepted or 0, "denied": denied}
 
-    def _log_result(self, reply: Envelope, relay: RelayQuery | RelayBatch) -> Routed:
-        """Log the product, then release it together with the log's receipt."""
+    def _log_result(self, reply: Envelope, relay: RelayQuery | RelayBatch) -> Accepted:
+        """Log the product; it goes out together with the log's receipt."""
         if isinstance(relay, RelayBatch):
             product = relay.channel.read_open(reply, CombinedBatch).vector
         else:
             product = relay.channel.read_open(reply, CombinedScore).ciphertext
         self._log_query(LeafKind.RESULT, reply, relay, {"ciphertext_hash": hashlib.sha256(product).hexdigest()})
-        receipt = self._flush()
         bank = PartyId(relay.query.bank)
-        return [(bank, relay.channel.wrap(bank, receipt, sealed=False)), (bank, reply)]
+        return [(bank, _ReceiptDue(relay.channel, len(self._leaves) - 1)), (bank, reply)]
 
     def _log_query(
         self, kind: LeafKind, envelope: Envelope, relay: RelayQuery | RelayBatch, values: dict[str, str | int]
@@ -247,8 +282,20 @@ class Coordinator:
             evidence=hashlib.sha256(encode(evidence)).digest() if evidence is not None else b"",
         )
 
-    def _flush(self) -> LogReceipt:
-        """Make all waiting leaves durable; return the receipt of the last one."""
+    def _flush(self) -> tuple[Receipt, ...]:
+        """Make all waiting leaves durable; return their receipts."""
         leaves, self._leaves = self._leaves, []
-        receipts = self._site.log.append(leaves)
-        return LogReceipt(receipts[-1].index, receipts[-1].note) if receipts else LogReceipt(0, b"")
+        return self._site.log.append(leaves)
+
+
+def _with_receipts(accepted: Accepted, receipts: Sequence[Receipt]) -> Routed:
+    """Return what goes out, each receipt that is due written and signed."""
+    routed: Routed = []
+    for party, step in accepted:
+        if isinstance(step, _ReceiptDue):
+            receipt = receipts[step.leaf]
+            message = LogReceipt(receipt.index, receipt.note)
+            routed.append((party, step.channel.wrap(party, message, sealed=False)))
+        else:
+            routed.append((party, step))
+    return routed

@@ -20,7 +20,7 @@ from typing import BinaryIO, Final, TypeVar
 import msgspec
 import numpy as np
 from flwr.proto.message_pb2 import Message as ProtoMessage
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError
 from numpy.lib import format as npy
 
 from federation.grid import PARCEL

@@ -8,7 +8,7 @@ own key, stops the coordinator at once.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from flwr.serverapp import Grid
 
@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 SILENT = "NO_ANSWER"
 FORKED = "LOG_FORKED"
+Deliver = Callable[[Mapping[PartyId, bytes]], Mapping[PartyId, bytes | None]]
+"""Takes a parcel to each party, and returns the replies of those that gave one."""
 
 
 class Witnessing:
@@ -40,15 +42,23 @@ class Witnessing:
         self.refused: dict[PartyId, str] = {}
 
     def run(self, grid: Grid) -> None:
+        """Ask all witnesses over a grid. Raises: as `collect`."""
+        nodes = addresses(grid)
+
+        def deliver(parcels: Mapping[PartyId, bytes]) -> dict[PartyId, bytes | None]:
+            present = {party: parcel for party, parcel in parcels.items() if party in nodes}
+            return exchange(grid, nodes, present, "checkpoint")
+
+        self.collect(deliver)
+
+    def collect(self, deliver: Deliver) -> None:
         """Ask all witnesses.
 
         Raises: VerificationFailed, LOG_ROLLED_BACK or LOG_FORKED, if a witness proves it of this log.
         """
-        nodes = addresses(grid)
         pending = {party: self._offer(party, self._log.cosigned_size(key)) for party, key in self._witnesses.items()}
         while pending:
-            parcels = {party: pack_parcel((offer,)) for party, offer in pending.items() if party in nodes}
-            replies = exchange(grid, nodes, parcels, "checkpoint")
+            replies = deliver({party: pack_parcel((offer,)) for party, offer in pending.items()})
             again = {party: self._receive(party, replies.get(party)) for party in pending}
             pending = {party: offer for party, offer in again.items() if offer is not None}
         if len(self.cosigned) < self._log.keys.threshold:

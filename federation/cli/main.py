@@ -11,9 +11,12 @@ import typer
 
 from federation.cli import assess as assess_command
 from federation.cli import audit as audit_command
+from federation.cli import bank as bank_command
 from federation.cli import bench as bench_command
+from federation.cli import coordinator as coordinator_command
 from federation.cli import demo as demo_command
 from federation.cli import model as model_command
+from federation.cli import node as node_command
 from federation.cli import train as train_command
 from federation.cli import transcript as transcript_command
 
@@ -31,3 +34,6 @@ app.add_typer(model_command.app, name="model")
 app.add_typer(audit_command.app, name="audit")
 app.add_typer(bench_command.app, name="bench")
 app.add_typer(transcript_command.app, name="transcript")
+app.add_typer(coordinator_command.app, name="coordinator")
+app.add_typer(node_command.app, name="node")
+app.add_typer(bank_command.app, name="bank")

@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 
 from federation.audit import AuditLog, read_log_keys, read_log_signer
 from federation.coordinator import Coordinator, CoordinatorSite
 from federation.local.layout import BANK, COORDINATOR, FederationFile, party_of, witness_name
+from nodes.bank.opening import derive_tag_key
 from nodes.bank.site import BankSite
 from nodes.data_node.site import NodeSite
 from nodes.data_node.stop_switch import StopSwitch
@@ -120,13 +119,8 @@ class PartyOpener:
             table=table,
             outcomes=outcomes,
             log_key=read_log_key(home),
-            tag_key=_tag_key(keys.to_bytes()),
+            tag_key=derive_tag_key(keys.to_bytes()),
             clock=self._clock,
             witness=self._witness(BANK, self._bank_ledger.witness),
             ledger=self._bank_ledger,
         )
-
-
-def _tag_key(secret: bytes) -> bytes:
-    """Derive the key of the bank's subject tags from its own secrets: tags link its queries for it alone."""
-    return HKDF(SHA256(), 32, salt=None, info=b"credit-federation/tag-key/v1").derive(secret)

@@ -17,9 +17,9 @@ from nodes.bank.training import BankRuns, Split, TrainingTerms
 from nodes.boundary import handle_parcel
 from protocols.assessment.messages import Subject
 from protocols.boosting.model import TrainedBoosting
-from protocols.channel.envelope import Envelope
+from protocols.channel.envelope import Envelope, open_parcel, pack_parcel
 from protocols.channel.identity import PartyRole
-from protocols.errors import UnexpectedMessage
+from protocols.errors import CreditFederationError, TransportError, UnexpectedMessage
 from protocols.scorecard.model import BankRows, TrainedScorecard
 from protocols.transparency.messages import OFFER
 
@@ -99,3 +99,37 @@ class BankAgent:
     def batch_results(self, transcript: bytes) -> list[AssessmentResult]:
         """Return the result for each enterprise of a batch, in the order asked, and forget the batch."""
         return self._batches.results(transcript)
+
+    # ---- questions that are carried one at a time, each on its own
+
+    def pose(self, enterprise: str, consent: str, model: ModelFile) -> tuple[bytes, bytes]:
+        """Return a new query's transcript and the parcel that asks it. Raises: as `ask`."""
+        transcript, asked = self._questions.ask(enterprise, consent, model)
+        return transcript, pack_parcel(tuple(asked))
+
+    def pose_batch(self, subjects: Sequence[Subject], model: ModelFile) -> tuple[bytes, bytes]:
+        """Return a new batch's transcript and the parcel that asks it. Raises: as `ask_batch`."""
+        transcript, asked = self._batches.ask(subjects, model)
+        return transcript, pack_parcel(tuple(asked))
+
+    def proceed(self, transcript: bytes, reply: bytes) -> tuple[bytes, bool]:
+        """Take the reply to a question's parcel; return the next parcel, and whether the question has ended with it.
+
+        Raises: PeerRefused with the code of who has refused; as the role for a reply that is not what it must be.
+        """
+        replies: list[Envelope] = []
+        for envelope in open_parcel(reply):
+            if envelope.transcript != transcript:
+                raise UnexpectedMessage("the reply to a question belongs to another one")
+            replies += self._asked(transcript).receive(envelope)
+        closed = self._asked(transcript).closed(transcript)
+        if not replies and not closed:
+            raise TransportError("the reply leaves the question open", code="NO_ANSWER")
+        return pack_parcel(tuple(replies)), closed
+
+    def give_up(self, transcript: bytes, reason: CreditFederationError) -> bytes:
+        """Forget a question that gets no answer; return the parcel that tells the coordinator."""
+        return pack_parcel(tuple(self._asked(transcript).give_up(transcript, reason)))
+
+    def _asked(self, transcript: bytes) -> Questions | Batches:
+        return self._batches if transcript in self._batches else self._questions

@@ -18,6 +18,7 @@ from protocols.channel.envelope import Envelope
 from protocols.channel.identity import PartyId, PartyRole
 from protocols.channel.wire import digest
 from protocols.consent import Purpose
+from protocols.errors import CreditFederationError
 from protocols.transparency.leaves import subject_tag
 
 
@@ -74,7 +75,14 @@ class Batches:
     def receive(self, envelope: Envelope) -> list[Envelope]:
         """Take a message of an open batch; what it ends with is on record before it leaves. Raises: as the role."""
         role = self._batches[envelope.transcript].role
-        replies = role.receive(envelope)
+        return self._recorded(role, role.receive(envelope))
+
+    def give_up(self, transcript: bytes, reason: CreditFederationError) -> list[Envelope]:
+        """Forget a batch that gets no answer; return what the coordinator must know of it."""
+        role = self._batches.pop(transcript).role
+        return self._recorded(role, role.give_up(reason))
+
+    def _recorded(self, role: BankBatch, replies: list[Envelope]) -> list[Envelope]:
         for reply in replies:
             if self._site.ledger is not None and reply.message == Acknowledgement.__name__:
                 receipt = None if role.receipt is None else role.receipt.note

@@ -13,6 +13,7 @@ from protocols.channel.envelope import Envelope
 from protocols.channel.identity import PartyId, PartyRole
 from protocols.channel.wire import digest
 from protocols.consent import Purpose
+from protocols.errors import CreditFederationError
 from protocols.transparency.leaves import subject_tag
 
 QUERY_SECONDS = 300
@@ -63,9 +64,20 @@ class Questions:
         self._queries[channel.transcript] = (role, model, enterprise)
         return channel.transcript, asked
 
+    def closed(self, transcript: bytes) -> bool:
+        """Tell whether a query has ended, so that its result can be read."""
+        return self._queries[transcript][0].closed
+
+    def give_up(self, transcript: bytes, reason: CreditFederationError) -> list[Envelope]:
+        """Forget a query that gets no answer; return what the coordinator must know of it."""
+        role = self._queries.pop(transcript)[0]
+        return self._recorded(role, role.give_up(reason))
+
     def _receive_answer(self, envelope: Envelope, role: BankQuery) -> list[Envelope]:
         """Pass an envelope to its query; what the query ends with is on record before it leaves."""
-        replies = role.receive(envelope)
+        return self._recorded(role, role.receive(envelope))
+
+    def _recorded(self, role: BankQuery, replies: list[Envelope]) -> list[Envelope]:
         for reply in replies:
             if self._site.ledger is not None and reply.message == Acknowledgement.__name__:
                 receipt = None if role.receipt is None else role.receipt.note

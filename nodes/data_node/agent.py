@@ -6,6 +6,8 @@ transcripts and its own policy.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from contextlib import nullcontext
 
 from nodes.boundary import handle_parcel
@@ -14,10 +16,11 @@ from nodes.data_node.assessments import Assessments
 from nodes.data_node.parts import Parts
 from nodes.data_node.site import NodeSite
 from nodes.data_node.training import TrainingRuns
-from protocols.channel.envelope import Envelope
+from protocols.channel.envelope import Envelope, pack_refusal
 from protocols.channel.identity import PartyRole
 from protocols.transparency.messages import OFFER
 
+logger = logging.getLogger(__name__)
 QUESTIONS = frozenset({"Query", "Subject"}) | batches.MESSAGES
 
 
@@ -34,6 +37,18 @@ class DataNodeAgent:
     def handle(self, data: bytes) -> bytes:
         """Return the reply to a parcel; never raises."""
         return handle_parcel(self._site.keys.party, data, self._receive_all)
+
+    def handle_group(self, parcels: Sequence[bytes]) -> list[bytes]:
+        """Return the replies to parcels that came together, on record by one wait for the disk; never raises.
+
+        If they cannot be recorded none is answered. Not for training, which works too long to hold the ledger.
+        """
+        try:
+            with self._site.ledger.group():
+                return [self.handle(parcel) for parcel in parcels]
+        except Exception as error:
+            logger.error("%d answers could not be recorded: %s", len(parcels), type(error).__name__)
+            return [pack_refusal("LEDGER_FAILED")] * len(parcels)
 
     @property
     def open_runs(self) -> tuple[bytes, ...]:

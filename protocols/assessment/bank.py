@@ -72,6 +72,18 @@ class BankQuery:
             self._shares[sender] = self._channel.unwrap(envelope, ScoreShare).ciphertext
         return self._close_when_ready()
 
+    @property
+    def closed(self) -> bool:
+        """Whether the query has ended, in whatever way."""
+        return self._closed
+
+    def give_up(self, reason: CreditFederationError) -> list[Envelope]:
+        """End a query that gets no answer; return the word that says so, nothing if it has ended before."""
+        if self._closed:
+            return []
+        self._closed, self.failure = True, reason
+        return [self._acknowledge(Outcome.REJECTED)]
+
     def _close_when_ready(self) -> list[Envelope]:
         """Acknowledge once, when nothing more is due."""
         if self._closed or len(self._shares) + len(self.denials) < len(self.query.nodes):

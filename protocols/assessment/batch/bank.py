@@ -62,6 +62,13 @@ class BankBatch:
             *(self._channel.wrap(PartyId(node), message) for node in self.query.nodes),
         ]
 
+    def give_up(self, reason: CreditFederationError) -> list[Envelope]:
+        """End a batch that gets no answer; return the word that says so, nothing if it has ended before."""
+        if self.closed:
+            return []
+        self.closed, self.failure = True, reason
+        return [self._acknowledge(Outcome.REJECTED)]
+
     def receive(self, envelope: Envelope) -> list[Envelope]:
         """Take an answer, the log's receipt or the product; return the opening when all have decided, then the word
         that ends the batch.

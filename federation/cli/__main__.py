@@ -1,0 +1,5 @@
+"""`python -m federation.cli` is `credfed`."""
+
+from federation.cli.main import app
+
+app()

@@ -1,0 +1,46 @@
+"""`credfed coordinator`: the public credit centre's process."""
+
+from __future__ import annotations
+
+import typer
+
+from federation.cli.output import reported_errors
+from federation.cli.running import AsJson, Check, Home, begin, report_check, settings_path
+from federation.local.services import COORDINATOR_FILE
+from federation.process.http import check_http
+from federation.process.running import run_service
+from federation.process.settings import read_settings
+from federation.relay.server import server_credentials
+from federation.relay.service import CoordinatorService
+from federation.relay.settings import CoordinatorSettings
+from nodes.keystore import read_cards, read_keys
+
+app = typer.Typer(help="The coordinator: relays what it cannot read, and logs it.", no_args_is_help=True)
+
+
+@app.callback()
+def coordinator() -> None:
+    """The coordinator: relays what it cannot read, and logs it."""
+
+
+@app.command()
+def run(home: Home, check: Check = False, as_json: AsJson = False) -> None:
+    """Run the coordinator from DIR, which holds coordinator.yaml, its keys, tls/ and the log.
+
+    Banks and data nodes dial it, each by a stream of its own under its own certificate. It stops on SIGTERM or Ctrl-C,
+    after what it has begun is finished. Logs go to standard error, one JSON object a line.
+    Exit code 2 for wrong settings, naming file and key; 1 if a witness proves that the log was tampered with.
+    """
+    with reported_errors(as_json):
+        path = settings_path(home, COORDINATOR_FILE)
+        settings = read_settings(path, CoordinatorSettings)
+        check_http(settings.http)
+        server_credentials(home, settings)
+        keys, pins = read_keys(home), read_cards(home / settings.cards)
+        if check:
+            facts: dict[str, str | int] = {"listen": settings.listen, "parties": len(pins.cards), "http": settings.http}
+            report_check(facts, as_json)
+            return
+        begin()
+        service = CoordinatorService(home, settings, keys, pins)
+        run_service(service.run, settings.http, home, lambda: service.ready)

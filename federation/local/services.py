@@ -1,0 +1,120 @@
+"""Makes the parties of a folder ready to run as processes of their own: certificates and a configuration for each.
+
+    OUT/coordinator/   coordinator.yaml; tls/: authority.pem, authority.key (0600), certificate.pem, key.pem (0600)
+    OUT/bank/          bank.yaml; tls/: authority.pem, certificate.pem, key.pem (0600)
+    OUT/<domain>/      node.yaml; tls/ as the bank's
+
+Here one hand makes everybody's keys, as `create_federation` does: for one machine, tests and benchmarks.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import yaml
+
+from federation.local.layout import BANK, COORDINATOR, party_of, read_federation, witness_name
+from federation.relay.authority import PARTY_DAYS, Issued, create_authority, issue
+from federation.relay.settings import CoordinatorSettings
+from nodes.bank.settings import BankSettings
+from nodes.data_node.settings import NodeSettings
+from nodes.stream.settings import SERVER_NAME, StreamSettings
+from protocols.errors import ConfigurationError
+
+COORDINATOR_FILE: Final = "coordinator.yaml"
+NODE_FILE: Final = "node.yaml"
+BANK_FILE: Final = "bank.yaml"
+_AUTHORITY_KEY: Final = "authority.key"
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the processes of one machine listen, all on loopback. Data nodes listen nowhere; 0 means not at all."""
+
+    relay: int = 7443
+    coordinator_http: int = 9443
+    bank_http: int = 9444
+
+
+def equip(folder: Path, ports: Ports) -> None:
+    """Write every party's certificate and configuration; configurations that exist are written anew.
+
+    Raises: ConfigurationError if there is no federation in the folder.
+    """
+    file = read_federation(folder)
+    now = datetime.datetime.now(datetime.UTC)
+    authority = _authority(folder, now)
+    nodes = {party_of(domain): domain for domain in file.domains}
+    stream = StreamSettings(address=f"127.0.0.1:{ports.relay}")
+    for party in (COORDINATOR, BANK, *nodes):
+        server = SERVER_NAME if party == COORDINATOR else ""
+        write_certificate(folder / party / "tls", issue(authority, party, now, PARTY_DAYS, server), authority)
+    coordinator = CoordinatorSettings(
+        listen=f"127.0.0.1:{ports.relay}",
+        http=_loopback(ports.coordinator_http),
+        key_bits=file.key_bits,
+        witnesses={party: witness_name(party) for party in (*nodes, BANK)},
+    )
+    data = _data_from(folder, file.data)
+    _write(folder / COORDINATOR / COORDINATOR_FILE, coordinator)
+    bank = BankSettings(
+        coordinator=stream, data=data, uscc=file.uscc, witness=witness_name(BANK), http=_loopback(ports.bank_http)
+    )
+    _write(folder / BANK / BANK_FILE, bank)
+    for party, domain in nodes.items():
+        node = NodeSettings(domain=domain, coordinator=stream, data=data, witness=witness_name(party))
+        _write(folder / party / NODE_FILE, node)
+
+
+def write_certificate(folder: Path, issued: Issued, authority: Issued) -> None:
+    """Write a party's certificate and key, and the authority that it trusts. Raises: OSError."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    (folder / "authority.pem").write_bytes(authority.certificate)
+    (folder / "certificate.pem").write_bytes(issued.certificate)
+    _write_private(folder / "key.pem", issued.key)
+
+
+def read_authority(folder: Path) -> Issued:
+    """Return the authority that the coordinator keeps. Raises: ConfigurationError."""
+    tls = folder / COORDINATOR / "tls"
+    try:
+        return Issued((tls / "authority.pem").read_bytes(), (tls / _AUTHORITY_KEY).read_bytes())
+    except OSError as error:
+        raise ConfigurationError(f"{tls}: no authority there", code="MISSING_KEY") from error
+
+
+def _authority(folder: Path, now: datetime.datetime) -> Issued:
+    tls = folder / COORDINATOR / "tls"
+    if (tls / _AUTHORITY_KEY).exists():
+        return read_authority(folder)
+    tls.mkdir(mode=0o700)
+    authority = create_authority(now)
+    (tls / "authority.pem").write_bytes(authority.certificate)
+    _write_private(tls / _AUTHORITY_KEY, authority.key)
+    return authority
+
+
+def _data_from(folder: Path, data: str) -> str:
+    """Return the data's folder as seen from a party's own."""
+    return data if Path(data).is_absolute() else str(Path("..") / data)
+
+
+def _loopback(port: int) -> str:
+    return f"127.0.0.1:{port}" if port else ""
+
+
+def _write(path: Path, settings: msgspec.Struct) -> None:
+    text = yaml.safe_dump(msgspec.to_builtins(settings), sort_keys=False, allow_unicode=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)

@@ -1,0 +1,1 @@
+"""What every long-lived process has: settings from a file, logs, health and metrics, a graceful end."""

@@ -1,0 +1,47 @@
+"""Runs a service until it is told to stop: SIGTERM and SIGINT let it finish what it has begun."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, Final
+
+from federation.process.http import serve_health
+
+logger = logging.getLogger(__name__)
+
+_SWITCH_SECONDS: Final = 0.001
+"""How long a thread keeps the interpreter while another waits: the event loop must not wait for arithmetic."""
+
+Main = Coroutine[Any, Any, None]
+
+
+def run_service(main: Callable[[], Main], http: str, home: Path, ready: Callable[[], bool]) -> None:
+    """Run until a signal comes or `main` ends, with health and metrics served meanwhile. Raises: what `main` raises."""
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    with serve_health(http, home, ready):
+        asyncio.run(_until_signal(main()))
+    logger.info("stopped")
+
+
+async def _until_signal(main: Main) -> None:
+    loop, task = asyncio.get_running_loop(), asyncio.ensure_future(main)
+    stopping = False
+
+    def stop(name: str) -> None:
+        nonlocal stopping
+        stopping = True
+        logger.info("stopping", extra={"signal": name})
+        task.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number.name)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not stopping:
+            raise

@@ -1,0 +1,109 @@
+"""Serves what a party asks: routes its parcel, asks those whom it is for, collects what comes back.
+
+Who may send what to whom is the coordinator's business (`federation/coordinator.py`), and nothing of it goes on before
+its leaf is durable; many parcels share one commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection, Sequence
+
+from prometheus_client import Counter, Histogram
+
+from federation.coordinator import Coordinator, Routed
+from federation.relay.switchboard import Switchboard
+from protocols.channel.envelope import Envelope, open_parcel, pack_parcel, pack_refusal
+from protocols.channel.identity import PartyId
+from protocols.errors import CreditFederationError, PeerRefused, UnexpectedMessage
+from protocols.stream import Gatherer
+
+logger = logging.getLogger(__name__)
+
+SERVED = Counter("credfed_requests_total", "What parties asked for, by party and code.", ["party", "code"])
+TIMES = Histogram("credfed_request_seconds", "Time from a party's request to its reply.", ["party"])
+GROUPS = Histogram("credfed_commit_parcels", "Parcels that shared one commit.", buckets=(1, 2, 4, 8, 16, 32, 64))
+COMMITS = Histogram("credfed_commit_seconds", "Time to verify, log and route one group of parcels.")
+
+Arrival = tuple[PartyId, bytes]
+
+
+class RelayDesk:
+    """One coordinator's desk. Work that was begun is finished, also for a party that has gone away: it is on record."""
+
+    def __init__(
+        self, coordinator: Coordinator, switchboard: Switchboard, askers: Collection[PartyId], node_seconds: float
+    ) -> None:
+        """`askers` are the parties that may ask: banks. Data nodes only answer."""
+        self._coordinator, self._switchboard = coordinator, switchboard
+        self._askers, self._node_seconds = frozenset(askers), node_seconds
+        self._gatherer: Gatherer[Arrival, Routed] = Gatherer("route", self._route)
+        self._serving: set[asyncio.Task[bytes]] = set()
+
+    async def serve(self, party: PartyId, parcel: bytes) -> bytes:
+        """Return the reply to a party's request: all that is for it, or the code of a refusal; never raises."""
+        task = asyncio.create_task(self._serve(party, parcel))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+        return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        """Finish what was begun."""
+        await asyncio.gather(*self._serving, return_exceptions=True)
+        self._gatherer.close()
+
+    async def _serve(self, party: PartyId, parcel: bytes) -> bytes:
+        code = "OK"
+        with TIMES.labels(party).time():
+            try:
+                if party not in self._askers:
+                    raise UnexpectedMessage(f"{party} has nothing to ask")
+                routed = await self._gatherer.submit((party, parcel))
+                return pack_parcel(tuple(await self._pass_on(routed, party)))
+            except CreditFederationError as error:
+                code = error.code
+                logger.warning("request refused", extra={"party": party, "code": code, "bytes": len(parcel)})
+            except Exception as error:
+                code = "INTERNAL_ERROR"
+                logger.error("request failed", extra={"party": party, "error": type(error).__name__}, exc_info=error)
+            finally:
+                SERVED.labels(party, code).inc()
+        return pack_refusal(code)
+
+    async def _pass_on(self, routed: Routed, asker: PartyId) -> list[Envelope]:
+        """Ask all others for whom something is; return what is for the asker. Raises: CreditFederationError."""
+        collected = [envelope for receiver, envelope in routed if receiver == asker]
+        parcels: dict[PartyId, list[Envelope]] = {}
+        for receiver, envelope in routed:
+            if receiver != asker:
+                parcels.setdefault(receiver, []).append(envelope)
+        asked = [self._ask(receiver, tuple(envelopes), asker) for receiver, envelopes in parcels.items()]
+        outcomes = await asyncio.gather(*asked, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            collected += outcome
+        return collected
+
+    async def _ask(self, node: PartyId, envelopes: tuple[Envelope, ...], asker: PartyId) -> list[Envelope]:
+        reply = await self._switchboard.ask(node, pack_parcel(envelopes), self._node_seconds)
+        return await self._pass_on(await self._gatherer.submit((node, reply)), asker)
+
+    def _route(self, arrivals: Sequence[Arrival]) -> list[Routed | Exception]:
+        """Open, verify, log and route a group of parcels, in the gatherer's thread."""
+        GROUPS.observe(len(arrivals))
+        with COMMITS.time():
+            opened = [_open(party, parcel) for party, parcel in arrivals]
+            good = [arrival for arrival in opened if not isinstance(arrival, Exception)]
+            routed = iter(self._coordinator.route_group(good))
+            return [arrival if isinstance(arrival, Exception) else next(routed) for arrival in opened]
+
+
+def _open(party: PartyId, parcel: bytes) -> tuple[PartyId, tuple[Envelope, ...]] | CreditFederationError:
+    try:
+        return party, open_parcel(parcel)
+    except PeerRefused as refusal:
+        return PeerRefused(f"{party} refused: {refusal.code}", code=refusal.code)
+    except CreditFederationError as error:
+        return error

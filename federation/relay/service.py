@@ -1,0 +1,84 @@
+"""The coordinator as a long-lived process: log, desk, streams and witnesses, from one directory."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+from pathlib import Path
+
+from federation.audit import AuditLog, read_log_keys, read_log_signer
+from federation.coordinator import Coordinator, CoordinatorSite
+from federation.relay.desk import RelayDesk
+from federation.relay.server import RelayServer
+from federation.relay.settings import CoordinatorSettings
+from federation.relay.switchboard import Switchboard
+from federation.relay.witnesses import WitnessRounds, witnesses_by_party
+from protocols.channel.identity import PartyId, PartyKeys, PartyRole
+from protocols.channel.pins import Pins
+from protocols.transparency.leaves import LeafKind
+from protocols.transparency.notes import VerifierKey
+
+logger = logging.getLogger(__name__)
+_GRACE_SECONDS = 5.0
+
+
+class CoordinatorService:
+    """Everything that `credfed coordinator run` keeps alive. Made, it raises ConfigurationError, VerificationFailed."""
+
+    def __init__(self, home: Path, settings: CoordinatorSettings, keys: PartyKeys, pins: Pins) -> None:
+        self._home, self._settings, self._keys, self._pins = home, settings, keys, pins
+        log_keys = read_log_keys(home)
+        self._witnesses = witnesses_by_party(settings.witnesses, log_keys.witnesses)
+        self._log = AuditLog(home / "log.sqlite", read_log_signer(home), log_keys.witnesses)
+        site = CoordinatorSite(keys, pins, self._log, settings.key_bits, lambda: time.time_ns() // 1_000_000)
+        self._coordinator = Coordinator(site)
+        if self._log.size == 0:
+            self._record_keys()
+        self._switchboard = Switchboard()
+        self._serving = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether streams are admitted."""
+        return self._serving
+
+    @property
+    def connected(self) -> frozenset[PartyId]:
+        """The parties whose streams are up."""
+        return self._switchboard.connected
+
+    async def run(self) -> None:
+        """Serve until cancelled. Raises: ConfigurationError; VerificationFailed if the log is proven to be forked."""
+        askers = [party for party, card in self._pins.cards.items() if card.role is PartyRole.BANK]
+        nodes = [party for party, card in self._pins.cards.items() if card.role is PartyRole.DATA_NODE]
+        desk = RelayDesk(self._coordinator, self._switchboard, askers, self._settings.node_seconds)
+        relay = RelayServer(self._home, self._settings, (*askers, *nodes), self._switchboard, desk)
+        server = await relay.start()
+        logger.info("serving", extra={"address": self._settings.listen, "leaves": self._log.size})
+        self._serving = True
+        try:
+            await self._witness_rounds().run()
+        finally:
+            self._serving = False
+            await asyncio.shield(server.stop(_GRACE_SECONDS))
+            await desk.close()
+            self._log.close()
+
+    def _witness_rounds(self) -> WitnessRounds:
+        return WitnessRounds(
+            self._keys, self._pins, self._log, self._witnesses, self._switchboard, self._settings.witness_seconds
+        )
+
+    def _record_keys(self) -> None:
+        """Begin a new log with everybody's keys."""
+        for card in self._pins.cards.values():
+            values: dict[str, str | int] = {"role": card.role.value, "key_hash": card.fingerprint()}
+            self._coordinator.record(LeafKind.KEY, card.party, values)
+        for party, key in self._witnesses.items():
+            self._coordinator.record(LeafKind.KEY, party, {"role": "witness", "key_hash": _hash(key)})
+
+
+def _hash(key: VerifierKey) -> str:
+    return hashlib.sha256(key.vkey().encode()).hexdigest()

@@ -1,0 +1,60 @@
+"""What `coordinator.yaml` says: where to listen, whom to know, how long to wait. All of it is optional."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from protocols.stream import StreamLimits, StreamTiming
+
+Seconds = Annotated[float, Meta(gt=0, le=3600)]
+Address = Annotated[str, Meta(pattern=r"^[^:\s]+:\d{1,5}\Z")]
+
+
+class ServerTls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Paths of PEM files, relative to the directory: the server's certificate and key, and the parties' authority."""
+
+    certificate: str = "tls/certificate.pem"
+    key: str = "tls/key.pem"
+    authority: str = "tls/authority.pem"
+
+
+class StreamBounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The bounds of every party's stream. Units: seconds; bytes; requests in progress."""
+
+    heartbeat_seconds: Seconds = 5.0
+    silence_seconds: Seconds = 20.0
+    slow_seconds: Seconds = 10.0
+    frame_bytes: Annotated[int, Meta(ge=1 << 16, le=1 << 26)] = 4 << 20
+    waiting_bytes: Annotated[int, Meta(ge=1 << 16, le=1 << 30)] = 16 << 20
+    open_requests: Annotated[int, Meta(ge=1, le=1 << 16)] = 512
+
+    @property
+    def timing(self) -> StreamTiming:
+        """The durations of a stream."""
+        return StreamTiming(self.heartbeat_seconds, self.silence_seconds, self.slow_seconds)
+
+    @property
+    def limits(self) -> StreamLimits:
+        """What the coordinator's end keeps at most."""
+        return StreamLimits(self.frame_bytes, self.waiting_bytes, self.open_requests)
+
+
+class CoordinatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The coordinator's configuration. Paths are relative to its directory.
+
+    `http` is where health and metrics are served: `127.0.0.1:port`, `unix:path`, or empty for nowhere. `witnesses`
+    maps a party to the name under which it cosigns the log.
+    """
+
+    listen: Address = "127.0.0.1:7443"
+    http: str = "127.0.0.1:9443"
+    cards: str = "../cards"
+    key_bits: Annotated[int, Meta(ge=512, le=8192, multiple_of=64)] = 3072
+    tls: ServerTls = ServerTls()
+    stream: StreamBounds = StreamBounds()
+    node_seconds: Seconds = 5.0
+    witness_seconds: Seconds = 15.0
+    witnesses: dict[str, str] = {}

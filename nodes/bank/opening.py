@@ -1,0 +1,47 @@
+"""Brings a bank to life from its own directory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from nodes.bank.settings import BankSettings
+from nodes.bank.site import BankSite
+from nodes.keystore import read_cards, read_cosigner, read_keys, read_log_key, read_paillier
+from nodes.ledger import ledger_location, open_bank_ledger
+from nodes.log_witness import LogWitness
+from nodes.sources import read_bank_source, read_description
+
+
+@contextmanager
+def open_bank_site(home: Path, settings: BankSettings) -> Iterator[BankSite]:
+    """Yield the site that the directory holds; its files are closed at the end.
+
+    Raises: ConfigurationError, VerificationFailed.
+    """
+    table, outcomes = read_bank_source(read_description(home / settings.data))
+    keys, log_key = read_keys(home), read_log_key(home)
+    with closing(open_bank_ledger(ledger_location(home))) as ledger:
+        witness = None
+        if settings.witness:
+            witness = LogWitness(read_cosigner(home, settings.witness), log_key, ledger.witness)
+        yield BankSite(
+            keys=keys,
+            paillier=read_paillier(home),
+            pins=read_cards(home / settings.cards),
+            table=table,
+            outcomes=outcomes,
+            log_key=log_key,
+            tag_key=derive_tag_key(keys.to_bytes()),
+            witness=witness,
+            ledger=ledger,
+        )
+
+
+def derive_tag_key(secret: bytes) -> bytes:
+    """Derive the key of the bank's subject tags from its own secrets: tags link its queries for it alone."""
+    return HKDF(SHA256(), 32, salt=None, info=b"credit-federation/tag-key/v1").derive(secret)

@@ -1,0 +1,29 @@
+"""What `bank.yaml` says: where records, model and the federation's cards are, whom to dial, how long to wait."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from nodes.stream.settings import StreamSettings
+
+
+class BankSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A bank's configuration. Paths are relative to its directory. Units: seconds; queries.
+
+    `data` is the folder with `domains.json`; `uscc` says whether enterprises go by unified social credit codes;
+    `http` is where health and metrics are served: `127.0.0.1:port`, `unix:path`, or empty for nowhere.
+    """
+
+    coordinator: StreamSettings
+    data: str = "data"
+    cards: str = "../cards"
+    model: str = "model.json"
+    witness: str = ""
+    uscc: bool = True
+    http: str = "127.0.0.1:9444"
+    query_seconds: Annotated[float, Meta(gt=0, le=300)] = 10.0
+    batch_seconds: Annotated[float, Meta(gt=0, le=3600)] = 60.0
+    open_queries: Annotated[int, Meta(ge=1, le=4096)] = 256

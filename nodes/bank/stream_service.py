@@ -1,0 +1,205 @@
+"""`BankService` over the bank's own outbound stream: many questions at once, each with its limit in time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+from prometheus_client import Counter, Histogram
+
+from nodes.bank.agent import BankAgent
+from nodes.bank.model_file import ModelFile
+from nodes.bank.results import AssessmentResult
+from nodes.bank.service import MAX_BATCH, Applicant
+from nodes.bank.settings import BankSettings
+from nodes.bank.site import BankSite
+from nodes.sources import is_identifier
+from nodes.stream import Connection
+from nodes.stream.connection import UNAVAILABLE
+from protocols.assessment.messages import Subject
+from protocols.consent import Purpose
+from protocols.errors import ConfigurationError, CreditFederationError, PolicyDenied, TransportError
+from protocols.stream import Gatherer
+from protocols.uscc import validate as validate_uscc
+
+logger = logging.getLogger(__name__)
+
+TIMEOUT: Final = "TIMEOUT"
+ASSESSED = Counter("credfed_assessments_total", "Enterprises asked about, by status and code.", ["status", "code"])
+STAGES = Histogram("credfed_question_seconds", "Time of a question, by stage.", ["stage"])
+R = TypeVar("R")
+
+
+class StreamBankService:
+    """The bank's agent behind its stream; `run` keeps that up. One event loop; as the port `BankService` says.
+
+    What gives no answer raises with a stable code: NODE_UNAVAILABLE, COORDINATOR_UNAVAILABLE, TIMEOUT. Cancelling a
+    call ends its question.
+    """
+
+    def __init__(self, home: Path, settings: BankSettings, site: BankSite, model: ModelFile) -> None:
+        self._settings, self._model, self._site = settings, model, site
+        self._agent = BankAgent(site)
+        self._work: Gatherer[Callable[[], object], object] = Gatherer("agent", self._call_all)
+        self._connection = Connection(home, settings.coordinator, self._serve)
+        self._slots = asyncio.Semaphore(settings.open_queries)
+        self._telling: set[asyncio.Task[None]] = set()
+
+    @property
+    def up(self) -> bool:
+        """Whether the coordinator is reached."""
+        return self._connection.up
+
+    async def run(self) -> None:
+        """Keep the stream up until cancelled; what is owed to the coordinator is told before the stream ends.
+
+        Raises: ConfigurationError if a certificate's file is missing.
+        """
+        stream = asyncio.create_task(self._connection.run())
+        try:
+            await asyncio.shield(stream)
+        finally:
+            if self._telling and self.up:
+                await asyncio.wait(self._telling, timeout=self._settings.query_seconds)
+            stream.cancel()
+            await asyncio.gather(stream, return_exceptions=True)
+            self._work.close()
+
+    # ---- the port
+
+    def check_enterprise(self, enterprise: str) -> None:
+        """Return if `enterprise` could be known. Raises: ConfigurationError, code INVALID_USCC or INVALID_ID."""
+        if self._settings.uscc:
+            validate_uscc(enterprise)
+        elif not is_identifier(enterprise):
+            raise ConfigurationError("an enterprise's id is empty, too long, or not printable", code="INVALID_ID")
+
+    def model(self) -> ModelFile:
+        """Return the model that answers, as the bank signed it."""
+        return self._model
+
+    async def assess(self, enterprise: str, consent: str, purpose: Purpose = Purpose.ASSESSMENT) -> AssessmentResult:
+        """Ask all nodes about one enterprise. Raises: as the port says."""
+        self._check([enterprise], purpose)
+        (result,) = await self._ask(
+            lambda: self._agent.pose(enterprise, consent, self._model),
+            lambda transcript: [self._agent.result(transcript)],
+            self._settings.query_seconds,
+        )
+        return result
+
+    async def assess_batch(self, applicants: Sequence[Applicant], purpose: Purpose) -> list[AssessmentResult]:
+        """Ask all nodes about many enterprises at once. Raises: as the port says; ValueError for over `MAX_BATCH`."""
+        if len(applicants) > MAX_BATCH:
+            raise ValueError(f"{len(applicants)} applicants where at most {MAX_BATCH} go together")
+        self._check([applicant.enterprise for applicant in applicants], purpose)
+        subjects = [Subject(applicant.enterprise, applicant.consent) for applicant in applicants]
+        return await self._ask(
+            lambda: self._agent.pose_batch(subjects, self._model),
+            self._agent.batch_results,
+            self._settings.batch_seconds,
+        )
+
+    async def ready(self) -> None:
+        """Return if the coordinator is reached. Raises: TransportError, code COORDINATOR_UNAVAILABLE."""
+        if not self.up:
+            raise TransportError("the coordinator is not reached", code=UNAVAILABLE)
+
+    # ---- one question
+
+    def _check(self, enterprises: Sequence[str], purpose: Purpose) -> None:
+        if purpose is not Purpose.ASSESSMENT:
+            raise PolicyDenied(f"no model serves the purpose {purpose}", code="PURPOSE_DENIED")
+        for enterprise in enterprises:
+            self.check_enterprise(enterprise)
+
+    async def _ask(
+        self,
+        pose: Callable[[], tuple[bytes, bytes]],
+        results: Callable[[bytes], list[AssessmentResult]],
+        seconds: float,
+    ) -> list[AssessmentResult]:
+        """Carry a question to its end, and count what came of it."""
+        try:
+            with STAGES.labels("total").time():
+                async with self._slots:
+                    with STAGES.labels("ask").time():
+                        transcript, parcel = await self._do(pose)
+                    last = await self._conduct(transcript, parcel, seconds)
+                    self._later(self._tell(last))
+                    with STAGES.labels("result").time():
+                        found = await self._do(lambda: results(transcript))
+        except CreditFederationError as error:
+            ASSESSED.labels("none", error.code).inc()
+            raise
+        for result in found:
+            ASSESSED.labels(result.status, result.code).inc()
+        return found
+
+    async def _conduct(self, transcript: bytes, parcel: bytes, seconds: float) -> bytes:
+        """Ask and answer until the question has ended; return the parcel that tells the coordinator."""
+        try:
+            async with asyncio.timeout(seconds):
+                closed = False
+                while not closed:
+                    parcel, closed = await self._turn(transcript, parcel)
+                return parcel
+        except TimeoutError:
+            reason: CreditFederationError = TransportError(f"no answer in {seconds:g} s", code=TIMEOUT)
+        except CreditFederationError as error:
+            reason = error
+        except asyncio.CancelledError:
+            self._later(self._give_up(transcript, TransportError("nobody waits any more", code="CANCELLED")))
+            raise
+        self._later(self._give_up(transcript, reason))
+        raise reason
+
+    async def _turn(self, transcript: bytes, parcel: bytes) -> tuple[bytes, bool]:
+        with STAGES.labels("federation").time():
+            try:
+                reply = await self._connection.request(parcel)
+            except TransportError as error:
+                kept = error.code in ("PARCEL_TOO_LARGE", "STREAM_FULL")
+                raise TransportError(str(error), code=error.code if kept else UNAVAILABLE) from error
+        with STAGES.labels("open").time():
+            return await self._do(lambda: self._agent.proceed(transcript, reply))
+
+    async def _give_up(self, transcript: bytes, reason: CreditFederationError) -> None:
+        await self._tell(await self._do(lambda: self._agent.give_up(transcript, reason)))
+
+    async def _tell(self, parcel: bytes) -> None:
+        """Send the word that ends a question. If it is lost, the log is without an ACK and says so."""
+        try:
+            async with asyncio.timeout(self._settings.query_seconds):
+                await self._connection.request(parcel)
+        except (TransportError, TimeoutError) as error:
+            logger.warning("an acknowledgement was lost", extra={"error": type(error).__name__})
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    # ---- the agent's thread
+
+    async def _serve(self, parcel: bytes) -> bytes:
+        return await self._do(lambda: self._agent.handle(parcel))
+
+    async def _do(self, work: Callable[[], R]) -> R:
+        return cast(R, await self._work.submit(work))
+
+    def _call_all(self, calls: Sequence[Callable[[], object]]) -> list[object | Exception]:
+        """Do what waits for the agent; nothing of it goes on before all of it is on record."""
+        with self._site.ledger.group() if self._site.ledger is not None else nullcontext():
+            return [_call(call) for call in calls]
+
+
+def _call(call: Callable[[], object]) -> object | Exception:
+    try:
+        return call()
+    except Exception as error:
+        return error

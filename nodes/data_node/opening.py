@@ -1,0 +1,38 @@
+"""Brings a data node to life from its own directory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from nodes.data_node.settings import NodeSettings
+from nodes.data_node.site import NodeSite
+from nodes.keystore import read_cards, read_cosigner, read_keys, read_log_key, read_paillier
+from nodes.ledger import ledger_location, open_node_ledger
+from nodes.log_witness import LogWitness
+from nodes.policy import read_policy
+from nodes.sources import read_description, read_node_source
+
+
+@contextmanager
+def open_node_site(home: Path, settings: NodeSettings) -> Iterator[NodeSite]:
+    """Yield the site that the directory holds; its files are closed at the end.
+
+    Raises: ConfigurationError, VerificationFailed.
+    """
+    table = read_node_source(read_description(home / settings.data), settings.domain)
+    with closing(open_node_ledger(ledger_location(home))) as ledger:
+        witness = None
+        if settings.witness:
+            witness = LogWitness(read_cosigner(home, settings.witness), read_log_key(home), ledger.witness)
+        yield NodeSite(
+            domain=settings.domain,
+            keys=read_keys(home),
+            paillier=read_paillier(home),
+            pins=read_cards(home / settings.cards),
+            table=table,
+            policy=read_policy(home / "policy.json"),
+            ledger=ledger,
+            witness=witness,
+        )

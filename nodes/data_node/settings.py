@@ -1,0 +1,22 @@
+"""What `node.yaml` says: which domain this is, where its records and the federation's cards are, whom to dial."""
+
+from __future__ import annotations
+
+import msgspec
+
+from nodes.stream.settings import StreamSettings
+
+
+class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A data node's configuration. Paths are relative to its directory.
+
+    `data` is the folder with `domains.json`; `http` is where health and metrics are served: `unix:path`,
+    `127.0.0.1:port`, or empty for nowhere. A data node need not listen on any port.
+    """
+
+    domain: str
+    coordinator: StreamSettings
+    data: str = "data"
+    cards: str = "../cards"
+    witness: str = ""
+    http: str = "unix:health.sock"

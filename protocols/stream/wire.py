@@ -1,0 +1,25 @@
+"""The generated frame, and the names of the service, for code that has a channel."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from google.protobuf.message import DecodeError
+
+from protocols.errors import MalformedMessage
+from protocols.stream.frame_pb2 import DESCRIPTOR, Closing, Delivery, Exchange, Frame, Heartbeat
+
+__all__ = ["SERVICE_METHOD", "SERVICE_NAME", "Closing", "Delivery", "Exchange", "Frame", "Heartbeat", "read_frame"]
+
+_SERVICE = DESCRIPTOR.services_by_name["Relay"]
+SERVICE_NAME: Final[str] = _SERVICE.full_name
+SERVICE_METHOD: Final[str] = _SERVICE.methods_by_name["Connect"].name
+
+
+def read_frame(data: bytes) -> Frame:
+    """Return the frame that bytes from a peer encode. Raises: MalformedMessage."""
+    try:
+        frame: Frame = Frame.FromString(data)
+    except DecodeError as error:
+        raise MalformedMessage(f"not a frame ({len(data)} bytes)") from error
+    return frame
