@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -17,12 +18,12 @@ from nodes.bank.agent import BankAgent
 from nodes.bank.model_file import RunFacts
 from nodes.bank.training import Split, TrainingTerms
 from nodes.keystore import read_keys
-from protocols.assessment.messages import LogReceipt
 from protocols.channel.envelope import EVERYONE, Channel, Envelope, Parcel, open_parcel, pack_parcel
 from protocols.channel.identity import PartyId
 from protocols.channel.wire import decode, encode
 from protocols.errors import CreditFederationError, PeerRefused, PolicyDenied, UnexpectedMessage, VerificationFailed
 from protocols.scorecard.messages import Cohort, EncryptedLabels, NodeEntry, RunSpec
+from protocols.transparency.log_proofs import Receipt
 from tests.conftest import TrainedFederation
 from tests.small_federation import NODES, NOW, default_split
 
@@ -124,10 +125,10 @@ def test_a_query_whose_nodes_stay_silent_ends_without_a_score(bank: BankAgent, f
         open_parcel(bank.handle(pack_parcel((Envelope(transcript, "tax", "bank", "Denial", False, b"", bytes(64)),))))
 
 
-FORGERIES: dict[str, Callable[[LogReceipt], LogReceipt]] = {
-    "CHECKPOINT_NOT_SIGNED": lambda r: LogReceipt(r.leaf, r.note.replace(b"federation.local", b"federation.other")),
-    "MALFORMED_MESSAGE": lambda r: LogReceipt(r.leaf, b""),
-    "NO_RECEIPT": lambda r: LogReceipt(10**6, r.note),
+FORGERIES: dict[str, Callable[[Receipt], Receipt]] = {
+    "CHECKPOINT_NOT_SIGNED": lambda r: replace(r, note=r.note.replace(b"federation.local", b"federation.other")),
+    "MALFORMED_MESSAGE": lambda r: replace(r, note=b""),
+    "NO_RECEIPT": lambda r: replace(r, index=10**6),
 }
 
 
@@ -139,7 +140,7 @@ def test_an_answer_without_a_receipt_of_the_log_is_no_answer(
         coordinator = federation.coordinator
         flush, route = coordinator._flush, coordinator.route
         for code, forge in FORGERIES.items():
-            monkeypatch.setattr(coordinator, "_flush", lambda forge=forge: forge(flush()))
+            monkeypatch.setattr(coordinator, "_flush", lambda forge=forge: [forge(receipt) for receipt in flush()])
             with pytest.raises(CreditFederationError) as refusal:
                 federation.assess([trained.ids[0]])
             assert refusal.value.code == code
