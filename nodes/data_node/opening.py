@@ -8,10 +8,11 @@ from pathlib import Path
 
 from nodes.data_node.settings import NodeSettings
 from nodes.data_node.site import NodeSite
+from nodes.data_node.stop_switch import StopSwitch
 from nodes.keystore import read_cards, read_cosigner, read_keys, read_log_key, read_paillier
 from nodes.ledger import ledger_location, open_node_ledger
 from nodes.log_witness import LogWitness
-from nodes.policy import read_policy
+from nodes.policy import POLICY_FILE, read_policy
 from nodes.sources import read_description, read_node_source
 
 
@@ -32,7 +33,8 @@ def open_node_site(home: Path, settings: NodeSettings) -> Iterator[NodeSite]:
             paillier=read_paillier(home),
             pins=read_cards(home / settings.cards),
             table=table,
-            policy=read_policy(home / "policy.json"),
+            policy=read_policy(home / POLICY_FILE),
             ledger=ledger,
+            switch=StopSwitch(home),
             witness=witness,
         )
