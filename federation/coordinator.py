@@ -22,6 +22,9 @@ from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyId, PartyKeys, PartyRole
 from protocols.channel.pins import Pins
 from protocols.channel.wire import decode, encode
+from protocols.consortium.messages import LEAKS as CONSORTIUM_LEAKS
+from protocols.consortium.messages import ConsortiumSpec, Invitation
+from protocols.consortium.relay import RelayConsortium, RelayInvitation
 from protocols.errors import CreditFederationError, MalformedMessage, UnexpectedMessage, VerificationFailed
 from protocols.paillier import PublicKey
 from protocols.scorecard.messages import LEAKS, LeakClass, RunSpec
@@ -31,7 +34,12 @@ from protocols.transparency.log_proofs import Receipt
 
 Routed = list[tuple[PartyId, Envelope]]
 MAX_OPEN_QUERIES = 65_536
-SPECS: dict[str, type[RunSpec]] = {"RunSpec": RunSpec, "BoostingSpec": BoostingSpec}
+SPECS: dict[str, type[RunSpec]] = {
+    "RunSpec": RunSpec,
+    "BoostingSpec": BoostingSpec,
+    "ConsortiumSpec": ConsortiumSpec,
+}
+ALL_LEAKS = BOOSTING_LEAKS | CONSORTIUM_LEAKS | LEAKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +69,8 @@ class Coordinator:
 
     def __init__(self, site: CoordinatorSite) -> None:
         self._site = site
-        self._runs: dict[bytes, RelayTraining] = {}
+        self._runs: dict[bytes, RelayTraining | RelayConsortium] = {}
+        self._invitations: dict[bytes, RelayInvitation] = {}
         self._queries: dict[bytes, RelayQuery | RelayBatch] = {}
         self._leaves: list[Leaf] = []
         self.leaks: dict[LeakClass, int] = {}
@@ -114,6 +123,10 @@ class Coordinator:
             return self._open_query(envelope)
         elif envelope.message == "BatchQuery":
             return self._open_batch(envelope)
+        elif envelope.message == "Invitation":
+            self._open_invitation(envelope)
+        if envelope.transcript in self._invitations:
+            return self._route_invitation(envelope, self._invitations[envelope.transcript])
         if envelope.transcript in self._runs:
             return self._route_training(envelope, self._runs[envelope.transcript])
         if envelope.transcript in self._queries:
@@ -140,31 +153,52 @@ class Coordinator:
             self._site.pins.card(PartyId(node.party), PartyRole.DATA_NODE)
         if isinstance(spec, BoostingSpec):
             check_boosting(spec, channel.cards)
-        self._runs[transcript] = RelayTraining(spec, channel, self._bank_key(spec.bank, spec.key_bits))
+        if isinstance(spec, ConsortiumSpec):
+            keys = {PartyId(m.party): self._bank_key(m.party, spec.key_bits) for m in spec.members}
+            self._runs[transcript] = RelayConsortium(spec, channel, keys)
+        else:
+            self._runs[transcript] = RelayTraining(spec, channel, self._bank_key(spec.bank, spec.key_bits))
 
-    def _route_training(self, envelope: Envelope, run: RelayTraining) -> Accepted:
+    def _open_invitation(self, envelope: Envelope) -> None:
+        invitation = decode(envelope.body, Invitation)
+        channel = self._channel(invitation.transcript())
+        channel.unwrap(envelope, Invitation)
+        if envelope.sender != invitation.lead or channel.transcript in self._invitations:
+            raise VerificationFailed("an invitation is sent once, by its lead")
+        for bank in invitation.banks:
+            self._site.pins.card(PartyId(bank.party), PartyRole.BANK)
+        self._invitations[channel.transcript] = RelayInvitation(invitation, channel)
+
+    def _route_invitation(self, envelope: Envelope, relay: RelayInvitation) -> Accepted:
+        receivers = relay.route(envelope)
+        self._log_step(envelope, relay.invitation.lead, relay.invitation.run)
+        if relay.finished:
+            del self._invitations[envelope.transcript]
+        return [(party, envelope) for party in receivers]
+
+    def _route_training(self, envelope: Envelope, run: RelayTraining | RelayConsortium) -> Accepted:
         produced = run.receive(envelope)
         for passed in (envelope, *produced):
-            self._log_step(passed, run.spec)
+            self._log_step(passed, run.spec.bank, run.spec.run)
         if run.finished is not None:
             del self._runs[envelope.transcript]
         routed: Accepted = [(party, envelope) for party in run.audience(envelope)]
         routed += [(PartyId(reply.receiver), reply) for reply in produced]
         return routed
 
-    def _log_step(self, envelope: Envelope, spec: RunSpec) -> None:
-        leak = (BOOSTING_LEAKS | LEAKS).get(envelope.message, LeakClass.NONE)
+    def _log_step(self, envelope: Envelope, bank: str, run: bytes) -> None:
+        leak = ALL_LEAKS.get(envelope.message, LeakClass.NONE)
         if leak is not LeakClass.NONE:
             self.leaks[leak] = self.leaks.get(leak, 0) + 1
         kind = LeafKind.MANIFEST if envelope.message == "SignedManifest" else LeafKind.TRAIN_STEP
         values: dict[str, str | int] = {
-            "bank": spec.bank,
+            "bank": bank,
             "step": envelope.message,
             "leak_class": leak.value,
             "bytes": len(envelope.body),
             "transcript_hash": envelope.transcript.hex(),
         }
-        self._leaves.append(self._leaf(kind, envelope.sender, spec.run, values, evidence=envelope))
+        self._leaves.append(self._leaf(kind, envelope.sender, run, values, evidence=envelope))
 
     # ---- assessments
 

@@ -115,13 +115,15 @@ def bin_rows(
 ) -> tuple[BinnedRows, tuple[FineBinning, ...]]:
     """Cut every feature of the cohort's rows; an enterprise that the node does not know has missing values.
 
-    Shapes: one row per id, in order; bins are fitted on the first `training_rows`.
+    Shapes: one row per id, in order; bins are fitted on the enterprises of the first `training_rows`, so that each bin
+    holds `minimum` enterprises or none, even where one of them stands in several banks' rows.
     Raises: PolicyDenied, code COHORT_TOO_SMALL, if those are fewer than `minimum`.
     """
-    if training_rows < minimum:
-        raise PolicyDenied(f"{training_rows} training rows are fewer than {minimum}", code="COHORT_TOO_SMALL")
+    enterprises = np.array(sorted({name: row for row, name in reversed(list(enumerate(ids[:training_rows])))}.values()))
+    if len(enterprises) < minimum:
+        raise PolicyDenied(f"{len(enterprises)} training rows are fewer than {minimum}", code="COHORT_TOO_SMALL")
     columns = cohort_columns(table, row_index(table), ids)
-    binnings = tuple(fit_binning(n, c[:training_rows], limit, minimum) for n, c in columns.items())
+    binnings = tuple(fit_binning(n, c[enterprises], limit, minimum) for n, c in columns.items())
     codes = assign_rows(binnings, columns, len(ids))
     shapes = tuple(_shape(b, codes[:training_rows, i]) for i, b in enumerate(binnings))
     return BinnedRows(shapes, codes), binnings

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import reduce
+
 import msgspec
 
 from nodes.binning import FineBinning, bin_rows
 from nodes.data_node.admission import offered_features
 from nodes.data_node.charges import release_charges, run_charges
 from nodes.data_node.cohorts import check_difference, names_of, pack, unpack
+from nodes.data_node.consortium import PoolSite, asked_by, check_members
 from nodes.data_node.site import NodeSite
 from nodes.ledger import StoredPart
 from nodes.policy import Request, Rule, decide
@@ -18,12 +22,19 @@ from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyId, PartyRole
 from protocols.channel.wire import decode, encode
 from protocols.consent import Purpose, cohort_subject, verify_consent
+from protocols.consortium.messages import ConsortiumSpec
+from protocols.consortium.node import NodeConsortium
 from protocols.errors import UnexpectedMessage, VerificationFailed
 from protocols.scorecard.messages import Cohort, LeakClass, PointTables, RunSpec
 from protocols.scorecard.node import NodeTraining
 from protocols.scorecard.rows import BinnedRows
 
-SPECS: dict[str, type[RunSpec]] = {"RunSpec": RunSpec, "BoostingSpec": BoostingSpec}
+SPECS: dict[str, type[RunSpec]] = {
+    "RunSpec": RunSpec,
+    "BoostingSpec": BoostingSpec,
+    "ConsortiumSpec": ConsortiumSpec,
+}
+Role = NodeTraining | NodeBoosting | NodeConsortium
 
 
 class TrainingSite:
@@ -34,7 +45,17 @@ class TrainingSite:
         self._binnings: tuple[FineBinning, ...] = ()
 
     def bin_cohort(self, spec: RunSpec, cohort: Cohort) -> BinnedRows:
-        """Verify the cohort's consent and bin its rows. Raises: PolicyDenied."""
+        """Admit the cohort and bin its rows. Raises: PolicyDenied."""
+        self.admit(spec, cohort)
+        table = offered_features(self._site.table, self._rule)
+        rows, self._binnings = bin_rows(table, cohort.ids, spec.training_rows, spec.fine_bins, spec.minimum_bin)
+        return rows
+
+    def admit(self, spec: RunSpec, cohort: Cohort) -> None:
+        """Verify the cohort's consent, refuse training rows that nearly equal an earlier run's, and remember them.
+
+        Raises: PolicyDenied.
+        """
         site = self._site
         verify_consent(
             cohort.consent,
@@ -45,15 +66,8 @@ class TrainingSite:
             domain=site.domain,
             now=site.clock(),
         )
-        self._admit(spec, cohort)
-        table = offered_features(site.table, self._rule)
-        rows, self._binnings = bin_rows(table, cohort.ids, spec.training_rows, spec.fine_bins, spec.minimum_bin)
-        return rows
-
-    def _admit(self, spec: RunSpec, cohort: Cohort) -> None:
-        """Refuse training rows that nearly equal an earlier run's, and remember them. Raises: PolicyDenied."""
-        runs = self._site.ledger.runs
-        names, known = names_of(cohort.ids[: spec.training_rows]), names_of(self._site.table.ids)
+        runs = site.ledger.runs
+        names, known = names_of(cohort.ids[: spec.training_rows]), names_of(site.table.ids)
         check_difference(names, known, map(unpack, runs.cohorts(spec.bank)), spec.minimum_bin)
         runs.record_cohort(spec.transcript(), spec.bank, pack(names))
 
@@ -78,7 +92,7 @@ class TrainingRuns:
 
     def __init__(self, site: NodeSite) -> None:
         self._site = site
-        self._runs: dict[bytes, NodeTraining | NodeBoosting] = {}
+        self._runs: dict[bytes, Role] = {}
 
     @property
     def transcripts(self) -> tuple[bytes, ...]:
@@ -93,7 +107,7 @@ class TrainingRuns:
         if run is None:
             raise UnexpectedMessage(f"{envelope.message} for a run that is not open")
         replies = run.receive(envelope)
-        if envelope.message == "SignedManifest":
+        if envelope.message == "SignedManifest" and not (isinstance(run, NodeConsortium) and not run.finished):
             del self._runs[envelope.transcript]
         return replies
 
@@ -104,15 +118,17 @@ class TrainingRuns:
         channel = site.channel(spec.transcript())
         channel.unwrap(envelope, kind)
         self._check_parties(envelope, spec)
-        rule = self._admit(spec)
-        run = self._role(spec, channel, rule)
-        site.ledger.runs.open(channel.transcript, spec.bank, spec.row_totals)
+        rules = {PartyId(asked.bank): self._admit(asked) for asked in asked_by(spec)}
+        run = self._role(spec, channel, rules)
+        with site.ledger.group():
+            for asked in asked_by(spec):
+                site.ledger.runs.open(asked.transcript(), asked.bank, asked.row_totals)
         others = {t: open_run for t, open_run in self._runs.items() if open_run.spec.bank != spec.bank}
         self._runs = others | {channel.transcript: run}
         return []
 
     def _admit(self, spec: RunSpec) -> Rule:
-        """Return the rule on whose terms a run may take place. Raises: PolicyDenied, BudgetExceeded."""
+        """Return the rule on whose terms a bank's run may take place. Raises: PolicyDenied, BudgetExceeded."""
         site = self._site
         site.switch.check()
         rule = decide(site.policy, Request(spec.bank, Purpose.TRAINING)).granted()
@@ -120,12 +136,18 @@ class TrainingRuns:
         site.ledger.spending.require(spec.bank, site.clock(), run_charges(rule.training, spec))
         return rule
 
-    def _role(self, spec: RunSpec, channel: Channel, rule: Rule) -> NodeTraining | NodeBoosting:
+    def _role(self, spec: RunSpec, channel: Channel, rules: Mapping[PartyId, Rule]) -> Role:
         site = self._site
         keys = {PartyId(p): site.pins.paillier_key(PartyId(p), spec.key_bits) for p in _parties(spec)}
+        members = {bank: TrainingSite(site, rule) for bank, rule in rules.items()}
+        bank = PartyId(spec.bank)
+        if isinstance(spec, ConsortiumSpec):
+            table = reduce(offered_features, rules.values(), site.table)
+            pool = PoolSite(site, table, members)
+            return NodeConsortium(spec, channel, site.paillier, keys, pool, site.randomness)
         if isinstance(spec, BoostingSpec):
-            return NodeBoosting(spec, channel, keys[PartyId(spec.bank)], TrainingSite(site, rule), site.randomness)
-        return NodeTraining(spec, channel, site.paillier, keys, TrainingSite(site, rule), site.randomness)
+            return NodeBoosting(spec, channel, keys[bank], members[bank], site.randomness)
+        return NodeTraining(spec, channel, site.paillier, keys, members[bank], site.randomness)
 
     def _check_parties(self, envelope: Envelope, spec: RunSpec) -> None:
         """Hold the run's parties against the pinned cards. Raises: VerificationFailed."""
@@ -139,7 +161,10 @@ class TrainingRuns:
         for node in spec.nodes:
             if pins.card(PartyId(node.party), PartyRole.DATA_NODE).fingerprint() != node.card:
                 raise VerificationFailed(f"the run names a card of {node.party} that is not pinned")
+        if isinstance(spec, ConsortiumSpec):
+            check_members(self._site, spec)
 
 
 def _parties(spec: RunSpec) -> tuple[str, ...]:
-    return (spec.bank, *(node.party for node in spec.nodes))
+    banks = [asked.bank for asked in asked_by(spec)]
+    return (*banks, *(node.party for node in spec.nodes))

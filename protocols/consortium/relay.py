@@ -51,7 +51,7 @@ class RelayConsortium:
         self._nodes = [PartyId(node.party) for node in spec.nodes]
         self._shares: dict[tuple[PartyId, int], dict[PartyId, bytes]] = {}
         self._combined: set[tuple[PartyId, int]] = set()
-        self._closed: set[PartyId] = set()
+        self._closed: dict[PartyId, bytes] = {}
         self._announced = False
 
     @property
@@ -60,9 +60,9 @@ class RelayConsortium:
         return (*self._banks, *self._nodes)
 
     @property
-    def finished(self) -> bool:
-        """Whether every bank has closed the run."""
-        return len(self._closed) == len(self._banks)
+    def finished(self) -> bytes | None:
+        """Return the hash of the lead's model once every bank has closed the run, else None."""
+        return self._closed[PartyId(self.spec.bank)] if len(self._closed) == len(self._banks) else None
 
     def audience(self, envelope: Envelope) -> list[PartyId]:
         """Return to whom an envelope goes. Raises: UnexpectedMessage for a stranger's, or one for a stranger."""
@@ -94,8 +94,7 @@ class RelayConsortium:
         if envelope.message == "RunFinished":
             if sender not in self._banks or sender in self._closed:
                 raise UnexpectedMessage(f"{sender} has no run to close")
-            self._channel.unwrap(envelope, m.RunFinished)
-            self._closed.add(sender)
+            self._closed[sender] = self._channel.unwrap(envelope, m.RunFinished).model
         if envelope.message == "ConsortiumSpec":
             if sender != self.spec.bank or self._announced:
                 raise UnexpectedMessage("a run is announced once, by its lead")
