@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nodes.bank.batches import Batches
+from nodes.bank.consortium import Consortia, ConsortiumTerms
 from nodes.bank.model_file import ModelFile, RunFacts
 from nodes.bank.questions import Questions
 from nodes.bank.results import AssessmentResult
@@ -19,9 +20,12 @@ from protocols.assessment.messages import Subject
 from protocols.boosting.model import TrainedBoosting
 from protocols.channel.envelope import Envelope, open_parcel, pack_parcel
 from protocols.channel.identity import PartyRole
+from protocols.consortium.model import TrainedConsortium
 from protocols.errors import CreditFederationError, TransportError, UnexpectedMessage
 from protocols.scorecard.model import BankRows, TrainedScorecard
 from protocols.transparency.messages import OFFER
+
+CONSORTIUM_OPENINGS = frozenset({"Invitation", "ConsortiumSpec"})
 
 
 class BankAgent:
@@ -31,6 +35,7 @@ class BankAgent:
         self._site = site
         self._outbox: list[Envelope] = []
         self._runs = BankRuns(site)
+        self._consortia = Consortia(site)
         self._questions = Questions(site)
         self._batches = Batches(site)
 
@@ -45,6 +50,8 @@ class BankAgent:
     def _receive(self, envelope: Envelope) -> list[Envelope]:
         if envelope.transcript in self._runs:
             return self._runs.receive(envelope)
+        if envelope.transcript in self._consortia or envelope.message in CONSORTIUM_OPENINGS:
+            return self._consortia.receive(envelope)
         if envelope.transcript in self._questions:
             return self._questions.receive(envelope)
         if envelope.transcript in self._batches:
@@ -71,6 +78,23 @@ class BankAgent:
     ) -> tuple[TrainedScorecard | TrainedBoosting, BankRows, ModelFile]:
         """Return what a finished run gave, the model signed. Raises: UnexpectedMessage while it is not finished."""
         return self._runs.trained(transcript, facts)
+
+    # ---- training with other banks
+
+    def agree_to_consortium(self, terms: ConsortiumTerms) -> None:
+        """Let this bank accept one invitation, on exactly these terms; without it, it accepts none."""
+        self._consortia.agree(terms)
+
+    def open_consortium(self, terms: ConsortiumTerms) -> None:
+        """Put an invitation to the banks of the terms into the outbox: this bank leads the run."""
+        self._outbox += self._consortia.invite(terms)
+
+    def trained_together(self, facts: RunFacts) -> tuple[TrainedConsortium, ModelFile]:
+        """Return what this bank's latest consortium gave, the model in its own name and signed.
+
+        Raises: UnexpectedMessage while it is not finished.
+        """
+        return self._consortia.trained(facts)
 
     # ---- assessments
 

@@ -24,12 +24,12 @@ from protocols.channel.wire import decode
 from protocols.credit.logistic import Calibration
 from protocols.errors import ConfigurationError, MalformedMessage, VerificationFailed
 
-FORMAT: Final = "credit-federation-model/2"
+FORMAT: Final = "credit-federation-model/3"
 SCORECARD: Final = "scorecard"
 BOOSTING: Final = "boosting"
 TAMPERED: Final = "MODEL_TAMPERED"
 UNREADABLE: Final = "MODEL_UNREADABLE"
-_CONTEXT: Final = b"credit-federation/model-file/v2\0"
+_CONTEXT: Final = b"credit-federation/model-file/v3\0"
 _canonical = msgspec.msgpack.Encoder(order="deterministic")
 
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -108,12 +108,26 @@ class TrainingFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     run: RunFacts
 
 
+class ConsortiumFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """With whom the bank trained: `signatures` of all banks, base64, on the one `model` of the `run` (both hex).
+
+    `rows_train` and `rows_test` count the rows of all banks; a model's bins and coefficients describe all of them, its
+    `training` facts and `quality` the bank's own.
+    """
+
+    model: str
+    run: str
+    rows_train: int
+    rows_test: int
+    signatures: dict[str, str]
+
+
 class ModelFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A trained model at its bank. `manifest` is the signed manifest, base64 of its canonical bytes.
 
     Units: ln(odds of good) = `intercept` + `slope` · total; `constant` is ln(odds) where every WOE is 0, null for a
     model without coefficients. `own_points` are those of the bank's own features, or of its own `trees`. `signature` is
-    the bank's, base64; empty until it has signed.
+    the bank's, base64; empty until it has signed. `consortium` is set if several banks trained the model together.
     """
 
     format: str
@@ -131,6 +145,7 @@ class ModelFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     training: TrainingFacts
     quality: ModelQuality
     trees: tuple[ModelTree, ...] = ()
+    consortium: ConsortiumFacts | None = None
     signature: str = ""
 
     def own_trees(self) -> list[Tree]:

@@ -1,4 +1,4 @@
-"""`domains.json`: which party holds which columns. It names columns, and holds no data."""
+"""`domains.json`: which party holds which columns, and which banks there are. It names columns, and holds no data."""
 
 from __future__ import annotations
 
@@ -21,21 +21,30 @@ class _Description(msgspec.Struct, frozen=True):
     id: str
     label: str
     domains: dict[str, list[str]]
+    banks: list[str] = []
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetDescription:
-    """A directory of node files. Shapes: `domains` maps each domain to its feature columns; the bank's may be empty."""
+    """A directory of node files. Shapes: `domains` maps each domain to its feature columns; the bank's may be empty.
+
+    `banks` names the label files, `node_<bank>`; a bank that `domains` does not list has the columns of "bank".
+    """
 
     directory: Path
     id_column: str
     label_column: str
     domains: dict[str, tuple[str, ...]]
+    banks: tuple[str, ...] = (BANK_DOMAIN,)
 
     @property
     def node_domains(self) -> tuple[str, ...]:
         """Return the domains of data nodes, by name."""
-        return tuple(sorted(domain for domain in self.domains if domain != BANK_DOMAIN))
+        return tuple(sorted(domain for domain in self.domains if domain not in (BANK_DOMAIN, *self.banks)))
+
+    def bank_columns(self, bank: str) -> tuple[str, ...]:
+        """Return the feature columns of one bank."""
+        return self.domains.get(bank, self.domains.get(BANK_DOMAIN, ()))
 
     def source(self, domain: str) -> Path:
         """Return the file, or folder of raw records, that holds a domain. Raises: ConfigurationError."""
@@ -61,7 +70,8 @@ def read_description(directory: Path) -> DatasetDescription:
         raise ConfigurationError(f"{path}: cannot be read", code="MISSING_FILE") from error
     except (msgspec.DecodeError, UnicodeError) as error:
         raise ConfigurationError(f"{path}: {error}") from error
-    description = DatasetDescription(directory, raw.id, raw.label, {d: tuple(c) for d, c in raw.domains.items()})
+    domains, banks = {d: tuple(c) for d, c in raw.domains.items()}, tuple(raw.banks) or (BANK_DOMAIN,)
+    description = DatasetDescription(directory, raw.id, raw.label, domains, banks)
     _check(path, description)
     return description
 
@@ -69,6 +79,9 @@ def read_description(directory: Path) -> DatasetDescription:
 def _check(path: Path, description: DatasetDescription) -> None:
     if description.id_column == description.label_column:
         raise ConfigurationError(f"{path}: column {description.id_column!r} is both the id and the label")
+    for bank in description.banks:
+        if not _DOMAIN_NAME.fullmatch(bank) or description.banks.count(bank) > 1:
+            raise ConfigurationError(f"{path}: {bank!r} cannot name a bank, or does so twice", code="UNKNOWN_DOMAIN")
     for domain, columns in description.domains.items():
         if not _DOMAIN_NAME.fullmatch(domain):
             raise ConfigurationError(f"{path}: {domain!r} cannot name a domain", code="UNKNOWN_DOMAIN")
@@ -79,7 +92,7 @@ def _check(path: Path, description: DatasetDescription) -> None:
                 raise ConfigurationError(f"{path}: domain {domain} lists {column!r}, the id or label, as a feature")
             if columns.count(column) > 1:
                 raise ConfigurationError(f"{path}: domain {domain} lists column {column!r} twice")
-        if not columns and domain != BANK_DOMAIN:
+        if not columns and domain not in (BANK_DOMAIN, *description.banks):
             raise ConfigurationError(f"{path}: domain {domain} has no columns", code="EMPTY_NODE")
     if not description.node_domains:
         raise ConfigurationError(f"{path}: no domain but the bank's", code="EMPTY_NODE")
@@ -88,7 +101,7 @@ def _check(path: Path, description: DatasetDescription) -> None:
 
 def _check_files(description: DatasetDescription) -> None:
     """Return if every node file belongs to a known domain. Raises: ConfigurationError, code UNKNOWN_DOMAIN."""
-    known = {*description.domains, BANK_DOMAIN}
+    known = {*description.domains, *description.banks, BANK_DOMAIN}
     for file in sorted(description.directory.glob("node_*")):
         name = file.name.removeprefix("node_")
         if not any(name == domain or name.startswith(f"{domain}.") for domain in known):

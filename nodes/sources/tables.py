@@ -39,12 +39,13 @@ def read_node_source(description: DatasetDescription, domain: str) -> FeatureTab
     return raw.table(description.id_column, description.domains[domain])
 
 
-def read_bank_source(description: DatasetDescription) -> tuple[FeatureTable, NDArray[np.int64]]:
-    """Return the bank's own features and the outcomes (0 good, 1 defaulted), in the file's row order.
+def read_bank_source(description: DatasetDescription, bank: str = "") -> tuple[FeatureTable, NDArray[np.int64]]:
+    """Return a bank's own features and the outcomes (0 good, 1 defaulted), in the file's row order; first bank's if "".
 
     Raises: ConfigurationError as above.
     """
-    path, features = description.source(BANK_DOMAIN), description.domains.get(BANK_DOMAIN, ())
+    name = bank or description.banks[0]
+    path, features = description.source(name), description.bank_columns(name)
     label = description.label_column
     if path.is_dir():
         table = _selected(path, compute_features(BANK_DOMAIN, path), (*features, label))
