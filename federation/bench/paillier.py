@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import resource
 import secrets
 from collections.abc import Callable
@@ -23,7 +22,7 @@ from protocols.paillier import (
     PublicKey,
     decrypt,
 )
-from protocols.paillier.cores import Cores
+from protocols.paillier.cores import Cores, available_cores
 from protocols.paillier.obfuscators import OthersResidues, OwnerResidues
 
 _SAMPLE = 1024
@@ -71,7 +70,7 @@ def run_paillier(bits: int, rows: int, progress: Callable[[str], None]) -> Paill
     progress(f"{bits} bits: operations")
     stock = BenchStock(OwnerResidues(key, secrets.token_bytes), rows)
     ops = _operations(key, stock, work, meter, naive)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = available_cores()
     scaled = naive.jobs(rows)
     jobs = {
         name: Job(one.wall, every.wall, one.mm, scaled[name] / one.mm)

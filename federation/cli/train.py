@@ -26,10 +26,12 @@ from nodes.sources import DatasetDescription, read_description
 from protocols.boosting.model import GROUP, BoostingPlan
 from protocols.boosting.splits import Shrinkage
 from protocols.errors import ConfigurationError
+from protocols.paillier.cores import Cores, available_cores
 from protocols.scorecard.model import TrainingPlan
 
 FAMILIES = (SCORECARD, BOOSTING)
 KEY_BITS = typer.Option("--key-bits", help="Length of every Paillier key: 2048 or more.", min=2048, max=8192)
+CORES = typer.Option("--cores", help="Cores to compute on; all of this machine's by default.", min=1)
 SEED = typer.Option("--seed", help="Seed of the train/test split.", min=0, max=2**32 - 1)
 
 
@@ -58,6 +60,7 @@ def train(
         int,
         typer.Option("--row-totals", help="Boosting: turns; each opens one total per enterprise.", min=1, max=16),
     ] = 3,
+    cores: Annotated[int | None, CORES] = None,
     do_compare: Annotated[
         bool, typer.Option("--compare", help="Also train on POOLED PLAINTEXT as an oracle. For demonstration only.")
     ] = False,
@@ -85,7 +88,7 @@ def train(
                 if model == SCORECARD
                 else boosting_plan(trees, depth, learning_rate, row_totals, seed)
             )
-            job = Job(description, test_size, seed, key_bits, plan, min_bin, data.resolve().name)
+            job = Job(description, test_size, seed, key_bits, plan, min_bin, data.resolve().name, cores)
             with round_progress(as_json) as on_round:
                 results = job.run(folder, on_round, do_compare).results
         if as_json:
@@ -106,7 +109,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One training job on one folder of node files."""
+    """One training job on one folder of node files, on so many cores or on all of this machine's."""
 
     description: DatasetDescription
     test_size: float
@@ -115,6 +118,7 @@ class Job:
     plan: TrainingPlan | BoostingPlan
     minimum_bin: int
     dataset: str
+    cores: int | None = None
 
     def run(self, folder: Path, on_round: Callable[[RoundEvent], None], do_compare: bool) -> Outcome:
         """Create the federation in `folder`, train, and write `results.json` there."""
@@ -128,7 +132,7 @@ class Job:
         )
         policy = usual_policy((BANK,), training=rules)
         create_federation(folder, self.description, self.key_bits, policy)
-        with LocalFederation(folder, on_round=on_round) as federation:
+        with Cores(self.cores or available_cores()), LocalFederation(folder, on_round=on_round) as federation:
             split = split_rows(federation.outcomes, self.test_size, self.seed)
             training = federation.train(split, self.plan, self.minimum_bin, self.dataset)
             comparison = None

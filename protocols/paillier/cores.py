@@ -13,9 +13,12 @@ Without it everything runs where it is called. One `Cores` is in use at a time, 
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Sequence
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from types import TracebackType
+from contextlib import contextmanager
+from types import ModuleType, TracebackType
 from typing import TypeVar
 
 Task = TypeVar("Task")
@@ -55,13 +58,31 @@ class Cores:
         """Return the results in order; `function` and the tasks are pickled."""
         if self._processes is None:
             return [function(task) for task in tasks]
-        return list(self._processes.map(function, tasks))
+        with _no_main_module():
+            results = self._processes.map(function, tasks)  # starts the processes it finds missing
+        return list(results)
 
     def threads(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> list[Result]:
         """Return the results in order; for a function that releases the interpreter's lock."""
         if self._threads is None:
             return [function(task) for task in tasks]
         return list(self._threads.map(function, tasks))
+
+
+@contextmanager
+def _no_main_module() -> Iterator[None]:
+    """Let processes started meanwhile import what their tasks need, and not also the program that starts them."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cores_in_use() -> Cores | None:

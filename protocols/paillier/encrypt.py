@@ -18,11 +18,14 @@ Side channels: none of this is constant-time.
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Sequence
 
 from gmpy2 import mpz
 
+from protocols.paillier.cores import cores_in_use
+from protocols.paillier.fixed_base import SPREAD_FROM
 from protocols.paillier.keys import PrivateKey, PublicKey
 from protocols.paillier.modular_power import modular_powers
 from protocols.paillier.obfuscators import ObfuscatorSource, OthersResidues, OwnerResidues
@@ -33,16 +36,21 @@ from protocols.paillier.vector import CiphertextVector
 class OwnerEncryptor:
     """Encrypt as the key owner: obfuscators uniform among all n-th residues, from a pool where one is given.
 
+    With several cores in use, a long vector is encrypted as `Encryptor` does it: that takes no private key, which
+    never leaves its process, and so can be spread.
     Source: Paillier, EUROCRYPT 1999, section 7 (CRT).
     """
 
     def __init__(self, private_key: PrivateKey, randomness: Randomness, pool: ObfuscatorSource | None = None) -> None:
         self.public_key = private_key.public_key
         self._source = OwnerResidues(private_key, randomness) if pool is None else _of_key(pool, self.public_key)
+        self._spread = functools.cache(lambda: OthersResidues(self.public_key, randomness)) if pool is None else None
 
     def encrypt(self, values: Sequence[int]) -> CiphertextVector:
         """Encrypt integers in (-n/2, n). Raises: ValueError for any other."""
-        return _encrypt(values, self.public_key, self._source)
+        many = cores_in_use() is not None and len(values) >= SPREAD_FROM
+        source = self._spread() if many and self._spread is not None else self._source
+        return _encrypt(values, self.public_key, source)
 
 
 class Encryptor:

@@ -45,6 +45,7 @@ class ObfuscatorSource(Protocol):
 class OthersResidues:
     """Obfuscators h_s^x, where h_s = h^n, h = -y^2 for a y drawn here and kept, and x is uniform of |n|/2 bits.
 
+    Many at once are made on the cores in use, to whose processes the exponents go.
     Source: Damgard, Jurik, Nielsen, Int. J. Inf. Security 9 (2010), section 4.2.
     """
 
@@ -55,7 +56,7 @@ class OthersResidues:
         self._randomness = randomness
         y = uniform_unit(public_key.modulus, randomness)
         base = gmpy2.powmod(-y * y, public_key.modulus, public_key.modulus_square)
-        self._base = FixedBase(base, public_key.modulus, public_key.bits // 16)
+        self._base = FixedBase(base, public_key.modulus, public_key.bits // 16, secret=False)
 
     def take(self, count: int) -> list[Obfuscator]:
         """Return `count` fresh obfuscators."""

@@ -24,6 +24,7 @@ from protocols.paillier.cores import Cores
 from protocols.paillier.split_form import SplitRows, Splitting, pack_integers, unpack_integers
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 - where Linux keeps shared segments; asked for its size only
+_KEPT_BYTES = 1 << 28  # of parsed rows in each process: those of several nodes' vectors, where one machine has many
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +119,16 @@ class _Parsed:
         return self._rows
 
 
-_at_hand: list[_Parsed] = []  # in a core's process: the segment of its latest task
+_at_hand: dict[Segment, _Parsed] = {}  # in a core's process: the segments of its latest tasks
 
 
 def at_hand(segment: Segment) -> _Parsed:
-    """Return what this process has parsed of a segment, of which it keeps one at a time."""
-    if not _at_hand or _at_hand[0].segment != segment:
-        _at_hand[:] = [_Parsed(segment)]
-    return _at_hand[0]
+    """Return what this process has parsed of a segment; it keeps the latest few."""
+    parsed = _at_hand.pop(segment, None) or _Parsed(segment)
+    while _at_hand and segment.size + sum(kept.size for kept in _at_hand) > _KEPT_BYTES:
+        del _at_hand[next(iter(_at_hand))]
+    _at_hand[segment] = parsed
+    return parsed
 
 
 def _split_slice(task: tuple[Segment, int]) -> bool:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import pickle
 import secrets
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -17,6 +20,7 @@ from protocols.paillier import CiphertextVector, OwnerEncryptor, PrivateKey, dec
 from protocols.paillier.cores import Cores, cores_in_use
 
 ROWS = 5000
+ORDERS: tuple[Literal["big", "little"], ...] = ("big", "little")
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +54,27 @@ def test_results_equal_those_of_one_core(key: PrivateKey, data: bytes) -> None:
     gc.collect()
     assert _shared_memory() == shared_before
     assert not multiprocessing.active_children()
+
+
+def test_long_vectors_are_encrypted_on_all_cores_and_the_private_key_stays(
+    key: PrivateKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = list(range(-2000, 2100))
+    with Cores(2) as cores:
+        sent: list[bytes] = []
+        processes = cores.processes
+
+        def watched(function: Callable[[Any], Any], tasks: Sequence[Any]) -> list[Any]:
+            sent.append(pickle.dumps(tasks))
+            return processes(function, tasks)
+
+        monkeypatch.setattr(cores, "processes", watched)
+        vector = OwnerEncryptor(key, secrets.token_bytes).encrypt(values)
+        assert decrypt_signed(key, vector) == values
+        assert len(set(vector)) == len(values)
+    assert sent
+    for data in sent:
+        assert not any(int(secret).to_bytes(32, order) in data for secret in (key.p, key.q) for order in ORDERS)
 
 
 def test_an_invalid_ciphertext_is_refused_on_any_core(key: PrivateKey, data: bytes) -> None:
