@@ -6,13 +6,12 @@ import typer
 
 from federation.cli.output import reported_errors
 from federation.cli.running import AsJson, Check, Home, begin, report_check, settings_path
-from federation.local.services import BANK_FILE
 from federation.process.http import check_http
 from federation.process.running import run_service
 from federation.process.settings import read_settings
 from nodes.bank.model_file import read_model_file
 from nodes.bank.opening import open_bank_site
-from nodes.bank.settings import BankSettings
+from nodes.bank.settings import BANK_FILE, BankSettings
 from nodes.bank.stream_service import StreamBankService
 from protocols.channel.identity import PartyId, PartyRole
 
@@ -44,3 +43,7 @@ def run(home: Home, check: Check = False, as_json: AsJson = False) -> None:
             begin()
             service = StreamBankService(home, settings, site, model)
             run_service(service.run, settings.http, home, lambda: service.up)
+
+
+if __name__ == "__main__":  # what starts it alone loads no more than it needs
+    app()

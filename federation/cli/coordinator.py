@@ -6,13 +6,12 @@ import typer
 
 from federation.cli.output import reported_errors
 from federation.cli.running import AsJson, Check, Home, begin, report_check, settings_path
-from federation.local.services import COORDINATOR_FILE
 from federation.process.http import check_http
 from federation.process.running import run_service
 from federation.process.settings import read_settings
 from federation.relay.server import server_credentials
 from federation.relay.service import CoordinatorService
-from federation.relay.settings import CoordinatorSettings
+from federation.relay.settings import COORDINATOR_FILE, CoordinatorSettings
 from nodes.keystore import read_cards, read_keys
 
 app = typer.Typer(help="The coordinator: relays what it cannot read, and logs it.", no_args_is_help=True)
@@ -44,3 +43,7 @@ def run(home: Home, check: Check = False, as_json: AsJson = False) -> None:
         begin()
         service = CoordinatorService(home, settings, keys, pins)
         run_service(service.run, settings.http, home, lambda: service.ready)
+
+
+if __name__ == "__main__":  # what starts it alone loads no more than it needs
+    app()

@@ -6,13 +6,12 @@ import typer
 
 from federation.cli.output import reported_errors
 from federation.cli.running import AsJson, Check, Home, begin, report_check, settings_path
-from federation.local.services import NODE_FILE
 from federation.process.http import check_http
 from federation.process.running import run_service
 from federation.process.settings import read_settings
 from nodes.data_node.opening import open_node_site
 from nodes.data_node.service import NodeService
-from nodes.data_node.settings import NodeSettings
+from nodes.data_node.settings import NODE_FILE, NodeSettings
 
 app = typer.Typer(help="A data node: answers by its owner's own rules.", no_args_is_help=True)
 
@@ -42,3 +41,7 @@ def run(home: Home, check: Check = False, as_json: AsJson = False) -> None:
             begin()
             service = NodeService(home, settings, site)
             run_service(service.run, settings.http, home, lambda: service.ready)
+
+
+if __name__ == "__main__":  # what starts it alone loads no more than it needs
+    app()

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Final
 
 from federation.local.layout import COORDINATOR
-from federation.local.services import COORDINATOR_FILE, NODE_FILE
 from federation.process.settings import read_settings
-from federation.relay.settings import CoordinatorSettings
-from nodes.data_node.settings import NodeSettings
+from federation.relay.settings import COORDINATOR_FILE, CoordinatorSettings
+from nodes.data_node.settings import NODE_FILE, NodeSettings
 from protocols.channel.identity import PartyId
 from protocols.errors import ConfigurationError, TransportError
 
@@ -43,7 +42,7 @@ class PartyProcess:
 
     def start(self) -> None:
         """Start it, in place of one that has ended; it is ready later."""
-        command = [sys.executable, "-m", "federation.cli", self._role, "run", str(self.home)]
+        command = [sys.executable, "-m", f"federation.cli.{self._role}", "run", str(self.home)]
         with (self.home / LOG_FILE).open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)  # noqa: S603
 

@@ -20,15 +20,12 @@ import yaml
 
 from federation.local.layout import BANK, COORDINATOR, party_of, read_federation, witness_name
 from federation.relay.authority import PARTY_DAYS, Issued, create_authority, issue
-from federation.relay.settings import CoordinatorSettings
-from nodes.bank.settings import BankSettings
-from nodes.data_node.settings import NodeSettings
+from federation.relay.settings import COORDINATOR_FILE, CoordinatorSettings
+from nodes.bank.settings import BANK_FILE, BankSettings
+from nodes.data_node.settings import NODE_FILE, NodeSettings
 from nodes.stream.settings import SERVER_NAME, StreamSettings
 from protocols.errors import ConfigurationError
 
-COORDINATOR_FILE: Final = "coordinator.yaml"
-NODE_FILE: Final = "node.yaml"
-BANK_FILE: Final = "bank.yaml"
 _AUTHORITY_KEY: Final = "authority.key"
 
 

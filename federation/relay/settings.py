@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
 
 from protocols.stream import StreamLimits, StreamTiming
+
+COORDINATOR_FILE: Final = "coordinator.yaml"
 
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
 Address = Annotated[str, Meta(pattern=r"^[^:\s]+:\d{1,5}\Z")]

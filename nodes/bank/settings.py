@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
 
 from nodes.stream.settings import StreamSettings
+
+BANK_FILE: Final = "bank.yaml"
 
 
 class BankSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Final
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from protocols.credit.woe import Outcomes, information_value, integer_woe
 
@@ -112,7 +112,7 @@ def _why_dropped(iv: float, bins: int, everyone: Outcomes, rules: BinningRules) 
     if iv < rules.minimum_iv:
         return f"information value below {rules.minimum_iv}"
     statistic = iv * everyone.good * everyone.bad / everyone.total
-    if chi2.sf(statistic, bins - 1) > rules.significance:
+    if chdtrc(bins - 1, statistic) > rules.significance:
         return f"not distinguishable from chance at {rules.significance}"
     return ""
 

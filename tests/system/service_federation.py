@@ -15,11 +15,11 @@ import yaml
 from federation.local import BANK, read_federation
 from federation.local.consents import ConsentService
 from federation.local.processes import PartyProcess, coordinator_process, free_ports, node_process, running
-from federation.local.services import BANK_FILE, Ports, equip
+from federation.local.services import Ports, equip
 from federation.process.settings import read_settings
 from nodes.bank.model_file import ModelFile, read_model_file
 from nodes.bank.opening import open_bank_site
-from nodes.bank.settings import BankSettings
+from nodes.bank.settings import BANK_FILE, BankSettings
 from nodes.bank.site import BankSite
 from nodes.bank.stream_service import StreamBankService
 from protocols.channel.identity import PartyId, PartyRole
