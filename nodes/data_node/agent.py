@@ -13,6 +13,7 @@ from contextlib import nullcontext
 from nodes.boundary import handle_parcel
 from nodes.data_node import batches
 from nodes.data_node.assessments import Assessments
+from nodes.data_node.encryptors import Encryptors, PlainEncryptors
 from nodes.data_node.parts import Parts
 from nodes.data_node.site import NodeSite
 from nodes.data_node.training import TrainingRuns
@@ -27,12 +28,13 @@ QUESTIONS = frozenset({"Query", "Subject"}) | batches.MESSAGES
 class DataNodeAgent:
     """Serves training runs and assessments of one data owner."""
 
-    def __init__(self, site: NodeSite) -> None:
+    def __init__(self, site: NodeSite, encryptors: Encryptors | None = None) -> None:
+        """`encryptors` are the node's for shares; by default they compute when they are asked."""
         self._site = site
         self._training = TrainingRuns(site)
-        parts = Parts(site)
-        self._assessments = Assessments(site, parts)
-        self._batches = batches.Batches(site, parts)
+        parts, encryptors = Parts(site), encryptors or PlainEncryptors(site.randomness)
+        self._assessments = Assessments(site, parts, encryptors)
+        self._batches = batches.Batches(site, parts, encryptors)
 
     def handle(self, data: bytes) -> bytes:
         """Return the reply to a parcel; never raises."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from nodes.data_node.admission import admit_query, admit_subject, check_asker
+from nodes.data_node.encryptors import Encryptors
 from nodes.data_node.parts import OpenPart, Parts
 from nodes.data_node.site import NodeSite
 from nodes.ledger import Answer
@@ -21,8 +22,8 @@ MAX_OPEN_QUERIES = 4096
 class Assessments:
     """The queries that are open at one node, and the answers it gives."""
 
-    def __init__(self, site: NodeSite, parts: Parts) -> None:
-        self._site = site
+    def __init__(self, site: NodeSite, parts: Parts, encryptors: Encryptors) -> None:
+        self._site, self._encryptors = site, encryptors
         self._queries: dict[bytes, Query] = {}
         self._parts = parts
 
@@ -72,7 +73,8 @@ class Assessments:
         bank_key = site.pins.paillier_key(PartyId(query.bank), site.paillier.public_key.bits)
         evaluation = self._parts.evaluate(part, (subject.enterprise,))
         cards, policy, points = site.pins.cards, site.policy.digest(), part.tables.features
-        return share_of(query, part.manifest, points, evaluation, site.keys, cards, bank_key, policy, site.randomness)
+        encrypt = self._encryptors.of(bank_key).encrypt
+        return share_of(query, part.manifest, points, evaluation, site.keys, cards, bank_key, policy, encrypt)
 
     def _deny(self, query: Query, subject: Subject, channel: Channel, code: str) -> Envelope:
         """Put a denial on record and return it."""

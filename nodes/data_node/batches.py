@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from nodes.data_node.admission import admit_query, admit_subject, check_asker
+from nodes.data_node.encryptors import Encryptors
 from nodes.data_node.parts import Parts
 from nodes.data_node.site import NodeSite
 from nodes.ledger import Answer, BatchEntry
@@ -24,7 +25,6 @@ from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyId
 from protocols.channel.wire import Message, decode, encode
 from protocols.errors import BudgetExceeded, MalformedMessage, PolicyDenied, UnexpectedMessage, VerificationFailed
-from protocols.paillier import Encryptor, PublicKey
 
 MAX_OPEN_BATCHES: Final = 64
 MESSAGES: Final = frozenset({"BatchQuery", "BatchSubjects", "BatchOpening"})
@@ -42,11 +42,10 @@ class _Decided:
 class Batches:
     """The batches that are open at one node, and the answers it gives."""
 
-    def __init__(self, site: NodeSite, parts: Parts) -> None:
-        self._site, self._parts = site, parts
+    def __init__(self, site: NodeSite, parts: Parts, encryptors: Encryptors) -> None:
+        self._site, self._parts, self._encryptors = site, parts, encryptors
         self._asked: dict[bytes, BatchQuery] = {}
         self._decided: dict[bytes, _Decided] = {}
-        self._encryptors: dict[str, Encryptor] = {}
 
     def receive(self, envelope: Envelope) -> list[Envelope]:
         """Take a message of a batch. Raises: UnexpectedMessage, VerificationFailed; a denial is an answer."""
@@ -150,14 +149,8 @@ class Batches:
             site.pins.cards,
             bank_key,
             site.policy.digest(),
-            self._encryptor(bank_key).encrypt,
+            self._encryptors.of(bank_key).encrypt,
         )
-
-    def _encryptor(self, key: PublicKey) -> Encryptor:
-        """Return this node's encryptor under a bank's key: its tables are made once."""
-        if key.fingerprint not in self._encryptors:
-            self._encryptors[key.fingerprint] = Encryptor(key, self._site.randomness)
-        return self._encryptors[key.fingerprint]
 
     def _deny(self, query: BatchQuery, channel: Channel, binding: bytes, code: str) -> Envelope:
         """Return the denial of a whole batch, on record."""

@@ -8,9 +8,11 @@ from pathlib import Path
 from prometheus_client import Histogram
 
 from nodes.data_node.agent import DataNodeAgent
+from nodes.data_node.encryptors import PooledEncryptors
 from nodes.data_node.settings import NodeSettings
 from nodes.data_node.site import NodeSite
 from nodes.stream import Connection
+from protocols.channel.identity import PartyId, PartyRole
 from protocols.stream import Gatherer
 
 GROUPS = Histogram("credfed_node_commit_parcels", "Parcels that shared one commit.", buckets=(1, 2, 4, 8, 16, 32, 64))
@@ -21,7 +23,11 @@ class NodeService:
     """Everything that `credfed node run` keeps alive: it dials, and answers what the coordinator brings."""
 
     def __init__(self, home: Path, settings: NodeSettings, site: NodeSite) -> None:
-        self._agent = DataNodeAgent(site)
+        self._encryptors = PooledEncryptors(site.randomness, settings.shares_ahead)
+        self._agent = DataNodeAgent(site, self._encryptors)
+        for card in site.pins.cards.values():
+            if card.role is PartyRole.BANK:  # checks the bank's key, and begins to fill the pool, before it is asked
+                self._encryptors.of(site.pins.paillier_key(PartyId(card.party), site.paillier.public_key.bits))
         self._gatherer: Gatherer[bytes, bytes] = Gatherer("agent", self._handle)
         self._connection = Connection(home, settings.coordinator, self._gatherer.submit)
 
@@ -36,6 +42,7 @@ class NodeService:
             await self._connection.run()
         finally:
             self._gatherer.close()
+            self._encryptors.close()
 
     def _handle(self, parcels: Sequence[bytes]) -> list[bytes]:
         GROUPS.observe(len(parcels))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+from msgspec import Meta
 
 from nodes.stream.settings import StreamSettings
 
@@ -15,7 +16,8 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """A data node's configuration. Paths are relative to its directory.
 
     `data` is the folder with `domains.json`; `http` is where health and metrics are served: `unix:path`,
-    `127.0.0.1:port`, or empty for nowhere. A data node need not listen on any port.
+    `127.0.0.1:port`, or empty for nowhere: a data node need not listen on any port. `shares_ahead` is how many
+    encryptions are prepared for each bank, at 1.2 KB each.
     """
 
     domain: str
@@ -24,3 +26,4 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     cards: str = "../cards"
     witness: str = ""
     http: str = "unix:health.sock"
+    shares_ahead: Annotated[int, Meta(ge=1, le=65536)] = 512

@@ -10,13 +10,15 @@ from protocols.assessment.evaluation import Evaluation, plain_shares
 from protocols.assessment.layout import layout_bits
 from protocols.assessment.manifest import Manifest
 from protocols.assessment.messages import Query, ScoreShare
-from protocols.channel.identity import PartyCard, PartyId, PartyKeys, Randomness
+from protocols.channel.identity import PartyCard, PartyId, PartyKeys
 from protocols.consent import cohort_subject
 from protocols.errors import PolicyDenied, VerificationFailed
 from protocols.masks import zero_sum_masks
 from protocols.paillier import CiphertextVector, PublicKey
-from protocols.scorecard.arithmetic import encrypt_for_owner
 from protocols.scorecard.messages import FeaturePoints
+
+Encrypt = Callable[[Sequence[int]], CiphertextVector]
+"""Encrypts integers in [0, n) under the bank's key, each afresh."""
 
 
 def check_query(query: Query | BatchQuery, manifest: Manifest, now: int, clock_skew: int = 60) -> None:
@@ -54,17 +56,22 @@ def share_of(
     cards: Mapping[PartyId, PartyCard],
     bank_key: PublicKey,
     policy: bytes,
-    randomness: Randomness,
+    encrypt: Encrypt,
 ) -> ScoreShare:
     """Return this node's masked, encrypted share of the answer.
 
+    `encrypt` may use short exponents (Damgard-Jurik-Nielsen), although the share opens to the key's owner. The share
+    is a *fresh* encryption: its obfuscator is drawn apart from the plaintext, so an owner that takes the plaintext off
+    and solves for the exponent holds a random number that says nothing. And the plaintext is value + mask, uniform
+    short of the whole node set, which it may decrypt anyway. It is otherwise with what a node computes from the
+    owner's own ciphertexts: there the obfuscator left over is made of that computation, and is drowned in a full r^n.
     Reveals: nothing short of the sum over all nodes of the manifest, which opens to the bank alone.
     """
     (enterprise,) = evaluation.enterprises
     values = plain_shares(manifest, _position(manifest, keys), part, evaluation)
     told = query.transcript() + b"subject/" + enterprise.encode()
     masked = _masked(values, told, manifest, keys, cards, bank_key)
-    return ScoreShare(encrypt_for_owner(bank_key, masked, randomness).to_bytes(), policy)
+    return ScoreShare(encrypt(masked).to_bytes(), policy)
 
 
 def batch_shares_of(
@@ -76,7 +83,7 @@ def batch_shares_of(
     cards: Mapping[PartyId, PartyCard],
     bank_key: PublicKey,
     policy: bytes,
-    encrypt: Callable[[Sequence[int]], CiphertextVector],
+    encrypt: Encrypt,
 ) -> BatchShares:
     """Return this node's masked, encrypted shares of a batch's answers, packed; `opening` is the opening's binding.
 

@@ -18,7 +18,7 @@ from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyCard, PartyId, PartyKeys, PartyRole, make_card
 from protocols.channel.wire import decode, digest, encode
 from protocols.consent import Purpose
-from protocols.paillier import CiphertextVector, decrypt
+from protocols.paillier import CiphertextVector, Encryptor, decrypt
 from protocols.scorecard.messages import FeaturePoints, PointTables, Rows
 from protocols.scorecard.releases import combine
 from protocols.scorecard.themes import BAND_POINTS
@@ -107,7 +107,7 @@ class AssessmentNetwork:
             self.cards,
             key,
             POLICY,
-            secrets.token_bytes,
+            Encryptor(key, secrets.token_bytes).encrypt,
         )
 
     def answers(self, query: Query, enterprise: str = "e1", bins: Bins = BINS) -> dict[PartyId, Envelope]:
