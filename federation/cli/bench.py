@@ -12,6 +12,7 @@ from federation.bench.paillier import run_paillier
 from federation.bench.report import as_json, show
 from federation.bench.workload import make_workload
 from federation.cli.bench_audit import audit
+from federation.cli.bench_training import training
 from protocols.errors import ConfigurationError
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ app = typer.Typer(
 
 
 app.command()(audit)
+app.command()(training)
 
 
 @app.callback()
