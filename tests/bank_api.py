@@ -23,7 +23,6 @@ from nodes.bank.store.database import DATABASE_FILE, Database
 from nodes.bank.watching.webhooks import open_signer
 from tests.small_federation import NOW
 
-
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # every address here is plain HTTP; the usual one is slow to make
 
 
