@@ -12,6 +12,7 @@ bank_service   the bank's port to it
 """
 
 from federation.local.bank_service import LocalBankService
+from federation.local.consortium import ConsortiumTraining, train_consortium
 from federation.local.federation import LocalFederation, Training, split_rows
 from federation.local.founding import create_federation
 from federation.local.layout import (
@@ -34,6 +35,7 @@ __all__ = [
     "FEDERATION_FILE",
     "LOG_NAME",
     "MODEL_FILE",
+    "ConsortiumTraining",
     "FederationFile",
     "LocalBankService",
     "LocalFederation",
@@ -42,5 +44,6 @@ __all__ = [
     "party_of",
     "read_federation",
     "split_rows",
+    "train_consortium",
     "witness_name",
 ]

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from federation.local.layout import BANK, CONSENT_SERVICE
+from federation.local.layout import CONSENT_SERVICE
 from nodes.keystore import read_keys
+from protocols.channel.identity import PartyId
 from protocols.consent import Consent, Purpose, issue_consent
 
 CONSENT_SECONDS: Final = 86_400
@@ -27,14 +28,14 @@ class ConsentService:
         with self._withheld.open("a", encoding="utf-8") as file:
             file.write(f"{enterprise}\n")
 
-    def of_enterprise(self, enterprise: str) -> str:
-        """Return an enterprise's consent to be assessed, or "" if it has withheld it."""
+    def of_enterprise(self, enterprise: str, bank: PartyId) -> str:
+        """Return an enterprise's consent to be assessed by a bank, or "" if it has withheld it."""
         withheld = self._withheld.read_text(encoding="utf-8").split("\n")
-        return "" if enterprise in withheld else self.issue(enterprise, Purpose.ASSESSMENT)
+        return "" if enterprise in withheld else self.issue(enterprise, Purpose.ASSESSMENT, bank)
 
-    def issue(self, subject: str, purpose: Purpose) -> str:
-        """Return a consent for the bank, good for a day."""
+    def issue(self, subject: str, purpose: Purpose, bank: PartyId) -> str:
+        """Return a consent for a bank, good for a day."""
         now = self._clock()
         token_id = secrets.token_hex(16)
-        consent = Consent(subject, BANK, purpose, self._domains, now, now + CONSENT_SECONDS, token_id)
+        consent = Consent(subject, bank, purpose, self._domains, now, now + CONSENT_SECONDS, token_id)
         return issue_consent(consent, self._keys)

@@ -20,9 +20,9 @@ from sklearn.model_selection import train_test_split
 from federation.grid import EmbeddedGrid, Observer
 from federation.local.consents import ConsentService
 from federation.local.layout import (
-    BANK,
     COORDINATOR,
     MODEL_FILE,
+    FederationFile,
     party_of,
     read_federation,
     write_federation,
@@ -37,6 +37,7 @@ from nodes.bank.training import Split, TrainingTerms
 from nodes.data_node.agent import DataNodeAgent
 from nodes.data_node.charges import YearAccount, year_account
 from nodes.data_node.site import system_clock
+from nodes.features import FeatureTable
 from nodes.features.compute import DEFAULT_AS_OF
 from nodes.flower_relay import make_client_app
 from nodes.keystore import read_cards, read_keys
@@ -44,7 +45,8 @@ from nodes.sources import is_identifier, read_description
 from protocols.assessment.batch.messages import BATCH_LIMIT
 from protocols.assessment.messages import Subject
 from protocols.boosting.model import BoostingPlan, TrainedBoosting
-from protocols.channel.identity import PartyRole
+from protocols.channel.identity import PartyId, PartyRole
+from protocols.channel.pins import Pins
 from protocols.consent import Purpose, cohort_subject
 from protocols.errors import ConfigurationError
 from protocols.scorecard.messages import NodeEntry
@@ -90,7 +92,8 @@ class LocalFederation:
         self._consents = ConsentService(folder, self.file.domains, clock)
         self.domains = {party_of(domain): domain for domain in self.file.domains}
         records = read_records(self.description, self.file)
-        self.tables, self.bank_table, self.outcomes = records.nodes, records.bank, records.outcomes
+        self.tables, self.bank_tables, self.bank_outcomes = records.nodes, records.banks, records.outcomes
+        self.lead = next(iter(self.bank_tables))
         with ExitStack() as files:
             self._opener = PartyOpener(folder, self.file, self.pins, clock, files)
             self._grid = self._connect(observer)
@@ -101,10 +104,13 @@ class LocalFederation:
     def _connect(self, observer: Observer | None) -> EmbeddedGrid:
         """Bring every party to life and join them by a grid."""
         self.log, self.coordinator = self._opener.coordinator()
-        self.bank = BankAgent(self._opener.bank(self.bank_table, self.outcomes))
+        self.banks = {
+            bank: BankAgent(self._opener.bank(bank, table, self.bank_outcomes[bank]))
+            for bank, table in self.bank_tables.items()
+        }
         self._sites = {node: self._opener.node(node, self.tables[node]) for node in self.domains}
         doors = {node: DataNodeAgent(site).handle for node, site in self._sites.items()}
-        doors |= {BANK: self.bank.handle}
+        doors |= {bank: agent.handle for bank, agent in self.banks.items()}
         self.names = dict(enumerate(doors, start=FIRST_NODE_ID))
         apps: dict[int, ClientApp] = {number: make_client_app(doors[party]) for number, party in self.names.items()}
         return EmbeddedGrid(apps, self.names, observer)
@@ -117,7 +123,22 @@ class LocalFederation:
     ) -> None:
         self._files.close()
 
-    # ---- what the bank asks for
+    @property
+    def bank(self) -> BankAgent:
+        """Return the agent of the one bank, or of the first of several."""
+        return self.banks[self.lead]
+
+    @property
+    def bank_table(self) -> FeatureTable:
+        """Return the features of the one bank, or of the first of several."""
+        return self.bank_tables[self.lead]
+
+    @property
+    def outcomes(self) -> NDArray[np.int64]:
+        """Return the outcomes that the one bank, or the first of several, knows."""
+        return self.bank_outcomes[self.lead]
+
+    # ---- what a bank asks for
 
     def train(self, split: Split, plan: TrainingPlan | BoostingPlan, minimum_bin: int, dataset: str = "") -> Training:
         """Train a model of the plan's family over the grid and keep it at the bank, signed; `dataset` names its data.
@@ -130,56 +151,79 @@ class LocalFederation:
                 f"{len(split.training)} training rows are fewer than the {minimum_bin} that a sum must cover",
                 code="COHORT_TOO_SMALL",
             )
-        entries = tuple(
-            NodeEntry(node, domain, self.pins.cards[node].fingerprint())
-            for node, domain in sorted(self.domains.items())
-        )
-        terms = TrainingTerms(entries, minimum_bin=minimum_bin, plan=plan)
-        consent = self._consents.issue(cohort_subject(self.bank.cohort_ids(split)), Purpose.TRAINING)
+        terms = TrainingTerms(self.node_entries(), minimum_bin=minimum_bin, plan=plan)
+        consent = self.training_consent(self.lead, split)
         started = time.monotonic()
         transcript = self.bank.open_training(split, terms, consent)
         self.traffic.seconds["labels"] = time.monotonic() - started
-        self._deliver()
-        leaks = {leak.value: count for leak, count in self.coordinator.leaks.items()}
-        as_of = DEFAULT_AS_OF.isoformat() if self.description.source(BANK).is_dir() else ""
-        facts = RunFacts(dataset, as_of, self.traffic.rounds, leaks, self.description.label_column)
+        self.deliver(self.lead)
+        facts = self.run_facts(dataset)
         scorecard, data, model = self.bank.trained(transcript, facts)
-        write_model_file(self.folder / BANK / MODEL_FILE, model)
-        self.file = msgspec.structs.replace(self.file, model=model.model)
-        write_federation(self.folder, self.file)
-        accounts: dict[str, YearAccount] = {node: year_account(site, BANK) for node, site in self._sites.items()}
-        return Training(scorecard, data, model, self.traffic, leaks, accounts)
+        self.keep_model(model)
+        return Training(scorecard, data, model, self.traffic, facts.leaks, self.accounts(self.lead))
 
-    def assess(self, enterprises: Sequence[str]) -> list[AssessmentResult]:
-        """Ask all nodes about enterprises and return the results, in order; a denial is a result too.
+    def node_entries(self) -> tuple[NodeEntry, ...]:
+        """Return every data node as a run names it."""
+        return tuple(
+            NodeEntry(node, domain, self.pins.cards[node].fingerprint())
+            for node, domain in sorted(self.domains.items())
+        )
+
+    def training_consent(self, bank: PartyId, split: Split) -> str:
+        """Return the consent service's consent that covers a bank's cohort."""
+        return self._consents.issue(cohort_subject(self.banks[bank].cohort_ids(split)), Purpose.TRAINING, bank)
+
+    def run_facts(self, dataset: str) -> RunFacts:
+        """Return what is known of the run that has just ended."""
+        leaks = {leak.value: count for leak, count in self.coordinator.leaks.items()}
+        as_of = DEFAULT_AS_OF.isoformat() if self.description.source(self.file.banks[0]).is_dir() else ""
+        return RunFacts(dataset, as_of, self.traffic.rounds, leaks, self.description.label_column)
+
+    def keep_model(self, model: ModelFile) -> None:
+        """Keep a signed model at its bank; the federation's file names the lead's."""
+        write_model_file(self.folder / model.bank / MODEL_FILE, model)
+        if model.bank == self.lead:
+            self.file = msgspec.structs.replace(self.file, model=model.model)
+            write_federation(self.folder, self.file)
+
+    def accounts(self, bank: PartyId) -> dict[str, YearAccount]:
+        """Return what a bank has spent of its year at each node."""
+        return {node: year_account(site, bank) for node, site in self._sites.items()}
+
+    def assess(self, enterprises: Sequence[str], bank: PartyId | None = None) -> list[AssessmentResult]:
+        """Let a bank, or the first, ask all nodes about enterprises; return the results in order, denials too.
 
         Raises: ConfigurationError without a trained model, or for a wrong code; PeerRefused, VerificationFailed,
         TransportError.
         """
-        return self.assess_with([(enterprise, self.consent_of(enterprise)) for enterprise in enterprises])
+        applicants = [(enterprise, self.consent_of(enterprise, bank)) for enterprise in enterprises]
+        return self.assess_with(applicants, bank)
 
-    def assess_with(self, applicants: Sequence[tuple[str, str]]) -> list[AssessmentResult]:
+    def assess_with(self, applicants: Sequence[tuple[str, str]], bank: PartyId | None = None) -> list[AssessmentResult]:
         """Ask all nodes about enterprises with the consents given, in order, many in batches. Raises: as `assess`."""
         for enterprise, _ in applicants:
             self.check_identifier(enterprise)
-        model = self.model()
+        asking = bank or self.lead
+        model = self.model(asking)
+        agent = self.banks[asking]
         if BATCH_FROM <= len(applicants) == len({enterprise for enterprise, _ in applicants}):
-            return self._assess_batches([Subject(enterprise, consent) for enterprise, consent in applicants], model)
-        asked = [self.bank.ask(enterprise, consent, model) for enterprise, consent in applicants]
-        self._deliver()
-        return [self.bank.result(transcript) for transcript in asked]
+            subjects = [Subject(enterprise, consent) for enterprise, consent in applicants]
+            return self._assess_batches(subjects, asking, model)
+        asked = [agent.ask(enterprise, consent, model) for enterprise, consent in applicants]
+        self.deliver(asking)
+        return [agent.result(transcript) for transcript in asked]
 
-    def _assess_batches(self, subjects: Sequence[Subject], model: ModelFile) -> list[AssessmentResult]:
+    def _assess_batches(self, subjects: Sequence[Subject], bank: PartyId, model: ModelFile) -> list[AssessmentResult]:
         results: list[AssessmentResult] = []
         for start in range(0, len(subjects), BATCH_LIMIT):
-            asked = self.bank.ask_batch(subjects[start : start + BATCH_LIMIT], model)
-            self._deliver()
-            results += self.bank.batch_results(asked)
+            asked = self.banks[bank].ask_batch(subjects[start : start + BATCH_LIMIT], model)
+            self.deliver(bank)
+            results += self.banks[bank].batch_results(asked)
         return results
 
-    def consent_of(self, enterprise: str) -> str:
+    def consent_of(self, enterprise: str, bank: PartyId | None = None) -> str:
         """Return the consent that the consent service issues for an enterprise, or "" if it has withheld it."""
-        return self._consents.of_enterprise(enterprise)
+        return self._consents.of_enterprise(enterprise, bank or self.lead)
 
     def check_identifier(self, enterprise: str) -> None:
         """Return if `enterprise` is an identifier of this federation's kind. Raises: ConfigurationError."""
@@ -188,13 +232,16 @@ class LocalFederation:
         elif not is_identifier(enterprise):
             raise ConfigurationError("an enterprise's id is empty, too long, or not printable", code="INVALID_ID")
 
-    def model(self) -> ModelFile:
-        """Return the bank's model as it signed it. Raises: ConfigurationError, code NO_MODEL; VerificationFailed."""
-        return read_model_file(self.folder / BANK / MODEL_FILE, self.pins.card(BANK, PartyRole.BANK))
+    def model(self, bank: PartyId | None = None) -> ModelFile:
+        """Return a bank's model, or the first's, as it signed it.
 
-    def _deliver(self) -> None:
-        """Carry on until all is said, then have the log, which has grown, cosigned."""
-        self._run(Mailroom(self.coordinator, BANK, self.traffic, self._on_round))
+        Raises: ConfigurationError, codes UNKNOWN_BANK, NO_MODEL; VerificationFailed.
+        """
+        return read_bank_model(self.folder, self.file, self.pins, bank or self.lead)
+
+    def deliver(self, first: PartyId) -> None:
+        """Collect what a bank has to say, carry on until all is said, then have the log, which has grown, cosigned."""
+        self._run(Mailroom(self.coordinator, first, self.traffic, self._on_round))
         self._collect_cosignatures()
 
     def _collect_cosignatures(self) -> None:
@@ -209,6 +256,17 @@ class LocalFederation:
     def withhold_consent(self, enterprise: str) -> None:
         """Let an enterprise refuse: the consent service issues no consent for it any more."""
         self._consents.withhold(enterprise)
+
+
+def read_bank_model(folder: Path, file: FederationFile, pins: Pins, bank: PartyId) -> ModelFile:
+    """Return the model of one of a federation's banks as it signed it.
+
+    Raises: ConfigurationError, codes UNKNOWN_BANK, NO_MODEL; VerificationFailed.
+    """
+    if bank not in file.bank_parties:
+        known = ", ".join(file.bank_parties)
+        raise ConfigurationError(f"{folder}: no bank {bank} there; known: {known}", code="UNKNOWN_BANK")
+    return read_model_file(folder / bank / MODEL_FILE, pins.card(bank, PartyRole.BANK))
 
 
 def split_rows(outcomes: NDArray[np.int64], test_size: float, seed: int) -> Split:

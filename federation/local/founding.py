@@ -31,9 +31,10 @@ def create_federation(folder: Path, description: DatasetDescription, key_bits: i
     named like another party or a file here, there is one data node alone, or a key cannot have this length.
     """
     nodes = [party_of(domain) for domain in description.node_domains]
-    if RESERVED & set(nodes):
-        taken = ", ".join(sorted(RESERVED & set(nodes)))
-        raise ConfigurationError(f"a domain cannot be named {taken}", code="UNKNOWN_DOMAIN")
+    banks = [party_of(bank) for bank in description.banks]
+    taken = ", ".join(sorted((RESERVED & set(nodes)) | (RESERVED - {BANK}) & set(banks)))
+    if taken:
+        raise ConfigurationError(f"a domain or a bank cannot be named {taken}", code="UNKNOWN_DOMAIN")
     if len(nodes) < 2:
         raise ConfigurationError(
             f"{description.directory}: one data node alone, whose totals nothing would hide; two are the fewest",
@@ -42,21 +43,21 @@ def create_federation(folder: Path, description: DatasetDescription, key_bits: i
     if key_bits % 64:
         raise ConfigurationError(f"a key of {key_bits} bits: the length is a multiple of 64", code="KEY_LENGTH")
     uscc = _check_sources(description)
-    roles = {COORDINATOR: PartyRole.COORDINATOR, CONSENT_SERVICE: PartyRole.CONSENT_SERVICE, BANK: PartyRole.BANK}
-    roles |= dict.fromkeys(nodes, PartyRole.DATA_NODE)
+    roles = {COORDINATOR: PartyRole.COORDINATOR, CONSENT_SERVICE: PartyRole.CONSENT_SERVICE}
+    roles |= dict.fromkeys(banks, PartyRole.BANK) | dict.fromkeys(nodes, PartyRole.DATA_NODE)
     with_key = (PartyRole.BANK, PartyRole.DATA_NODE)
     cards = [
         create_party(folder / party, party, role, key_bits if role in with_key else None)
         for party, role in roles.items()
     ]
     write_cards(folder / "cards", cards)
-    _create_log(folder, [*nodes, BANK])
+    _create_log(folder, [*nodes, *banks])
     for node in nodes:
         write_policy(folder / node / POLICY_FILE, policy)
     (folder / CONSENT_SERVICE / "withheld.txt").write_text("", encoding="utf-8")
-    write_federation(
-        folder, FederationFile(_data_path(folder, description.directory), key_bits, description.node_domains, uscc)
-    )
+    data = _data_path(folder, description.directory)
+    file = FederationFile(data, key_bits, description.node_domains, uscc, banks=description.banks)
+    write_federation(folder, file)
 
 
 def _create_log(folder: Path, witnesses: list[PartyId]) -> None:
@@ -68,10 +69,11 @@ def _create_log(folder: Path, witnesses: list[PartyId]) -> None:
 
 def _check_sources(description: DatasetDescription) -> bool:
     """Read every source once; return whether enterprises go by USCC. Raises: ConfigurationError."""
-    bank, _ = read_bank_source(description)
-    uscc = uses_usccs(bank.ids)
+    banks = {bank: read_bank_source(description, bank)[0] for bank in description.banks}
+    uscc = uses_usccs([name for table in banks.values() for name in table.ids])
     if uscc:
-        require_usccs(description, BANK, bank.ids)
+        for bank, table in banks.items():
+            require_usccs(description, bank, table.ids)
     for domain in description.node_domains:
         table = read_node_source(description, domain)
         if uscc:

@@ -9,6 +9,7 @@ import msgspec
 
 from protocols.channel.envelope import EVERYONE
 from protocols.channel.identity import PartyId
+from protocols.consortium.own_columns import BANKS
 from protocols.errors import ConfigurationError
 
 BANK: Final = PartyId("bank")
@@ -18,7 +19,18 @@ FEDERATION_FILE: Final = "federation.json"
 MODEL_FILE: Final = "model.json"
 LOG_NAME: Final = "credit-federation.local/log"
 RESERVED: Final = frozenset(
-    {BANK, COORDINATOR, CONSENT_SERVICE, EVERYONE, "cards", "data", FEDERATION_FILE, "results.json", "report.html"}
+    {
+        BANK,
+        BANKS,
+        COORDINATOR,
+        CONSENT_SERVICE,
+        EVERYONE,
+        "cards",
+        "data",
+        FEDERATION_FILE,
+        "results.json",
+        "report.html",
+    }
 )
 """What no domain can be named: other parties, and other entries of a federation's folder."""
 
@@ -26,7 +38,8 @@ RESERVED: Final = frozenset(
 class FederationFile(msgspec.Struct, frozen=True):
     """What `federation.json` says: public facts only.
 
-    `data` is relative to the folder, or absolute; `uscc` tells whether enterprises go by unified social credit codes.
+    `data` is relative to the folder, or absolute; `uscc` tells whether enterprises go by unified social credit codes;
+    `banks` are the label files' names, by default the one bank's.
     """
 
     data: str
@@ -34,6 +47,12 @@ class FederationFile(msgspec.Struct, frozen=True):
     domains: tuple[str, ...]
     uscc: bool
     model: str = ""
+    banks: tuple[str, ...] = (BANK,)
+
+    @property
+    def bank_parties(self) -> dict[PartyId, str]:
+        """Return the name of each bank by its party, the first one leading."""
+        return {party_of(bank): bank for bank in self.banks}
 
 
 def read_federation(folder: Path) -> FederationFile:
@@ -58,5 +77,5 @@ def witness_name(party: PartyId) -> str:
 
 
 def party_of(domain: str) -> PartyId:
-    """Return the party id of a domain's node: the domain's name, in Punycode (RFC 3492) where it is not ASCII."""
+    """Return the party id of a domain's node, or of a bank: its name, in Punycode (RFC 3492) where it is not ASCII."""
     return PartyId(domain if domain.isascii() else f"xn-{domain.encode('punycode').decode()}")

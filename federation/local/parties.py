@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from federation.audit import AuditLog, read_log_keys, read_log_signer
 from federation.coordinator import Coordinator, CoordinatorSite
-from federation.local.layout import BANK, COORDINATOR, FederationFile, party_of, witness_name
+from federation.local.layout import COORDINATOR, FederationFile, party_of, witness_name
 from nodes.bank.opening import derive_tag_key
 from nodes.bank.site import BankSite
 from nodes.data_node.site import NodeSite
@@ -35,15 +35,16 @@ class Records:
     """What every party reads from its own source."""
 
     nodes: dict[PartyId, FeatureTable] = field(repr=False)
-    bank: FeatureTable = field(repr=False)
-    outcomes: NDArray[np.int64] = field(repr=False)
+    banks: dict[PartyId, FeatureTable] = field(repr=False)
+    outcomes: dict[PartyId, NDArray[np.int64]] = field(repr=False)
 
 
 def read_records(description: DatasetDescription, file: FederationFile) -> Records:
     """Let every party read its own source. Raises: ConfigurationError."""
     tables = {party_of(domain): read_node_source(description, domain) for domain in file.domains}
-    bank, outcomes = read_bank_source(description)
-    return Records(tables, bank, outcomes)
+    sources = {party: read_bank_source(description, bank) for party, bank in file.bank_parties.items()}
+    banks = {party: table for party, (table, _) in sources.items()}
+    return Records(tables, banks, {party: outcomes for party, (_, outcomes) in sources.items()})
 
 
 class PartyOpener:
@@ -59,13 +60,16 @@ class PartyOpener:
             party: files.enter_context(closing(open_node_ledger(ledger_location(folder / party))))
             for party in self._domains
         }
-        self._bank_ledger: BankLedger = files.enter_context(closing(open_bank_ledger(ledger_location(folder / BANK))))
+        self._bank_ledgers: dict[PartyId, BankLedger] = {
+            party: files.enter_context(closing(open_bank_ledger(ledger_location(folder / party))))
+            for party in file.bank_parties
+        }
 
     def coordinator(self) -> tuple[AuditLog, Coordinator]:
         """Open the log, if it holds what each witness last cosigned, and begin it with everybody's keys."""
         home = self._folder / COORDINATOR
         signer, witnesses = read_log_signer(home), read_log_keys(home).witnesses
-        records = [ledger.witness for ledger in (*self._ledgers.values(), self._bank_ledger)]
+        records = [ledger.witness for ledger in (*self._ledgers.values(), *self._bank_ledgers.values())]
         known = [note for record in records if (note := record.note(signer.name)) is not None]
         log = self._files.enter_context(AuditLog(home / "log.sqlite", signer, witnesses, known=known))
         site = CoordinatorSite(read_keys(home), self._pins, log, self._file.key_bits, lambda: self._clock() * 1000)
@@ -85,7 +89,7 @@ class PartyOpener:
     def witnesses(self, log: AuditLog) -> dict[PartyId, VerifierKey]:
         """Return the log's witnesses by party."""
         keys = {key.name: key for key in log.keys.witnesses}
-        names = {party: witness_name(party) for party in (*self._domains, BANK)}
+        names = {party: witness_name(party) for party in (*self._domains, *self._bank_ledgers)}
         return {party: keys[name] for party, name in names.items() if name in keys}
 
     def _witness(self, party: PartyId, records: WitnessRecords) -> LogWitness:
@@ -108,9 +112,9 @@ class PartyOpener:
             witness=self._witness(node, self._ledgers[node].witness),
         )
 
-    def bank(self, table: FeatureTable, outcomes: NDArray[np.int64]) -> BankSite:
-        """Open the bank. Raises: ConfigurationError, VerificationFailed."""
-        home = self._folder / BANK
+    def bank(self, bank: PartyId, table: FeatureTable, outcomes: NDArray[np.int64]) -> BankSite:
+        """Open a bank. Raises: ConfigurationError, VerificationFailed."""
+        home = self._folder / bank
         keys = read_keys(home)
         return BankSite(
             keys=keys,
@@ -121,6 +125,6 @@ class PartyOpener:
             log_key=read_log_key(home),
             tag_key=derive_tag_key(keys.to_bytes()),
             clock=self._clock,
-            witness=self._witness(BANK, self._bank_ledger.witness),
-            ledger=self._bank_ledger,
+            witness=self._witness(bank, self._bank_ledgers[bank].witness),
+            ledger=self._bank_ledgers[bank],
         )

@@ -392,7 +392,7 @@ class BankConsortium:
             self._channel.wrap(EVERYONE, agreement),
         ]
         span, data, tested = require(self._span), require(self._data), self.spec.rows - self.spec.training_rows
-        bands = ScoreBands.cut(span.centre, span.spread, tested, self.spec.minimum_bin)
+        bands = ScoreBands.cut(span.centre, span.spread, tested)
         counts = bands.counts(span.log_odds[data.training_rows :], data.bad[data.training_rows :])
 
         def measure(pooled: Residues) -> Sent:

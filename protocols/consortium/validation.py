@@ -1,8 +1,8 @@
 """How the consortium's model does on all banks' test rows: counts by score band, pooled, and the measures of those.
 
 Each bank measures its own test rows exactly. Of the pool it learns, by band, how many rows and how many defaults there
-are: bands are cut by the training rows' spread so that about `minimum_bin` of the pooled test rows, or more, fall in
-each of the inner ones.
+are: bands are cut by the training rows' spread so that about `FEWEST_IN_BAND` of the pooled test rows, or more, fall in
+each. No data node's figures are in it beyond the totals that each bank already has of its own customers.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 MOST_BANDS: Final = 200
+FEWEST_IN_BAND: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,9 @@ class ScoreBands:
     middles: Floats = field(repr=False)
 
     @classmethod
-    def cut(cls, centre: float, spread: float, test_rows: int, minimum: int) -> ScoreBands:
+    def cut(cls, centre: float, spread: float, test_rows: int) -> ScoreBands:
         """Return bands of equal shares of a normal distribution."""
-        count = max(2, min(MOST_BANDS, test_rows // max(1, minimum)))
+        count = max(2, min(MOST_BANDS, test_rows // FEWEST_IN_BAND))
         shares = np.arange(count) / count
         return cls(centre + spread * norm.ppf(shares[1:]), centre + spread * norm.ppf(shares + 0.5 / count))
 
