@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from federation.cli.output import FAILED, console, print_json, quiet_libraries, reported_errors
 from federation.cli.progress import round_progress
-from federation.local import LocalFederation
+from federation.local import LocalFederation, party_of
 from nodes.bank.report.files import report_of, write_reports
 from nodes.bank.report.wording import Language
 from nodes.bank.results import AssessmentResult
@@ -22,6 +22,9 @@ SEVERITIES = ("none", "few", "many", "most")
 def assess(
     enterprises: Annotated[list[str], typer.Argument(metavar="USCC…", help="Unified social credit codes.")],
     federation: Annotated[Path, typer.Option("--federation", help="Folder that `credfed train` or `demo` made.")],
+    bank: Annotated[
+        str | None, typer.Option("--bank", help="The bank that asks, where several have trained; the first by default.")
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option("--report", metavar="DIR", help="Write a credit report of each answer there, as HTML and PDF."),
@@ -42,8 +45,9 @@ def assess(
         round_progress(as_json) as on_round,
         LocalFederation(federation, on_round=on_round) as parties,
     ):
-        results = parties.assess(enterprises)
-        model, now = parties.model(), int(time.time())
+        asking = None if bank is None else party_of(bank)
+        results = parties.assess(enterprises, asking)
+        model, now = parties.model(asking), int(time.time())
         reports = (report_of(result, model, now) for result in results) if report else ()
         written = [path for one in reports for path in write_reports(report or Path(), one, language or list(Language))]
     if as_json:

@@ -8,7 +8,6 @@ from typing import Final
 
 import msgspec
 
-from federation.local import BANK
 from federation.report.card import render_card
 from federation.report.card_data import (
     CardBand,
@@ -44,8 +43,8 @@ FEWEST_NODES: Final = 3
 def write_card(folder: Path, model: ModelFile) -> ModelCard:
     """Write the card of a model into its bank's folder, as a page and as JSON, and return it. Raises: OSError."""
     card = model_card(model)
-    (folder / BANK / CARD_HTML).write_text(render_card(card), encoding="utf-8")
-    (folder / BANK / CARD_JSON).write_bytes(msgspec.json.format(msgspec.json.encode(card)) + b"\n")
+    (folder / model.bank / CARD_HTML).write_text(render_card(card), encoding="utf-8")
+    (folder / model.bank / CARD_JSON).write_bytes(msgspec.json.format(msgspec.json.encode(card)) + b"\n")
     return card
 
 

@@ -11,31 +11,33 @@ from rich.table import Table
 
 from federation.cli.cards import model_card
 from federation.cli.output import console, errors, print_json, quiet_libraries, reported_errors
-from federation.local import BANK, MODEL_FILE, read_federation
+from federation.local import party_of, read_bank_model, read_federation
 from federation.report.card import render_card
 from federation.report.card_data import ModelCard
-from nodes.bank.model_file import ModelFile, read_model_file
+from nodes.bank.model_file import ModelFile
 from nodes.keystore import read_cards
 from protocols.assessment.manifest import verify_manifest
-from protocols.channel.identity import PartyRole
+from protocols.consortium.closing import verify_agreements
 from protocols.errors import ConfigurationError
 
 app = typer.Typer(no_args_is_help=True, help="Show a trained model: its points, its validation and what it cost.")
 DIRECTORY = typer.Argument(metavar="DIR", help="Folder that `credfed train` or `demo` made.")
+BANK_NAME = typer.Option("--bank", help="Whose model, where several banks have trained; the first bank's by default.")
 
 
 @app.command()
 def show(
     directory: Annotated[Path, DIRECTORY],
+    bank: Annotated[str | None, BANK_NAME] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole card as one JSON object.")] = False,
 ) -> None:
-    """Print the bank's model after checking its signature, and every node's on its manifest.
+    """Print the bank's model after checking its signature, every node's on its manifest, and every other bank's on it.
 
     Exit code 0 if the model is as its bank signed it, 1 if a signature does not hold, 2 if there is no model.
     """
     quiet_libraries()
     with reported_errors(as_json):
-        card = model_card(verified_model(directory))
+        card = model_card(verified_model(directory, bank))
         if as_json:
             print_json(card)
         else:
@@ -46,6 +48,7 @@ def show(
 def card(
     directory: Annotated[Path, DIRECTORY],
     out: Annotated[Path, typer.Option("--out", help="The page to write, one self-contained HTML file.")],
+    bank: Annotated[str | None, BANK_NAME] = None,
 ) -> None:
     """Write the model's card as a page: coverage, points, validation, stability, leaks and limits.
 
@@ -53,7 +56,7 @@ def card(
     """
     quiet_libraries()
     with reported_errors(as_json=False):
-        page = render_card(model_card(verified_model(directory)))
+        page = render_card(model_card(verified_model(directory, bank)))
         try:
             out.write_text(page, encoding="utf-8")
         except OSError as error:
@@ -61,15 +64,19 @@ def card(
         console.print(f"written to {escape(str(out))}", soft_wrap=True)
 
 
-def verified_model(directory: Path) -> ModelFile:
-    """Return the model of a federation's folder, under its bank's signature and all its nodes'.
+def verified_model(directory: Path, bank: str | None = None) -> ModelFile:
+    """Return the model of one of a federation's banks under its signature, all its nodes', and a consortium's banks'.
 
-    Raises: ConfigurationError, code NOT_A_FEDERATION or NO_MODEL; VerificationFailed.
+    Raises: ConfigurationError, codes NOT_A_FEDERATION, UNKNOWN_BANK, NO_MODEL; VerificationFailed.
     """
-    read_federation(directory)
-    pins = read_cards(directory / "cards")
-    model = read_model_file(directory / BANK / MODEL_FILE, pins.card(BANK, PartyRole.BANK))
+    file, pins = read_federation(directory), read_cards(directory / "cards")
+    model = read_bank_model(directory, file, pins, party_of(bank or file.banks[0]))
     verify_manifest(model.signed_manifest(), pins.cards)
+    if model.consortium is not None:
+        pool, signatures = model.consortium, model.consortium.agreements()
+        verify_agreements(
+            model.signed_manifest().manifest, bytes.fromhex(pool.run), bytes.fromhex(pool.model), signatures, pins.cards
+        )
     return model
 
 

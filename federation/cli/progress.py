@@ -16,6 +16,8 @@ PHASE_WORDS = {
     "binning": "the bank merges bins",
     "gram_matrix": "nodes multiply encrypted columns",
     "totals": "totals, masked, open as one sum",
+    "consortium": "banks agree to train together",
+    "pooling": "banks add their shares",
     "refinement": "nodes sum encrypted residuals",
     "manifest": "every node signs the model",
     "assessment": "nodes answer with masked shares",

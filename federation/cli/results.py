@@ -6,7 +6,7 @@ import math
 
 import msgspec
 
-from federation.local import BANK, LocalFederation, Training
+from federation.local import LocalFederation, Training
 from federation.oracle import PooledRows, additive_boosting, centralised_scorecard, gradient_boosting
 from nodes.bank.training import FINE_BINS, Split
 from nodes.binning import bin_rows, cohort_columns, row_index
@@ -29,10 +29,25 @@ class FeatureResult(msgspec.Struct, frozen=True):
     reason: str
 
 
+class BankResult(msgspec.Struct, frozen=True):
+    """One bank of a consortium on its own test rows.
+
+    `auc` is that of the model trained together, `auc_alone` of its own features on its own rows alone; `auc_separate`,
+    only with `--compare`, of all nodes' features on its own rows: what it would have without the other banks.
+    """
+
+    rows_train: int
+    rows_test: int
+    auc: float | None
+    auc_alone: float | None
+    auc_separate: float | None = None
+
+
 class Results(msgspec.Struct, frozen=True, omit_defaults=False):
     """The content of `results.json`. Units: seconds of wall time, bytes on the wire; a measure without value is null.
 
     `accounts` holds, for each data node, what the bank has spent there in the calendar year, and may spend. The
+    Of a consortium the measures are those of all banks' test rows, pooled by score bands, and `banks` has each bank's.
     `_centralised` and `_gradient_boosting` measures exist only with `--compare`, which pools all files.
     """
 
@@ -62,6 +77,7 @@ class Results(msgspec.Struct, frozen=True, omit_defaults=False):
     ks_gradient_boosting: float | None = None
     auc_additive: float | None = None
     ks_additive: float | None = None
+    banks: dict[str, BankResult] | None = None
 
 
 class Comparison(msgspec.Struct, frozen=True):
@@ -83,7 +99,7 @@ def compare(
     """Pool everybody's rows in this process and train the oracles. Breaks every promise; for demonstration only."""
     ids = federation.bank.cohort_ids(split)
     n = len(split.training)
-    tables = {BANK: federation.bank_table} | federation.tables
+    tables = {federation.lead: federation.bank_table} | federation.tables
     binned = {
         party: bin_rows(table, ids, n, FINE_BINS, minimum_bin)[0] for party, table in tables.items() if table.columns
     }
@@ -91,8 +107,8 @@ def compare(
     pooled = PooledRows({PartyId(p): rows for p, rows in binned.items()}, raw, training.data.bad, n)
     if isinstance(plan, TrainingPlan):
         return Comparison(centralised_scorecard(pooled, training.scorecard.features), gradient_boosting(pooled, seed))
-    nodes = {party: (party, rows) for party, rows in pooled.binned.items() if party != BANK}
-    alike = boost_pooled(BANK, training.data, nodes, plan, minimum_bin)
+    nodes = {party: (party, rows) for party, rows in pooled.binned.items() if party != federation.lead}
+    alike = boost_pooled(federation.lead, training.data, nodes, plan, minimum_bin)
     additive = additive_boosting(pooled, plan.depth, seed)
     return Comparison(validate(alike.log_odds[n:], training.data.bad[n:]), gradient_boosting(pooled, seed), additive)
 
@@ -106,11 +122,11 @@ def federated_validation(training: Training) -> Validation:
 
 def bank_only(training: Training, plan: TrainingPlan | BoostingPlan) -> Validation:
     """Return the quality of the same model family on the bank's own features alone."""
-    n = training.data.training_rows
+    bank, n = PartyId(training.model.bank), training.data.training_rows
     if isinstance(plan, BoostingPlan):
-        log_odds = boost_pooled(BANK, training.data, {}, plan, training.model.training.minimum_bin).log_odds
+        log_odds = boost_pooled(bank, training.data, {}, plan, training.model.training.minimum_bin).log_odds
         return validate(log_odds[n:], training.data.bad[n:])
-    alone = train_pooled(BANK, training.data, {}, plan)
+    alone = train_pooled(bank, training.data, {}, plan)
     return validate(alone.calibration.log_odds(alone.totals)[n:], training.data.bad[n:])
 
 
@@ -132,43 +148,46 @@ def build_results(
         rows_train=n,
         rows_test=len(training.data.bad) - n,
         key_bits=key_bits,
-        auc=_finite(ours.auc),
-        ks=_finite(ours.ks),
-        gini=_finite(ours.gini),
-        brier=_finite(ours.brier),
-        calibration_slope=_finite(ours.calibration_slope),
-        auc_bank_only=_finite(alone.auc),
-        ks_bank_only=_finite(alone.ks),
+        auc=finite(ours.auc),
+        ks=finite(ours.ks),
+        gini=finite(ours.gini),
+        brier=finite(ours.brier),
+        calibration_slope=finite(ours.calibration_slope),
+        auc_bank_only=finite(alone.auc),
+        ks_bank_only=finite(alone.ks),
         rounds=training.traffic.rounds,
         bytes_sent=dict(sorted(training.traffic.bytes_sent.items())),
         seconds={phase: round(seconds, 3) for phase, seconds in training.traffic.seconds.items()},
         leaks=training.leaks,
         accounts=training.accounts,
         features=features,
-        warnings=_warnings(training, features),
+        warnings=warnings_of(
+            int(training.data.training_bad.sum()), n, len(training.scorecard.manifest.manifest.nodes), features
+        ),
     )
-    if comparison is None:
-        return results
-    return msgspec.structs.replace(
-        results,
-        auc_centralised=_finite(comparison.centralised.auc),
-        ks_centralised=_finite(comparison.centralised.ks),
-        auc_gradient_boosting=_finite(comparison.boosting.auc),
-        ks_gradient_boosting=_finite(comparison.boosting.ks),
-        auc_additive=_finite(comparison.additive.auc) if comparison.additive else None,
-        ks_additive=_finite(comparison.additive.ks) if comparison.additive else None,
-    )
+    return results if comparison is None else msgspec.structs.replace(results, **pooled_measures(comparison))
 
 
-def _warnings(training: Training, features: tuple[FeatureResult, ...]) -> tuple[str, ...]:
-    """Return what a reader must know before believing the figures."""
+def pooled_measures(comparison: Comparison) -> dict[str, float | None]:
+    """Return the measures of the oracles, by their names in the results."""
+    additive = comparison.additive
+    return {
+        "auc_centralised": finite(comparison.centralised.auc),
+        "ks_centralised": finite(comparison.centralised.ks),
+        "auc_gradient_boosting": finite(comparison.boosting.auc),
+        "ks_gradient_boosting": finite(comparison.boosting.ks),
+        "auc_additive": finite(additive.auc) if additive else None,
+        "ks_additive": finite(additive.ks) if additive else None,
+    }
+
+
+def warnings_of(bad: int, n: int, nodes: int, features: tuple[FeatureResult, ...]) -> tuple[str, ...]:
+    """Return what a reader must know before believing the figures. Units: defaults and rows of training; data nodes."""
     found = []
-    n, bad = training.data.training_rows, int(training.data.training_bad.sum())
     if not any(feature.selected for feature in features):
         found.append(f"no feature could be used: {n} training rows are too few for bins of the minimum size")
     if min(bad, n - bad) < 100:
         found.append(f"only {min(bad, n - bad)} training rows of the rarer outcome: the figures carry a wide error")
-    nodes = len(training.scorecard.manifest.manifest.nodes)
     if nodes < 3:
         found.append(f"only {nodes} data node{'s' if nodes > 1 else ''}: with the bank's help one can be inferred")
     leaks = [f.name for f in features if f.iv > 0.5 and f.selected]
@@ -177,5 +196,6 @@ def _warnings(training: Training, features: tuple[FeatureResult, ...]) -> tuple[
     return tuple(found)
 
 
-def _finite(value: float) -> float | None:
+def finite(value: float) -> float | None:
+    """Return a measure for the results: to six places, or None where it has no value."""
     return round(value, 6) if math.isfinite(value) else None

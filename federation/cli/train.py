@@ -12,11 +12,12 @@ import typer
 from rich.table import Table
 
 from federation.cli.cards import write_card
+from federation.cli.consortium import compare_consortium, consortium_results
 from federation.cli.output import console, errors, print_json, quiet_libraries, reported_errors
 from federation.cli.progress import round_progress
-from federation.cli.results import Comparison, Results, build_results, compare
+from federation.cli.results import BankResult, Comparison, Results, build_results, compare
 from federation.cli.workspace import whole_folder
-from federation.local import BANK, LocalFederation, Training, create_federation, split_rows
+from federation.local import BANK, LocalFederation, Training, create_federation, party_of, split_rows, train_consortium
 from federation.rounds import RoundEvent
 from nodes.bank.model_file import BOOSTING, SCORECARD
 from nodes.bank.training import Split
@@ -69,8 +70,10 @@ def train(
     """Train a credit scorecard, or boosted trees, on encrypted aggregates of every party's own file.
 
     DATA holds domains.json ({"id": …, "label": …, "domains": {domain: columns}}) and, for each party,
-    node_<domain>.csv, .csv.gz or .parquet; the label only in node_bank. Each party reads its own file alone; what
-    passes between them are Flower messages with ciphertexts under keys of 2048 bits or more.
+    node_<domain>.csv, .csv.gz or .parquet; the label only in node_bank. With "banks": ["bank_a", "bank_b"] each bank
+    has a label file of its own, node_bank_a and so on, and they train one scorecard together, each with its own key.
+    Each party reads its own file alone; what passes between them are Flower messages with ciphertexts under keys of
+    2048 bits or more.
 
     Writes to OUT: results.json, the bank's model and its card, every party's keys and ledger, the coordinator's log.
     Exit code 2 for bad input, naming file, column and row; nothing is then written.
@@ -90,7 +93,12 @@ def train(
             )
             job = Job(description, test_size, seed, key_bits, plan, min_bin, data.resolve().name, cores)
             with round_progress(as_json) as on_round:
-                results = job.run(folder, on_round, do_compare).results
+                together = len(description.banks) > 1
+                results = (
+                    job.run_consortium(folder, on_round, do_compare)
+                    if together
+                    else job.run(folder, on_round, do_compare).results
+                )
         if as_json:
             print_json(results)
         else:
@@ -122,16 +130,7 @@ class Job:
 
     def run(self, folder: Path, on_round: Callable[[RoundEvent], None], do_compare: bool) -> Outcome:
         """Create the federation in `folder`, train, and write `results.json` there."""
-        nodes = len(self.description.node_domains)
-        allowed = self._row_totals()
-        rules = TrainingRules(
-            minimum_bin=self.minimum_bin,
-            minimum_nodes=min(3, nodes),
-            row_totals=allowed,
-            row_totals_per_year=max(allowed, TrainingRules().row_totals_per_year),
-        )
-        policy = usual_policy((BANK,), training=rules)
-        create_federation(folder, self.description, self.key_bits, policy)
+        self._found(folder)
         with Cores(self.cores or available_cores()), LocalFederation(folder, on_round=on_round) as federation:
             split = split_rows(federation.outcomes, self.test_size, self.seed)
             training = federation.train(split, self.plan, self.minimum_bin, self.dataset)
@@ -141,8 +140,41 @@ class Job:
                 comparison = compare(federation, training, split, self.minimum_bin, self.seed, self.plan)
         results = build_results(self.dataset, training, self.key_bits, self.plan, comparison)
         write_card(folder, training.model)
-        (folder / "results.json").write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")
+        _write_results(folder, results)
         return Outcome(results, training, split, comparison)
+
+    def run_consortium(self, folder: Path, on_round: Callable[[RoundEvent], None], do_compare: bool) -> Results:
+        """Do the same with several banks: one model, at each of them. Raises: ConfigurationError for boosted trees."""
+        if not isinstance(self.plan, TrainingPlan):
+            raise ConfigurationError("several banks train a scorecard together, no boosted trees", code="UNKNOWN_MODEL")
+        self._found(folder)
+        with Cores(self.cores or available_cores()), LocalFederation(folder, on_round=on_round) as federation:
+            outcomes = federation.bank_outcomes
+            splits = {bank: split_rows(known, self.test_size, self.seed) for bank, known in outcomes.items()}
+            training = train_consortium(federation, splits, self.plan, self.minimum_bin, self.dataset)
+            comparison = None
+            if do_compare:
+                warn_of_pooling()
+                comparison = compare_consortium(federation, training, splits, self.minimum_bin, self.seed)
+            results = consortium_results(
+                federation, training, splits, self.plan, self.minimum_bin, self.dataset, comparison
+            )
+        for held in training.banks.values():
+            write_card(folder, held.model)
+        _write_results(folder, results)
+        return results
+
+    def _found(self, folder: Path) -> None:
+        """Create the federation; every data owner's policy admits every bank."""
+        allowed = self._row_totals()
+        rules = TrainingRules(
+            minimum_bin=self.minimum_bin,
+            minimum_nodes=min(3, len(self.description.node_domains)),
+            row_totals=allowed,
+            row_totals_per_year=max(allowed, TrainingRules().row_totals_per_year),
+        )
+        policy = usual_policy(tuple(map(party_of, self.description.banks)), training=rules)
+        create_federation(folder, self.description, self.key_bits, policy)
 
     def _row_totals(self) -> int:
         """Return how many totals per enterprise every node's policy allows, and say so where it is more than usual."""
@@ -153,6 +185,10 @@ class Job:
                 f"bank.[/] The usual policy allows {usual}; every data owner of this federation is set to allow it."
             )
         return max(usual, self.plan.row_totals)
+
+
+def _write_results(folder: Path, results: Results) -> None:
+    (folder / "results.json").write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")
 
 
 def catalogue_themes() -> dict[tuple[str, str], str]:
@@ -194,11 +230,14 @@ def show_results(results: Results, out: Path) -> None:
     console.print(f"revealed to the bank: {leaks}")
     for warning in results.warnings:
         errors.print(f"[yellow]warning[/] {warning}")
-    console.print(f"written to {out}: results.json, bank/model.json, bank/model_card.html, coordinator/log.sqlite")
+    bank = next(iter(results.banks), BANK) if results.banks else BANK
+    console.print(f"written to {out}: results.json, {bank}/model.json, {bank}/model_card.html, coordinator/log.sqlite")
 
 
 def comparison_rows(results: Results) -> list[tuple[str, float | None, float | None]]:
     """Return name, AUC and KS of each model that was measured."""
+    if results.banks is not None:
+        return _consortium_rows(results, results.banks)
     rows = [
         ("bank alone", results.auc_bank_only, results.ks_bank_only),
         ("federation", results.auc, results.ks),
@@ -209,3 +248,18 @@ def comparison_rows(results: Results) -> list[tuple[str, float | None, float | N
     if results.auc_additive is None:
         del rows[3]
     return rows if results.auc_centralised is not None else rows[:2]
+
+
+def _consortium_rows(results: Results, banks: dict[str, BankResult]) -> list[tuple[str, float | None, float | None]]:
+    """Return what each bank has alone and with the others, on its own test rows, and what all have on all of theirs."""
+    rows: list[tuple[str, float | None, float | None]] = []
+    for bank, found in banks.items():
+        rows.append((f"{bank} alone", found.auc_alone, None))
+        if found.auc_separate is not None:
+            rows.append((f"{bank}, all nodes, its own rows", found.auc_separate, None))
+        rows.append((f"{bank} in the consortium", found.auc, None))
+    rows.append(("consortium, all banks' test rows", results.auc, results.ks))
+    if results.auc_centralised is not None:
+        rows.append(("all data pooled, same model", results.auc_centralised, results.ks_centralised))
+        rows.append(("all data pooled, gradient boosting", results.auc_gradient_boosting, results.ks_gradient_boosting))
+    return rows

@@ -15,8 +15,9 @@ from rich.markup import escape
 from federation.cli.output import FAILED, console, print_json, quiet_libraries, reported_errors
 from federation.cli.progress import round_progress
 from federation.cli.train import KEY_BITS, SEED
-from federation.local import BANK, LocalFederation, create_federation, split_rows
+from federation.local import LocalFederation, create_federation, party_of, split_rows, train_consortium
 from federation.transcript import SUFFIX, open_transcript, recording
+from nodes.bank.training import Split
 from nodes.policy import TrainingRules, usual_policy
 from nodes.sources import DatasetDescription, read_bank_source, read_description, read_node_source
 from protocols.errors import ConfigurationError
@@ -60,18 +61,27 @@ class Recording:
             minimum_nodes=min(3, nodes),
             minimum_key_bits=min(self.key_bits, 2048),
         )
-        policy = usual_policy((BANK,), training=rules)
+        policy = usual_policy(tuple(map(party_of, self.description.banks)), training=rules)
         with tempfile.TemporaryDirectory() as folder, recording(out) as recorder, round_progress(quiet) as on_round:
             create_federation(Path(folder), self.description, self.key_bits, policy)
             with LocalFederation(Path(folder), observer=recorder.observe, on_round=on_round) as federation:
                 recorder.begin(federation.pins.cards.values(), federation.names)
-                split = split_rows(federation.outcomes, TEST_SIZE, self.seed)
-                federation.train(split, TrainingPlan(refinements=self.refinements), self.minimum_bin)
+                split = self._train(federation)
                 asked = federation.bank.cohort_ids(split)[-self.assessments :] if self.assessments else ()
                 for enterprise in asked[-1:]:
                     federation.withhold_consent(enterprise)
                 if asked:
                     federation.assess(asked)
+
+    def _train(self, federation: LocalFederation) -> Split:
+        """Train with the one bank, or with all; return the split of the one, or of the lead."""
+        splits = {bank: split_rows(known, TEST_SIZE, self.seed) for bank, known in federation.bank_outcomes.items()}
+        plan = TrainingPlan(refinements=self.refinements)
+        if len(splits) > 1:
+            train_consortium(federation, splits, plan, self.minimum_bin, "")
+        else:
+            federation.train(splits[federation.lead], plan, self.minimum_bin)
+        return splits[federation.lead]
 
 
 @app.command()
@@ -146,8 +156,8 @@ def sampled_canaries(description: DatasetDescription) -> Canaries:
 
     Leaves out what chance would meet: ids under six characters, numbers under five significant digits.
     """
-    bank, _ = read_bank_source(description)
-    tables = [bank, *(read_node_source(description, domain) for domain in description.node_domains)]
+    banks = [read_bank_source(description, bank)[0] for bank in description.banks]
+    tables = [*banks, *(read_node_source(description, domain) for domain in description.node_domains)]
     ids = (name for table in tables for name in table.ids[:SAMPLED_IDS] if distinctive(name))
     values = (
         float(value)
@@ -172,7 +182,7 @@ def _show(name: str, report: Report) -> None:
         soft_wrap=True,
     )
     for account in report.accounts:
-        if account.opening == "RunSpec":
+        if account.opening in ("RunSpec", "ConsortiumSpec"):
             revealed = ", ".join(f"{count} x {leak}" for leak, count in account.revealed.items())
             console.print(f"  run {account.transcript[:16]}: {revealed}; planned totals {account.planned_row_totals}")
     for finding in report.findings:

@@ -13,7 +13,7 @@ bank_service   the bank's port to it
 
 from federation.local.bank_service import LocalBankService
 from federation.local.consortium import ConsortiumTraining, train_consortium
-from federation.local.federation import LocalFederation, Training, split_rows
+from federation.local.federation import LocalFederation, Training, read_bank_model, split_rows
 from federation.local.founding import create_federation
 from federation.local.layout import (
     BANK,
@@ -42,6 +42,7 @@ __all__ = [
     "Training",
     "create_federation",
     "party_of",
+    "read_bank_model",
     "read_federation",
     "split_rows",
     "train_consortium",

@@ -19,7 +19,7 @@ from nodes.bank.model_quality import ModelQuality
 from nodes.binning import FineBinning
 from protocols.assessment.manifest import SignedManifest
 from protocols.boosting.trees import Tree
-from protocols.channel.identity import PartyCard, PartyKeys, PartyRole, verify
+from protocols.channel.identity import PartyCard, PartyId, PartyKeys, PartyRole, verify
 from protocols.channel.wire import decode
 from protocols.credit.logistic import Calibration
 from protocols.errors import ConfigurationError, MalformedMessage, VerificationFailed
@@ -115,11 +115,18 @@ class ConsortiumFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `training` facts and `quality` the bank's own.
     """
 
-    model: str
-    run: str
+    model: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    run: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
     rows_train: int
     rows_test: int
     signatures: dict[str, str]
+
+    def agreements(self) -> dict[PartyId, bytes]:
+        """Return each bank's signature on the model. Raises: MalformedMessage."""
+        try:
+            return {PartyId(bank): base64.b64decode(text, validate=True) for bank, text in self.signatures.items()}
+        except ValueError as error:
+            raise MalformedMessage("a bank's signature in the model file is not base64") from error
 
 
 class ModelFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,7 +8,7 @@ import msgspec
 
 from protocols.assessment.manifest import Manifest
 from protocols.channel.envelope import Channel, Envelope
-from protocols.channel.identity import PartyId, verify
+from protocols.channel.identity import PartyCard, PartyId, verify
 from protocols.consortium.admission import agreed_model, agreement_bytes
 from protocols.consortium.inbox import PerBank
 from protocols.consortium.messages import ConsortiumSpec, ModelAgreement
@@ -33,6 +33,26 @@ def same_model(manifests: Mapping[PartyId, Manifest], agreements: Mapping[PartyI
     model = agreed_model(tuple(manifests.values()))
     if len(models) > 1 or not named or any(agreement.model != model for agreement in agreements.values()):
         raise VerificationFailed("the banks do not agree on one model", code="CONSORTIUM_DISAGREES")
+
+
+def verify_agreements(
+    manifest: Manifest,
+    run: bytes,
+    model: bytes,
+    signatures: Mapping[PartyId, bytes],
+    cards: Mapping[PartyId, PartyCard],
+) -> None:
+    """Return if every bank of a consortium has signed the model that one bank's manifest belongs to.
+
+    Shapes: `signatures` of all banks; `run` and `model` 32 bytes. Raises: VerificationFailed.
+    """
+    manifests = tuple(msgspec.structs.replace(manifest, bank=bank) for bank in sorted(signatures))
+    if manifest.run != run or manifest.bank not in signatures or agreed_model(manifests) != model:
+        raise VerificationFailed("the manifest is not one of the model that the banks have signed")
+    for bank, signature in signatures.items():
+        if bank not in cards:
+            raise VerificationFailed(f"no card of {bank} is pinned")
+        verify(cards[bank], agreement_bytes(run, model), signature)
 
 
 class Closing:
