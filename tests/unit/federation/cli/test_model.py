@@ -170,7 +170,7 @@ CHANGES: dict[str, Callable[[Json], object]] = {
     "another model's name": lambda m: m.update(model="0" * 64),
     "no signature": lambda m: m.update(signature=""),
     "a signature of zeros": lambda m: m.update(signature=base64.b64encode(bytes(64)).decode()),
-    "another format": lambda m: m.update(format="credit-federation-model/3"),
+    "another format": lambda m: m.update(format="credit-federation-model/0"),
 }
 
 
