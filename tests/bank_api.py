@@ -63,7 +63,7 @@ def served(
         federation = stack.enter_context(LocalFederation(folder, clock=ticking))
         service = stack.enter_context(closing(LocalBankService(federation, lend_consents=lend_consents)))
         database = stack.enter_context(closing(Database(folder / BANK / DATABASE_FILE)))
-        chosen = settings or ApiSettings(bank=BANK, loopback_webhooks=True, clock=ticking)
+        chosen = settings or ApiSettings(bank=BANK, loopback_webhooks=True, clock=ticking, idle_seconds=0.05)
         address = stack.enter_context(_listening(service, database, folder, chosen))
         yield RunningApi(address, database, federation, ticking)
 

@@ -12,6 +12,7 @@ import typer
 from federation.cli import assess as assess_command
 from federation.cli import audit as audit_command
 from federation.cli import bank as bank_command
+from federation.cli import bank_api as bank_api_command
 from federation.cli import bench as bench_command
 from federation.cli import coordinator as coordinator_command
 from federation.cli import demo as demo_command
@@ -36,4 +37,6 @@ app.add_typer(bench_command.app, name="bench")
 app.add_typer(transcript_command.app, name="transcript")
 app.add_typer(coordinator_command.app, name="coordinator")
 app.add_typer(node_command.app, name="node")
+bank_command.app.command("api")(bank_api_command.api)
+bank_command.app.add_typer(bank_api_command.keys_app, name="api-key")
 app.add_typer(bank_command.app, name="bank")

@@ -21,7 +21,7 @@ from nodes.bank.watching.batches import BatchRunner
 from nodes.bank.watching.schedule import MonitorRunner
 from nodes.bank.watching.webhooks import Deliverer, WebhookSigner, check_webhook
 
-IDLE_SECONDS: Final = 2.0
+OPENAPI_VERSION: Final = "1.0"
 DESCRIPTION: Final = """Ask how risky a loan to a small firm is, and get an answer computed from the records of offices
 that never hand them over. Every result is advisory only: a person decides on the loan.
 
@@ -39,7 +39,7 @@ def create_app(service: BankService, database: Database, signer: WebhookSigner, 
 
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(_repeat(turn, bank.sleeper())) for turn in _turns(bank)]
+        tasks = [asyncio.create_task(_repeat(turn, bank.sleeper(), settings.idle_seconds)) for turn in _turns(bank)]
         yield
         for task in tasks:
             task.cancel()
@@ -47,7 +47,7 @@ def create_app(service: BankService, database: Database, signer: WebhookSigner, 
 
     app = FastAPI(
         title="Credit Federation: bank API",
-        version="1.0",
+        version=OPENAPI_VERSION,
         description=DESCRIPTION,
         lifespan=running,
         docs_url=None,
@@ -86,7 +86,7 @@ def _turns(bank: BankContext) -> list[Callable[[], Awaitable[int]]]:
     ]
 
 
-async def _repeat(turn: Callable[[], Awaitable[int]], wake: asyncio.Event) -> None:
+async def _repeat(turn: Callable[[], Awaitable[int]], wake: asyncio.Event, idle_seconds: float) -> None:
     """Take turns until cancelled, without a pause while there is something to do; an error ends one turn alone."""
     while True:
         wake.clear()
@@ -97,7 +97,7 @@ async def _repeat(turn: Callable[[], Awaitable[int]], wake: asyncio.Event) -> No
             _log.error("background work failed: %s", type(error).__name__)
         if not found:
             with suppress(TimeoutError):
-                await asyncio.wait_for(wake.wait(), IDLE_SECONDS)
+                await asyncio.wait_for(wake.wait(), idle_seconds)
 
 
 def _document_problems(app: FastAPI) -> None:

@@ -15,7 +15,7 @@ MEBIBYTE: Final = 1 << 20
 class ApiSettings:
     """The limits and addresses of one bank's API.
 
-    Units: sizes in bytes. `webhook_hosts` are the only ones that events are sent to, over HTTPS; `loopback_webhooks`
+    Units: sizes in bytes; `idle_seconds` between two looks for work that nobody has announced. `webhook_hosts` are the only ones that events are sent to, over HTTPS; `loopback_webhooks`
     allows plain HTTP to this machine, for trying out. `objections` is the bank's own notice on reports; "" for the
     usual one.
     """
@@ -26,4 +26,5 @@ class ApiSettings:
     objections: str = ""
     max_body: int = 256 * 1024
     max_batch_body: int = 64 * MEBIBYTE
+    idle_seconds: float = 2.0
     clock: Callable[[], int] = system_clock

@@ -33,9 +33,13 @@ class MonitorRunner:
         self._service, self._database, self._clock, self._facts = service, database, clock, facts
 
     async def score_due(self) -> int:
-        """Score one chunk of what is due, and return how many; without an answer they are tried again in minutes."""
+        """Score one chunk of what is due, and return how many; without an answer they are tried again in minutes.
+
+        Each enterprise is asked about once at a time: a second monitor of it has its turn in the next chunk.
+        """
         now = self._clock()
-        due = await self._database.call(lambda c: monitors.due(c, now, CHUNK))
+        found = await self._database.call(lambda c: monitors.due(c, now, CHUNK))
+        due = list({monitor.enterprise: monitor for monitor in reversed(found)}.values())
         if not due:
             return 0
         applicants = [Applicant(monitor.enterprise, monitor.consent) for monitor in due]

@@ -1,0 +1,159 @@
+"""`credfed bank api` and `api-key`: the REST API over a federation in one process, and who may call it."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import time
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from federation.cli.output import BAD_INPUT, console, errors, print_json, quiet_libraries, reported_errors
+from federation.local import BANK, FEDERATION_FILE, LocalBankService, LocalFederation
+from nodes.bank.api.serving import ApiAddress, serve_api
+from nodes.bank.api.settings import ApiSettings
+from nodes.bank.store import api_keys
+from nodes.bank.store.api_keys import ApiKey, Scope
+from nodes.bank.store.database import DATABASE_FILE, Database
+from protocols.errors import ConfigurationError
+
+DAY = 86_400
+keys_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke the keys that callers of the REST API need.")
+HOME = typer.Argument(metavar="DIR", help="A bank's own folder, or that of a federation that `credfed train` made.")
+AS_JSON = typer.Option("--json", help="Print one JSON document.")
+
+
+def api(
+    federation: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder that `credfed train` or `credfed demo` made.")
+    ],
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; beyond this machine only with a certificate.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65_535)] = 8440,
+    certificate: Annotated[Path | None, typer.Option(help="TLS certificate, PEM.")] = None,
+    key: Annotated[Path | None, typer.Option(help="The certificate's private key, PEM.")] = None,
+    webhook_host: Annotated[
+        list[str] | None, typer.Option(help="A host that events may be sent to over HTTPS; may be given several times.")
+    ] = None,
+    loopback_webhooks: Annotated[
+        bool, typer.Option("--loopback-webhooks", help="Let events go to this machine over plain HTTP.")
+    ] = False,
+    objections: Annotated[
+        Path | None, typer.Option(help="Text file with the bank's own notice on objections, for credit reports.")
+    ] = None,
+) -> None:
+    """Serve the bank's REST API over all parties in this process, for trying out.
+
+    The federation's consent service stands for the enterprises: a question without a consent gets one, unless the
+    enterprise has withheld it. Callers need a key: `credfed bank api-key create DIR`. The API is described at
+    /openapi.json. It stops on Ctrl-C.
+    """
+    quiet_libraries()
+    with reported_errors(as_json=False):
+        address = ApiAddress(host, port, certificate, key)
+        address.check()
+        settings = ApiSettings(
+            bank=BANK,
+            webhook_hosts=frozenset(webhook_host or ()),
+            loopback_webhooks=loopback_webhooks,
+            objections=_text(objections),
+        )
+        with (
+            LocalFederation(federation) as parties,
+            closing(LocalBankService(parties, lend_consents=True)) as service,
+            suppress(KeyboardInterrupt),
+        ):
+            text = f"serving {address.url}   described at {address.url}/openapi.json"
+            asyncio.run(serve_api(federation / BANK, address, service, settings, lambda: console.print(text)))
+
+
+@keys_app.command()
+def create(
+    home: Annotated[Path, HOME],
+    name: Annotated[str, typer.Option(help="What you call the key: who uses it, and for what.")],
+    scope: Annotated[
+        list[Scope] | None, typer.Option(help="What it may do; may be given several times. All by default.")
+    ] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, help="How long it is good for; until it is revoked by default.")
+    ] = None,
+    as_json: Annotated[bool, AS_JSON] = False,
+) -> None:
+    """Make an API key and show it, this once: the bank keeps only its hash."""
+    with reported_errors(as_json), closing(_database(home)) as database:
+        now = int(time.time())
+        expires = None if days is None else now + days * DAY
+        key, token = database.do(lambda c: api_keys.create(c, name, frozenset(scope or Scope), now, expires))
+    if as_json:
+        print_json({"key": token} | _shown(key, now))
+        return
+    console.print(f"[bold]{token}[/]", soft_wrap=True)
+    errors.print(f"key {key.id}; may: {', '.join(sorted(key.scopes))}. It is not shown again.", soft_wrap=True)
+
+
+@keys_app.command("list")
+def list_keys(home: Annotated[Path, HOME], as_json: Annotated[bool, AS_JSON] = False) -> None:
+    """List all API keys, without what only their holders know."""
+    now = int(time.time())
+    with reported_errors(as_json), closing(_database(home)) as database:
+        found = database.do(api_keys.every)
+    if as_json:
+        print_json([_shown(key, now) for key in found])
+        return
+    table = Table("id", "name", "state", "made", "expires", "may", title=f"{len(found)} API keys")
+    for key in found:
+        shown = _shown(key, now)
+        expires = str(shown["expires"] or "never")
+        table.add_row(
+            key.id, escape(key.name), key.state(now), str(shown["created"]), expires, "\n".join(sorted(key.scopes))
+        )
+    console.print(table)
+
+
+@keys_app.command()
+def revoke(
+    home: Annotated[Path, HOME], key: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as listed.")]
+) -> None:
+    """Revoke an API key for good, from the next request on. Exit code 2 if there is no such key."""
+    with reported_errors(as_json=False), closing(_database(home)) as database:
+        known = database.do(lambda c: api_keys.revoke(c, key, int(time.time())))
+    if not known:
+        errors.print(f"[bold red]error[/] NO_KEY: no API key has the id {escape(key)}")
+        raise typer.Exit(BAD_INPUT)
+    console.print(f"key {escape(key)} is revoked")
+
+
+def _shown(key: ApiKey, now: int) -> dict[str, str | list[str] | None]:
+    return {
+        "id": key.id,
+        "name": key.name,
+        "state": key.state(now),
+        "created": _moment(key.created),
+        "expires": None if key.expires is None else _moment(key.expires),
+        "scopes": sorted(key.scopes),
+    }
+
+
+def _moment(at: int) -> str:
+    return datetime.datetime.fromtimestamp(at, datetime.UTC).isoformat(timespec="minutes")
+
+
+def _database(home: Path) -> Database:
+    """Open the database of a bank's folder. Raises: ConfigurationError, code NOT_A_FOLDER or BAD_DATABASE."""
+    folder = home / BANK if (home / FEDERATION_FILE).is_file() else home
+    if not folder.is_dir():
+        raise ConfigurationError(f"{folder} is not a folder", code="NOT_A_FOLDER")
+    return Database(folder / DATABASE_FILE)
+
+
+def _text(path: Path | None) -> str:
+    try:
+        return "" if path is None else path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeError) as error:
+        raise ConfigurationError(f"{path}: not a text file that can be read", code="BAD_SETTINGS") from error
