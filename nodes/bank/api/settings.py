@@ -15,9 +15,9 @@ MEBIBYTE: Final = 1 << 20
 class ApiSettings:
     """The limits and addresses of one bank's API.
 
-    Units: sizes in bytes; `idle_seconds` between two looks for work that nobody has announced. `webhook_hosts` are the only ones that events are sent to, over HTTPS; `loopback_webhooks`
-    allows plain HTTP to this machine, for trying out. `objections` is the bank's own notice on reports; "" for the
-    usual one.
+    Units: sizes in bytes; `idle_seconds` between two looks for work that nobody has announced. `webhook_hosts` are the
+    only ones that events are sent to, over HTTPS; `loopback_webhooks` allows plain HTTP to this machine, for trying
+    out. `objections` is the bank's own notice on reports; "" for the usual one.
     """
 
     bank: str

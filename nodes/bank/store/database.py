@@ -43,10 +43,13 @@ class Database:
 
     async def call(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """Do `work` as one transaction and return what it returns; on an error nothing of it remains."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self.do, work)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._do, work)
 
     def do(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Do `work` as one transaction, here: for commands, which have no event loop."""
+        """Do as `call`, and wait for it: for commands, which have no event loop."""
+        return self._thread.submit(self._do, work).result()
+
+    def _do(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             found = work(self._connection)
