@@ -34,7 +34,7 @@ LeafPoints = Annotated[int, Meta(gt=-(1 << 13), lt=1 << 13)]
 Decrement = Annotated[int, Meta(gt=-(1 << 40), lt=1 << 40)]
 
 
-class BoostingSpec(RunSpec, frozen=True):
+class BoostingSpec(RunSpec, frozen=True, kw_only=True):
     """What a boosting run is; its hash is the transcript that every message of the run is signed under.
 
     Reveals: to the coordinator, what a `RunSpec` does, and the size of the model. `steps` states for each turn how

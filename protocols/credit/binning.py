@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from scipy.special import chdtrc
 
-from protocols.credit.woe import Outcomes, information_value, integer_woe
+from protocols.credit.woe import WOE_LIMIT, Outcomes, information_value, integer_woe
 
 
 class Direction(StrEnum):
@@ -40,6 +40,7 @@ class BinningRules:
     minimum_iv: float = 0.002
     significance: float = 0.01
     direction: Direction = Direction.AUTO
+    woe_limit: int = WOE_LIMIT
 
 
 DEFAULT_RULES: Final = BinningRules()
@@ -97,7 +98,7 @@ def bin_feature(histogram: FineHistogram, everyone: Outcomes, rules: BinningRule
     woe = [0] * len(histogram.outcomes)
     for step in steps:
         for index in step.bins:
-            woe[index] = integer_woe(step.outcomes, everyone)
+            woe[index] = integer_woe(step.outcomes, everyone, rules.woe_limit)
     outcomes = tuple(step.outcomes for step in steps)
     iv = information_value(list(outcomes), everyone)
     reason = _why_dropped(iv, sum(o.total > 0 for o in outcomes), everyone, rules)

@@ -55,9 +55,9 @@ def information_value(groups: list[Outcomes], everyone: Outcomes) -> float:
     )
 
 
-def integer_woe(group: Outcomes, everyone: Outcomes) -> int:
-    """Return the WOE in units of 1/`WOE_SCALE`, clipped to ±`WOE_LIMIT`; an empty group is neutral."""
+def integer_woe(group: Outcomes, everyone: Outcomes, limit: int = WOE_LIMIT) -> int:
+    """Return the WOE in units of 1/`WOE_SCALE`, clipped to ±`limit`; an empty group is neutral."""
     if not group.total:
         return 0
     scaled = round(WOE_SCALE * weight_of_evidence(group, everyone))
-    return max(-WOE_LIMIT, min(WOE_LIMIT, scaled))
+    return max(-limit, min(limit, scaled))

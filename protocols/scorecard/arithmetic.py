@@ -6,6 +6,7 @@ that the bank never learns. A bank that encrypts crafted "labels" therefore read
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -26,25 +27,30 @@ TOTAL_BITS: Final = 20
 """Width of one enterprise's total over the whole node set, in points."""
 
 
-def histogram_packing(rows: int, modulus_bits: int) -> Packing:
-    """Slots for counts of at most `rows` enterprises."""
-    return Packing.for_sums(1, rows, modulus_bits, MASK_BITS)
+def histogram_packing(rows: int, modulus_bits: int, noise: int = 0) -> Packing:
+    """Slots for counts of at most `rows` enterprises, and noise of at most so much."""
+    return _noisy_sums(1, rows, modulus_bits, noise)
 
 
-def product_packing(rows: int, modulus_bits: int) -> Packing:
-    """Slots for sums of `rows` products of two integer WOE."""
-    return Packing.for_sums(WOE_LIMIT * WOE_LIMIT, rows, modulus_bits, MASK_BITS)
+def product_packing(rows: int, modulus_bits: int, noise: int = 0) -> Packing:
+    """Slots for sums of `rows` products of two integer WOE, and noise."""
+    return _noisy_sums(WOE_LIMIT * WOE_LIMIT, rows, modulus_bits, noise)
 
 
-def gradient_packing(rows: int, modulus_bits: int) -> Packing:
-    """Pairs of slots for sums of `rows` residuals and of their weights, times a squared integer WOE."""
-    packing = Packing.for_sums(RESIDUAL_SCALE * WOE_LIMIT * WOE_LIMIT, rows, modulus_bits, MASK_BITS)
+def gradient_packing(rows: int, modulus_bits: int, noise: int = 0) -> Packing:
+    """Pairs of slots for sums of `rows` residuals and of their weights, times a squared integer WOE, and noise."""
+    packing = _noisy_sums(RESIDUAL_SCALE * WOE_LIMIT * WOE_LIMIT, rows, modulus_bits, noise)
     return replace(packing, slots=packing.slots - packing.slots % 2)
 
 
 def total_packing(modulus_bits: int) -> Packing:
     """Slots for one total each; the addends are bounded by the nodes' own tables, so no growth is allowed for."""
     return Packing.for_sums((1 << TOTAL_BITS) - 1, 1, modulus_bits, MASK_BITS)
+
+
+def _noisy_sums(magnitude: int, addends: int, modulus_bits: int, noise: int) -> Packing:
+    """Return slots for a sum and its noise, which counts as so many addends more."""
+    return Packing.for_sums(magnitude, addends + -(-noise // magnitude), modulus_bits, MASK_BITS)
 
 
 def widths(values: int, packing: Packing) -> list[int]:
@@ -91,15 +97,29 @@ def masking(packing: Packing, slots: int, key: PublicKey) -> Masking:
 
 
 def masked_sums(
-    vector: CiphertextVector, packing: Packing, randomness: Randomness, filled: int = 1
+    vector: CiphertextVector,
+    packing: Packing,
+    randomness: Randomness,
+    filled: int = 1,
+    noise: Sequence[int] | None = None,
 ) -> CiphertextVector:
     """Pack sums into few ciphertexts, mask all above their slots, and re-randomise: fit to return to the key owner.
 
-    Shapes: each ciphertext of `vector` already fills `filled` slots, a divisor of `packing.slots`.
+    Shapes: each ciphertext of `vector` already fills `filled` slots, a divisor of `packing.slots`; `noise` holds one
+    number for each slot that is filled, or none.
     """
+    count = len(vector) * filled
     packed = vector.compress(packing.slot_bits * filled, packing.slots // filled)
-    maskings = [masking(packing, width, vector.public_key) for width in widths(len(vector) * filled, packing)]
-    return rerandomise(packed.add_plain([mask.upper(randomness) for mask in maskings]), randomness)
+    maskings = [masking(packing, width, vector.public_key) for width in widths(count, packing)]
+    added = join_noise(noise or [0] * count, packing)
+    upper = [mask.upper(randomness) + extra for mask, extra in zip(maskings, added, strict=True)]
+    return rerandomise(packed.add_plain(upper), randomness)
+
+
+def join_noise(noise: Sequence[int], packing: Packing) -> list[int]:
+    """Return what to add to plaintexts of which `noise` fills the slots in order."""
+    parts = (noise[start : start + packing.slots] for start in range(0, len(noise), packing.slots))
+    return [sum(value << (slot * packing.slot_bits) for slot, value in enumerate(part)) for part in parts]
 
 
 def unmask_sums(plain: list[int], packing: Packing, key: PublicKey, count: int) -> list[int]:

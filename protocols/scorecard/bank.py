@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -29,6 +30,7 @@ from protocols.scorecard.curvature import column_sums, open_gradient, pack_resid
 from protocols.scorecard.gram import GramAssembly
 from protocols.scorecard.histograms import bin_all, open_histograms, plain_histograms, require_outcomes
 from protocols.scorecard.model import BankRows, TrainedScorecard, TrainingPlan
+from protocols.scorecard.noise import RunNoise
 from protocols.scorecard.products import encrypt_columns, open_products
 from protocols.scorecard.releases import TotalsCollection
 from protocols.scorecard.rows import WoeColumns, totals
@@ -56,7 +58,7 @@ class BankTraining:
         randomness: Randomness,
     ) -> None:
         self.spec, self._channel, self._paillier, self._keys = spec, channel, paillier, keys
-        self._data, self._plan, self._randomness = data, plan, randomness
+        self._data, self._plan, self._randomness, self._noise = data, plan, randomness, RunNoise.of(spec)
         self._me = channel.keys.party
         self._nodes = [PartyId(node.party) for node in spec.nodes]
         self._domains = {PartyId(node.party): node.domain for node in spec.nodes}
@@ -110,31 +112,40 @@ class BankTraining:
         node, message = self._from_node(envelope, m.BinHistograms)
         if node in self._histograms:
             raise UnexpectedMessage(f"histograms of {node} were already received")
-        domain = self._domains[node]
-        histograms = open_histograms(message, domain, self.spec.training_rows, self._paillier)
-        require_outcomes(histograms, self._data.everyone)
+        domain, k = self._domains[node], self.spec.minimum_bin
+        noise, smallest = self._noise.histograms(len(message.features)), self._noise.smallest_count(k)
+        histograms = open_histograms(message, domain, self.spec.training_rows, self._paillier, noise, smallest)
+        require_outcomes(histograms, self._data.everyone, noise.bound + smallest)
         self._histograms[node] = histograms
         if len(self._histograms) < len(self._nodes):
             return []
         own = plain_histograms(self._data.rows, "bank", self._data.training_bad)
         ordered = {self._me: own} | {node: self._histograms[node] for node in sorted(self._nodes)}
-        self._features = bin_all(ordered, self._data.everyone, self._plan.rules)
+        rules = replace(self._plan.rules, woe_limit=self._noise.woe_limit)
+        self._features = bin_all(ordered, self._data.everyone, rules)
         return self._send_woe()
 
     def _send_woe(self) -> Sent:
         tables = {p: tuple(f.woe if f.selected else None for f in fs) for p, fs in self._features.items()}
         self._own_columns = WoeColumns.build(self._data.rows, self._data.training_rows, tables[self._me])
         self._woe_columns = {party: sum(t is not None for t in table) for party, table in tables.items()}
-        self._gram = GramAssembly(self._woe_columns, self.spec.training_rows, self._keys)
+        self._gram = GramAssembly(self._woe_columns, self.spec.training_rows, self._keys, self._noise)
         plan = tuple(m.ColumnCount(party, columns) for party, columns in self._woe_columns.items())
         sent = [self._channel.wrap(node, m.WoeTables(tables[node], plan)) for node in self._nodes]
         if self._own_columns.count:
             gram = self._own_columns.gram()
             self._gram.put_local(self._me, tuple(int(v) for v in gram[np.triu_indices(len(gram))]))
             if self._gram.evaluators(self._me):
-                vector = encrypt_columns(self._own_columns, self._paillier, self._randomness)
+                vector = encrypt_columns(self._own_columns, self._paillier, self._randomness, self._product_bound())
                 sent.append(self._channel.wrap(EVERYONE, m.EncryptedColumns(vector)))
         return sent + self._solve_when_ready()
+
+    def _product_bound(self) -> int:
+        """Return what two parties together may add to a product in this run."""
+        return self._noise.product_bound(self._most_columns())
+
+    def _most_columns(self) -> int:
+        return max(self._woe_columns.values())
 
     # ---- the Gram matrix
 
@@ -147,7 +158,15 @@ class BankTraining:
         node, message = self._from_node(envelope, m.MaskedProducts)
         columns = _require(self._own_columns).count
         rows = self.spec.training_rows
-        share = open_products(message.vector, columns, self._woe_columns[node], rows, self._paillier)
+        share = open_products(
+            message.vector,
+            columns,
+            self._woe_columns[node],
+            rows,
+            self._paillier,
+            self._randomness,
+            self._product_bound(),
+        )
         _require(self._gram).put_owner_share(self._me, node, share)
         return self._solve_when_ready()
 
@@ -166,11 +185,25 @@ class BankTraining:
         if not gram.complete or self._candidate is not None:
             return []
         everyone = self._data.everyone
-        check_gram(self._features, gram.matrix())
-        full = moments(self._features, everyone.total, everyone.good, gram.matrix())
+        check_gram(self._features, gram.matrix(), self._gram_slack())
+        ridge = self._noise.ridge([self._levels(node) for node in self._nodes])
+        matrix = gram.matrix() + ridge * np.eye(len(gram.matrix()), dtype=np.int64)
+        full = moments(self._features, everyone.total, everyone.good, matrix)
         self._features, self._kept = prune_correlated(self._features, full)
         self._moments = restrict(full, self._kept)
         return self._release(Candidate.build(first_step(self._moments), self._features))
+
+    def _gram_slack(self) -> int:
+        """Return how far noise may set an entry of the Gram matrix apart from what the histograms say."""
+        noise = self._noise
+        counts = max((noise.histograms(len(found)).bound for found in self._histograms.values()), default=0)
+        bins = max((len(f.woe) for found in self._features.values() for f in found), default=0)
+        smallest = noise.smallest_count(self.spec.minimum_bin)
+        return noise.gram_bound(self._most_columns()) + (2 * counts + smallest) * bins * noise.woe_limit**2
+
+    def _levels(self, node: PartyId) -> list[list[int]]:
+        """Return the distinct WOE of each column of a node."""
+        return [sorted(set(feature.woe)) for feature in self._features[node] if feature.selected]
 
     # ---- totals and refinement
 
@@ -240,7 +273,8 @@ class BankTraining:
         if collection.release == self._plan.refinements:
             return self._serve(self._coefficients)
         self._residuals = residuals(self._log_odds[: len(bad)], bad)
-        plaintexts = pack_residuals(*self._residuals, self._paillier.public_key.bits)
+        bound = self._noise.gradient_bound(self._most_columns())
+        plaintexts = pack_residuals(*self._residuals, self._paillier.public_key.bits, bound)
         vector = OwnerEncryptor(self._paillier, self._randomness).encrypt(plaintexts)
         self._gradients = {self._me: column_sums(_require(self._own_columns), *self._residuals)}
         sent = [self._channel.wrap(EVERYONE, m.EncryptedResiduals(vector.to_bytes()))]
@@ -250,8 +284,8 @@ class BankTraining:
         node, message = self._from_node(envelope, m.GradientShare)
         if node in self._gradients or self._residuals is None or not self._woe_columns[node]:
             raise UnexpectedMessage(f"no gradient of {node} is due")
-        columns = self._woe_columns[node]
-        self._gradients[node] = open_gradient(message.vector, columns, self.spec.training_rows, self._paillier)
+        columns, bound = self._woe_columns[node], self._noise.gradient_bound(self._most_columns())
+        self._gradients[node] = open_gradient(message.vector, columns, self.spec.training_rows, self._paillier, bound)
         return self._refine_when_ready()
 
     def _refine_when_ready(self) -> Sent:
@@ -259,7 +293,9 @@ class BankTraining:
         parties = [party for party, columns in self._woe_columns.items() if columns]
         if any(party not in self._gradients for party in parties):
             return []
-        curvature = to_curvature([self._gradients[party] for party in parties], residual, weight).restrict(self._kept)
+        floor = 2 * max((self._noise.gradient(self._levels(node))[1].deviation for node in self._nodes), default=0.0)
+        sums = [self._gradients[party] for party in parties]
+        curvature = to_curvature(sums, residual, weight, floor).restrict(self._kept)
         self._residuals = None
         better = refine(self._coefficients, _require(self._moments), curvature)
         return self._release(Candidate.build(better, self._features))

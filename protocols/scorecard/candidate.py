@@ -36,17 +36,17 @@ def moments(features: Features, training_rows: int, good: int, gram: NDArray[np.
     return Moments(training_rows, good, as_array[0], as_array[1], gram)
 
 
-def check_gram(features: Features, gram: NDArray[np.int64]) -> None:
+def check_gram(features: Features, gram: NDArray[np.int64], slack: int = 0) -> None:
     """Return if the matrix can be one of the columns that the histograms describe.
 
-    Their counts fix its diagonal; no entry exceeds the geometric mean of its row's and its column's diagonal.
-    Raises: VerificationFailed.
+    Their counts fix its diagonal; no entry exceeds the geometric mean of its row's and its column's diagonal. Noise
+    may move an entry by `slack`. Raises: VerificationFailed.
     """
     columns = [feature for party in features for feature in features[party] if feature.selected]
     squares = np.array([sum(w * w * o.total for w, o in _coarse(f)) for f in columns], dtype=np.int64)
     lengths = np.sqrt(squares.astype(np.float64))
-    bound = np.outer(lengths, lengths) * (1 + 1e-9)
-    if not np.array_equal(np.diag(gram), squares) or np.any(np.abs(gram.astype(np.float64)) > bound):
+    bound = np.outer(lengths, lengths) * (1 + 1e-9) + slack
+    if np.any(np.abs(np.diag(gram) - squares) > slack) or np.any(np.abs(gram.astype(np.float64)) > bound):
         raise VerificationFailed("the Gram matrix contradicts the histograms", code="WRONG_GRAM")
 
 

@@ -25,9 +25,9 @@ def residuals(log_odds: NDArray[np.float64], bad: Integers) -> tuple[Integers, I
     return residual, weight
 
 
-def pack_residuals(residual: Integers, weight: Integers, modulus_bits: int) -> list[int]:
+def pack_residuals(residual: Integers, weight: Integers, modulus_bits: int, noise: int = 0) -> list[int]:
     """Return one plaintext a row: the residual in the lower slot, the weight in the upper one."""
-    slot = gradient_packing(len(residual), modulus_bits).slot_bits
+    slot = gradient_packing(len(residual), modulus_bits, noise).slot_bits
     return [(w << slot) + r for r, w in zip(residual.tolist(), weight.tolist(), strict=True)]
 
 
@@ -41,22 +41,25 @@ def column_sums(columns: WoeColumns, residual: Integers, weight: Integers) -> li
     return sums
 
 
-def open_gradient(vector: bytes, columns: int, rows: int, key: PrivateKey) -> list[int]:
-    """Return a node's column sums. Raises: MalformedMessage, VerificationFailed."""
+def open_gradient(vector: bytes, columns: int, rows: int, key: PrivateKey, noise: int = 0) -> list[int]:
+    """Return a node's column sums, to each of which it may have added noise of at most so much. Raises: MalformedMessage, VerificationFailed."""
     public = key.public_key
-    packing = gradient_packing(rows, public.bits)
+    packing = gradient_packing(rows, public.bits, noise)
     plain = decrypt(key, CiphertextVector.from_bytes(public, vector))
     sums = unmask_sums(plain, packing, public, 4 * columns)
-    if any(weight < 0 for weight in sums[2 * columns + 1 :: 2]):
+    if any(weight < -noise for weight in sums[2 * columns + 1 :: 2]):
         raise MalformedMessage("a sum of squares is negative")
     return sums
 
 
-def to_curvature(sums: Sequence[list[int]], residual: Integers, weight: Integers) -> Curvature:
-    """Return gradient and Hessian diagonal of all columns, the intercept's first, from every party's column sums."""
+def to_curvature(sums: Sequence[list[int]], residual: Integers, weight: Integers, floor: float = 0.0) -> Curvature:
+    """Return gradient and Hessian diagonal of all columns, the intercept's first, from every party's column sums.
+
+    No entry of the diagonal is taken to be below `floor`, the uncertainty of such a sum: a step is then too short.
+    """
     gradient, diagonal = [float(residual.sum())], [float(weight.sum())]
     for party in sums:
         half = len(party) // 2
         gradient += [value / WOE_SCALE for value in party[:half:2]]
-        diagonal += [value / WOE_SCALE**2 for value in party[half + 1 :: 2]]
+        diagonal += [max(value, floor) / WOE_SCALE**2 for value in party[half + 1 :: 2]]
     return Curvature(np.array(gradient) / RESIDUAL_SCALE, np.array(diagonal) / RESIDUAL_SCALE)

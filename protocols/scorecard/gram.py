@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from protocols.channel.identity import PartyId
 from protocols.errors import MalformedMessage, UnexpectedMessage
 from protocols.paillier import PublicKey
+from protocols.scorecard.noise import EXACT, RunNoise
 from protocols.scorecard.products import add_shares
 
 Pair = tuple[PartyId, PartyId]
@@ -21,8 +22,12 @@ class GramAssembly:
     Shapes: columns of all parties in owner order, (d, d). Units: 1/WOE_SCALE². Raises on duplicates and wrong sizes.
     """
 
-    def __init__(self, plan: Mapping[PartyId, int], rows: int, keys: Mapping[PartyId, PublicKey]) -> None:
+    def __init__(
+        self, plan: Mapping[PartyId, int], rows: int, keys: Mapping[PartyId, PublicKey], noise: RunNoise = EXACT
+    ) -> None:
         self._rows, self._keys = rows, keys
+        columns = max(plan.values(), default=0)
+        self._product_bound, self._slack = noise.product_bound(columns), noise.gram_bound(columns)
         parties = [party for party, columns in plan.items() if columns]
         starts = np.cumsum([0, *(plan[party] for party in parties)])
         self._slices = {p: slice(int(a), int(b)) for p, a, b in zip(parties, starts, starts[1:], strict=False)}
@@ -53,7 +58,7 @@ class GramAssembly:
             raise UnexpectedMessage(f"no Gram block of {party} is due")
         place = self._slices[party]
         size = place.stop - place.start
-        limit = self._rows << 22
+        limit = (self._rows << 22) + self._slack
         if len(upper) != size * (size + 1) // 2 or any(abs(entry) > limit for entry in upper):
             raise MalformedMessage(f"the Gram block of {party} has {len(upper)} entries, or one out of range")
         block = np.zeros((size, size), dtype=np.int64)
@@ -78,7 +83,8 @@ class GramAssembly:
         owner, evaluator = pair
         rows, columns = self._slices[owner], self._slices[evaluator]
         shape = (rows.stop - rows.start, columns.stop - columns.start)
-        block = add_shares(self._owner_shares[pair], self._mask_shares[pair], shape, self._rows, self._keys[owner])
+        shares, key = (self._owner_shares[pair], self._mask_shares[pair]), self._keys[owner]
+        block = add_shares(*shares, shape, self._rows, key, self._product_bound)
         self._gram[rows, columns] = block
         self._gram[columns, rows] = block.T
         self._missing_pairs.remove(pair)

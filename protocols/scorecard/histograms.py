@@ -8,51 +8,79 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from protocols.channel.identity import PartyId
+from protocols.channel.identity import PartyId, Randomness
 from protocols.credit.binning import BinnedFeature, BinningRules, FineHistogram, bin_feature
 from protocols.credit.woe import Outcomes
 from protocols.errors import MalformedMessage, VerificationFailed
 from protocols.paillier import CiphertextVector, PrivateKey, decrypt
+from protocols.privacy import NO_NOISE, Noise
 from protocols.scorecard.admission import column_limit
 from protocols.scorecard.arithmetic import histogram_packing, unmask_sums
 from protocols.scorecard.messages import BinHistograms, FeatureShape
 from protocols.scorecard.rows import BinnedRows
 
 
-def open_histograms(message: BinHistograms, domain: str, rows: int, key: PrivateKey) -> list[FineHistogram]:
+def open_histograms(
+    message: BinHistograms, domain: str, rows: int, key: PrivateKey, noise: Noise = NO_NOISE, smallest: int = 0
+) -> list[FineHistogram]:
     """Return a node's features with good and bad outcomes per fine bin.
+
+    `noise` is what the node has added to each good and each bad count; below `smallest` a bin is taken for empty.
 
     Reveals: to the bank, the number of defaults in each bin of at least k enterprises; of a crafted label vector, the
     low bits that an honest count fills and no more.
     Raises: MalformedMessage if counts do not add up; VerificationFailed for an invalid ciphertext.
     """
-    names = [shape.name for shape in message.features]
-    if len(set(names)) != len(names) or any(sum(shape.counts) != rows for shape in message.features):
+    names, slack = [shape.name for shape in message.features], noise.bound
+    off = [abs(sum(shape.counts) - rows) - 2 * slack * len(shape.counts) for shape in message.features]
+    if len(set(names)) != len(names) or max(off, default=0) > 0:
         raise MalformedMessage(f"histograms of {domain} do not cover {rows} rows once for each feature")
     cells = [count for shape in message.features for count in shape.counts]
     vector = CiphertextVector.from_bytes(key.public_key, message.vector)
-    packing = histogram_packing(rows, key.public_key.bits)
+    packing = histogram_packing(rows, key.public_key.bits, slack)
     bads = unmask_sums(decrypt(key, vector), packing, key.public_key, len(cells))
-    if any(not 0 <= bad <= count for bad, count in zip(bads, cells, strict=True)):
+    if any(not -slack <= bad <= count + slack for bad, count in zip(bads, cells, strict=True)):
         raise MalformedMessage(f"histograms of {domain} hold more defaults than enterprises")
-    return _split(message.features, domain, bads)
+    return _split(message.features, domain, bads, smallest)
 
 
-def require_outcomes(histograms: list[FineHistogram], everyone: Outcomes) -> None:
-    """Return if each feature counts every default of the training rows once. Raises: VerificationFailed."""
+def noisy_shapes(
+    features: tuple[FeatureShape, ...], noise: Noise, randomness: Randomness
+) -> tuple[tuple[FeatureShape, ...], list[int]]:
+    """Return the shapes that leave a node, and what to add to the bad count of each bin, in order.
+
+    Each good and each bad count gets a draw of its own; a plain count carries the sum of both, and is never negative.
+    """
+    cells = [len(shape.counts) for shape in features]
+    good, bad = noise.draw(sum(cells), randomness), noise.draw(sum(cells), randomness)
+    both = iter([g + b for g, b in zip(good, bad, strict=True)])
+    counts = [tuple(max(0, count + next(both)) for count in shape.counts) for shape in features]
+    return tuple(FeatureShape(s.name, s.ordered, c) for s, c in zip(features, counts, strict=True)), bad
+
+
+def require_outcomes(histograms: list[FineHistogram], everyone: Outcomes, slack: int = 0) -> None:
+    """Return if each feature counts every default of the training rows once; noise may hide `slack` in each bin.
+
+    Raises: VerificationFailed, code WRONG_HISTOGRAM.
+    """
     for histogram in histograms:
-        if sum(o.bad for o in histogram.outcomes) != everyone.bad:
+        if abs(sum(o.bad for o in histogram.outcomes) - everyone.bad) > slack * len(histogram.outcomes):
             raise VerificationFailed(f"a histogram of {histogram.domain} has not all outcomes", code="WRONG_HISTOGRAM")
 
 
-def _split(shapes: tuple[FeatureShape, ...], domain: str, bads: list[int]) -> list[FineHistogram]:
+def _split(shapes: tuple[FeatureShape, ...], domain: str, bads: list[int], smallest: int = 0) -> list[FineHistogram]:
     histograms, start = [], 0
     for shape in shapes:
         part = bads[start : start + len(shape.counts)]
-        outcomes = tuple(Outcomes(count - bad, bad) for count, bad in zip(shape.counts, part, strict=True))
+        outcomes = tuple(_outcomes(count, bad, smallest) for count, bad in zip(shape.counts, part, strict=True))
         histograms.append(FineHistogram(domain, shape.name, shape.ordered, outcomes))
         start += len(shape.counts)
     return histograms
+
+
+def _outcomes(count: int, bad: int, smallest: int) -> Outcomes:
+    """Return a bin's outcomes as noise leaves them plausible: neither negative, nor of a handful of enterprises."""
+    return Outcomes(max(0, count - bad), max(0, bad)) if count >= smallest else Outcomes(0, 0)
 
 
 def plain_histograms(rows: BinnedRows, domain: str, bad: NDArray[np.int64]) -> list[FineHistogram]:

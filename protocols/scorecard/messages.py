@@ -27,6 +27,7 @@ Count = Annotated[int, Meta(ge=0, le=1 << 40)]
 Identifier = Annotated[str, Meta(min_length=1, max_length=128)]
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
 Points = Annotated[int, Meta(ge=0, lt=1 << 24)]
+Rho = Annotated[int, Meta(ge=0, le=10**12)]
 Woe = Annotated[int, Meta(ge=-2047, le=2047)]
 
 
@@ -57,7 +58,8 @@ class RunSpec(Message, frozen=True):
     """What a run is; its hash is the transcript that every message of the run is signed under.
 
     Reveals: to the coordinator, that this bank trains with these nodes on so many rows. `row_totals` states how many
-    totals per enterprise the run will open; `labels` commits to the one label vector that it may use.
+    totals per enterprise the run will open; `labels` commits to the one label vector that it may use; `rho` is the
+    privacy, in billionths, that each node spends on noise, 0 for exact sums.
     """
 
     OPEN: ClassVar[bool] = True
@@ -74,6 +76,7 @@ class RunSpec(Message, frozen=True):
     fine_bins: Annotated[int, Meta(ge=2, le=256)]
     row_totals: Annotated[int, Meta(ge=0, le=16)]
     labels: Key32
+    rho: Rho = 0
 
     def transcript(self) -> bytes:
         """Return T, 32 bytes."""

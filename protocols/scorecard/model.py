@@ -19,11 +19,15 @@ from protocols.scorecard.themes import ThemeNames
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
-    """What the bank decides before a run. The first candidate and each refinement cost one `row_totals` release."""
+    """What the bank decides before a run. The first candidate and each refinement cost one `row_totals` release.
+
+    Units: `rho`, the privacy that each node spends on noise, in billionths; 0 for exact sums.
+    """
 
     refinements: int = 1
     rules: BinningRules = DEFAULT_RULES
     themes: ThemeNames = field(default_factory=dict)
+    rho: int = 0
 
     @property
     def row_totals(self) -> int:

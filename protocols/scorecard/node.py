@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+import numpy as np
+
 from protocols.assessment.manifest import Manifest, SignedManifest, sign_manifest, verify_manifest
 from protocols.channel.envelope import EVERYONE, Channel, Envelope
 from protocols.channel.identity import PartyId, Randomness
@@ -27,6 +29,8 @@ from protocols.scorecard.arithmetic import (
     masked_sums,
     total_packing,
 )
+from protocols.scorecard.histograms import noisy_shapes
+from protocols.scorecard.noise import RunNoise
 from protocols.scorecard.products import encrypt_columns, multiply_columns, open_products, weigh_bins
 from protocols.scorecard.rows import BinnedRows, WoeColumns, owner_order, totals
 
@@ -68,7 +72,7 @@ class NodeTraining:
     ) -> None:
         check_spec(spec, channel.cards)
         self.spec, self._channel, self._site, self._randomness = spec, channel, site, randomness
-        self._paillier, self._keys = paillier, keys
+        self._paillier, self._keys, self._noise = paillier, keys, RunNoise.of(spec)
         self._me = channel.keys.party
         self._bank = PartyId(spec.bank)
         self._order = owner_order(spec.bank, tuple(node.party for node in spec.nodes))
@@ -129,10 +133,12 @@ class NodeTraining:
         self._require_large_bins(rows)
         self._site.release(self.spec, "BinHistograms", m.LeakClass.AGGREGATE)
         cells = CiphertextVector.concat(vector.histograms(rows.codes[: len(vector)], rows.fine_bins()))
-        packing = histogram_packing(len(vector), self._keys[self._bank].bits)
-        sums = masked_sums(cells, packing, self._randomness)
+        noise = self._noise.histograms(len(rows.features))
+        shapes, added = noisy_shapes(rows.features, noise, self._randomness)
+        packing = histogram_packing(len(vector), self._keys[self._bank].bits, noise.bound)
+        sums = masked_sums(cells, packing, self._randomness, noise=added)
         self._rows, self._cohort_name, self._labels, self._cohort = rows, cohort_subject(self._cohort.ids), None, None
-        return [self._channel.wrap(self._bank, m.BinHistograms(rows.features, sums.to_bytes()))]
+        return [self._channel.wrap(self._bank, m.BinHistograms(shapes, sums.to_bytes()))]
 
     def _require_large_bins(self, rows: BinnedRows) -> None:
         """Refuse, as a last line of defence, to count fewer enterprises than the run's minimum in any bin."""
@@ -154,6 +160,8 @@ class NodeTraining:
         if set(plan) != set(self._order) or plan[self._me] != columns.count:
             raise MalformedMessage("the plan of columns does not match the run")
         check_plan(self.spec, plan)
+        if any(abs(woe) > self._noise.woe_limit for levels in columns.levels for woe in levels):
+            raise MalformedMessage(f"a WOE exceeds {self._noise.woe_limit}, the limit of this run")
         if columns.count:
             self._site.release(self.spec, "LocalGram", m.LeakClass.AGGREGATE)
         self._columns, self._plan = columns, plan
@@ -162,13 +170,18 @@ class NodeTraining:
     def _local_gram(self, columns: WoeColumns) -> Sent:
         if not columns.count:
             return []
-        gram = columns.gram()
-        upper = tuple(int(gram[i, j]) for i in range(len(gram)) for j in range(i, len(gram)))
+        entries = columns.gram()[np.triu_indices(columns.count)].tolist()
+        added = self._noise.local_gram(columns.levels).draw(len(entries), self._randomness)
+        upper = tuple(entry + noise for entry, noise in zip(entries, added, strict=True))
         sent = [self._channel.wrap(self._bank, m.LocalGram(upper))]
         if self._evaluators(self._me):
-            vector = encrypt_columns(columns, self._paillier, self._randomness)
+            vector = encrypt_columns(columns, self._paillier, self._randomness, self._product_bound())
             sent.append(self._channel.wrap(EVERYONE, m.EncryptedColumns(vector)))
         return sent
+
+    def _product_bound(self) -> int:
+        """Return what two parties together may add to a product in this run."""
+        return self._noise.product_bound(max(self._plan.values()))
 
     def _evaluators(self, owner: PartyId) -> list[PartyId]:
         """Return who multiplies the owner's columns: all later parties that have columns."""
@@ -184,7 +197,13 @@ class NodeTraining:
             return []
         self._site.release(self.spec, f"MaskedProducts/{owner}", m.LeakClass.AGGREGATE)
         products, masks = multiply_columns(
-            message.vector, self._plan[owner], self._keys[owner], columns, self._randomness
+            message.vector,
+            self._plan[owner],
+            self._keys[owner],
+            columns,
+            self._randomness,
+            self._product_bound(),
+            self._noise.products(columns.levels, self._plan[owner]),
         )
         return [
             self._channel.wrap(owner, m.MaskedProducts(products)),
@@ -199,7 +218,14 @@ class NodeTraining:
         message = self._once(envelope, m.MaskedProducts, sender=evaluator)
         self._site.release(self.spec, f"ProductShare/{evaluator}", m.LeakClass.AGGREGATE)
         share = open_products(
-            message.vector, columns.count, self._plan[evaluator], self.spec.training_rows, self._paillier
+            message.vector,
+            columns.count,
+            self._plan[evaluator],
+            self.spec.training_rows,
+            self._paillier,
+            self._randomness,
+            self._product_bound(),
+            self._noise.products(columns.levels, self._plan[evaluator]),
         )
         return [self._channel.wrap(self._bank, m.ProductShare(evaluator, share))]
 
@@ -250,8 +276,9 @@ class NodeTraining:
             return []
         self._site.release(self.spec, f"GradientShare/{releases}", m.LeakClass.AGGREGATE)
         sums = [*weigh_bins(vector, columns, squared=False), *weigh_bins(vector, columns, squared=True)]
-        packing = gradient_packing(len(vector), key.bits)
-        share = masked_sums(CiphertextVector.concat(sums), packing, self._randomness, filled=2)
+        packing = gradient_packing(len(vector), key.bits, self._noise.gradient_bound(max(self._plan.values())))
+        added = [x for n in self._noise.gradient(columns.levels) for x in n.draw(2 * columns.count, self._randomness)]
+        share = masked_sums(CiphertextVector.concat(sums), packing, self._randomness, filled=2, noise=added)
         return [self._channel.wrap(self._bank, m.GradientShare(share.to_bytes()))]
 
     # ---- the manifest

@@ -22,14 +22,18 @@ from protocols.paillier import (
     decrypt,
     rerandomise,
 )
-from protocols.scorecard.arithmetic import Masking, masking, product_packing, unpack, widths
+from protocols.privacy import NO_NOISE, Noise
+from protocols.scorecard.arithmetic import Masking, join_noise, masking, product_packing, unpack, widths
 from protocols.scorecard.rows import WoeColumns
 
 
-def encrypt_columns(columns: WoeColumns, key: PrivateKey, randomness: Randomness) -> bytes:
-    """Return the owner's columns as ciphertexts: group by group, each group all rows."""
+def encrypt_columns(columns: WoeColumns, key: PrivateKey, randomness: Randomness, bound: int = 0) -> bytes:
+    """Return the owner's columns as ciphertexts: group by group, each group all rows.
+
+    In this module `bound` is what both sides together may add to a product as noise, `noise` what one of them adds.
+    """
     values = columns.values()
-    packing = product_packing(len(values), key.public_key.bits)
+    packing = product_packing(len(values), key.public_key.bits, bound)
     plaintexts = [
         _join(row, packing)
         for start in range(0, columns.count, packing.slots)
@@ -43,7 +47,13 @@ def _join(row: list[int], packing: Packing) -> int:
 
 
 def multiply_columns(
-    vector: bytes, owner_columns: int, key: PublicKey, columns: WoeColumns, randomness: Randomness
+    vector: bytes,
+    owner_columns: int,
+    key: PublicKey,
+    columns: WoeColumns,
+    randomness: Randomness,
+    bound: int = 0,
+    noise: Noise = NO_NOISE,
 ) -> tuple[bytes, tuple[bytes, ...]]:
     """Return the evaluator's two shares: masked products for the owner, low bits of the masks for the bank.
 
@@ -51,7 +61,7 @@ def multiply_columns(
     Raises: MalformedMessage, VerificationFailed for a vector that is not one.
     """
     rows = len(columns.codes)
-    packing = product_packing(rows, key.bits)
+    packing = product_packing(rows, key.bits, bound)
     used = widths(owner_columns, packing)
     ciphertexts = CiphertextVector.from_bytes(key, vector)
     if len(ciphertexts) != rows * len(used):
@@ -61,9 +71,11 @@ def multiply_columns(
         for group in range(len(used))
         for total in weigh_bins(ciphertexts[group * rows : (group + 1) * rows], columns, squared=False)
     ]
-    maskings = _maskings(owner_columns, columns.count, rows, key)
+    maskings = _maskings(owner_columns, columns.count, rows, key, bound)
     masks = [mask.whole(randomness) for mask in maskings]
-    masked = rerandomise(CiphertextVector.concat(sums).add_plain(masks), randomness)
+    added = _noise(noise, owner_columns, columns.count, packing, randomness)
+    hidden = [mask + extra for mask, extra in zip(masks, added, strict=True)]
+    masked = rerandomise(CiphertextVector.concat(sums).add_plain(hidden), randomness)
     return masked.to_bytes(), _low_bits(masks, maskings)
 
 
@@ -76,22 +88,39 @@ def weigh_bins(vector: CiphertextVector, columns: WoeColumns, *, squared: bool) 
 
 
 def open_products(
-    vector: bytes, owner_columns: int, evaluator_columns: int, rows: int, key: PrivateKey
+    vector: bytes,
+    owner_columns: int,
+    evaluator_columns: int,
+    rows: int,
+    key: PrivateKey,
+    randomness: Randomness,
+    bound: int = 0,
+    noise: Noise = NO_NOISE,
 ) -> tuple[bytes, ...]:
-    """Return the owner's share for the bank: the low bits of each masked product, and no more.
+    """Return the owner's share for the bank: the low bits of each masked product with the owner's noise, and no more.
 
     Raises: MalformedMessage, VerificationFailed.
     """
-    maskings = _maskings(owner_columns, evaluator_columns, rows, key.public_key)
+    maskings = _maskings(owner_columns, evaluator_columns, rows, key.public_key, bound)
     ciphertexts = CiphertextVector.from_bytes(key.public_key, vector)
     if len(ciphertexts) != len(maskings):
         raise MalformedMessage(f"{len(ciphertexts)} masked products where {len(maskings)} are due")
-    return _low_bits(decrypt(key, ciphertexts), maskings)
+    packing = product_packing(rows, key.public_key.bits, bound)
+    added = _noise(noise, owner_columns, evaluator_columns, packing, randomness)
+    return _low_bits([v + extra for v, extra in zip(decrypt(key, ciphertexts), added, strict=True)], maskings)
 
 
-def _maskings(owner_columns: int, evaluator_columns: int, rows: int, key: PublicKey) -> list[Masking]:
+def _noise(
+    noise: Noise, owner_columns: int, evaluator_columns: int, packing: Packing, randomness: Randomness
+) -> list[int]:
+    """Return what to add to each product: one draw for each of its slots that is used."""
+    used = [width for width in widths(owner_columns, packing) for _ in range(evaluator_columns)]
+    return [join_noise(noise.draw(width, randomness), packing)[0] for width in used]
+
+
+def _maskings(owner_columns: int, evaluator_columns: int, rows: int, key: PublicKey, bound: int) -> list[Masking]:
     """Return the masking of each product: it shows the slots that its group of the owner's columns uses."""
-    packing = product_packing(rows, key.bits)
+    packing = product_packing(rows, key.bits, bound)
     return [masking(packing, width, key) for width in widths(owner_columns, packing) for _ in range(evaluator_columns)]
 
 
@@ -105,14 +134,15 @@ def add_shares(
     shape: tuple[int, int],
     rows: int,
     key: PublicKey,
+    bound: int = 0,
 ) -> NDArray[np.int64]:
-    """Return the exact inner products, (owner columns, evaluator columns), from the two shares.
+    """Return the inner products with their noise, (owner columns, evaluator columns), from the two shares.
 
     Raises: MalformedMessage if a share has the wrong size or their difference is not a packed sum.
     """
-    packing = product_packing(rows, key.bits)
+    packing = product_packing(rows, key.bits, bound)
     owner_columns, evaluator_columns = shape
-    maskings = _maskings(owner_columns, evaluator_columns, rows, key)
+    maskings = _maskings(owner_columns, evaluator_columns, rows, key, bound)
     if not len(owner_share) == len(mask_share) == len(maskings):
         raise MalformedMessage(
             f"shares of {len(owner_share)} and {len(mask_share)} products where {len(maskings)} are due"

@@ -180,7 +180,7 @@ def test_without_the_limit_crafted_columns_read_every_row(monkeypatch: pytest.Mo
     products, masks = crafted_columns(network, columns)
     assert isinstance(products, m.MaskedProducts)
     assert isinstance(masks, m.MaskShare)
-    shown = open_products(products.vector, columns, 1, ROWS, network.paillier[BANK])
+    shown = open_products(products.vector, columns, 1, ROWS, network.paillier[BANK], secrets.token_bytes)
     packing = product_packing(ROWS, network.public[BANK].bits)
     width, bits = packing.slots * packing.slot_bits - 1, packing.slots * packing.slot_bits + 1
     read = []

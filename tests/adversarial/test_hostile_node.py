@@ -153,7 +153,7 @@ def test_masked_products_show_their_owner_noise() -> None:
                 for reply in node.receive(envelope):
                     if reply.message == "MaskedProducts" and reply.receiver == SOCIAL:
                         seen = network.channel(SOCIAL).unwrap(reply, m.MaskedProducts)
-                        values.add(open_products(seen.vector, 2, 1, 400, network.paillier[SOCIAL]))
+                        values.add(open_products(seen.vector, 2, 1, 400, network.paillier[SOCIAL], secrets.token_bytes))
     assert len(values) == 3
     assert len(message.vector) == network.public[SOCIAL].ciphertext_bytes
 

@@ -152,7 +152,7 @@ def test_two_shares_add_up_to_the_exact_inner_products(data: st.DataObject, rows
     owner, evaluator = data.draw(woe_columns(rows)), data.draw(woe_columns(rows))
     sent = encrypt_columns(owner, KEY, secrets.token_bytes)
     products, hidden = multiply_columns(sent, owner.count, PUBLIC, evaluator, secrets.token_bytes)
-    shown = open_products(products, owner.count, evaluator.count, rows, KEY)
+    shown = open_products(products, owner.count, evaluator.count, rows, KEY, secrets.token_bytes)
     found = add_shares(shown, hidden, (owner.count, evaluator.count), rows, PUBLIC)
     np.testing.assert_array_equal(found, owner.values().T @ evaluator.values())
 
@@ -166,7 +166,7 @@ def test_columns_that_need_several_groups_add_up_too(data: st.DataObject, rows: 
     assert many.count <= product_packing(rows, BITS).slots * 2
     sent = encrypt_columns(many, KEY, secrets.token_bytes)
     products, hidden = multiply_columns(sent, many.count, PUBLIC, evaluator, secrets.token_bytes)
-    shown = open_products(products, many.count, evaluator.count, rows, KEY)
+    shown = open_products(products, many.count, evaluator.count, rows, KEY, secrets.token_bytes)
     found = add_shares(shown, hidden, (many.count, evaluator.count), rows, PUBLIC)
     np.testing.assert_array_equal(found, many.values().T @ evaluator.values())
 
