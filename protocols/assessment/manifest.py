@@ -40,7 +40,11 @@ class Theme(Message, frozen=True):
 
 
 class Manifest(Message, frozen=True):
-    """What a model is, without any of its weights. Reveals: node set, themes, number of steps of the score."""
+    """What a model is, without any of its weights. Reveals: node set, themes, number of steps of the score.
+
+    `row_totals` and `rho` state what its training was allowed to learn: totals per enterprise, and the privacy, in
+    billionths, that each node spent on noise at most (0: its sums were exact).
+    """
 
     OPEN: ClassVar[bool] = True
 
@@ -52,6 +56,8 @@ class Manifest(Message, frozen=True):
     maximum_total: Annotated[int, Meta(ge=0, lt=1 << 32)]
     themes: Annotated[tuple[Theme, ...], Meta(max_length=32)]
     created: Annotated[int, Meta(ge=0)]
+    row_totals: Annotated[int, Meta(ge=0, le=16)] = 0
+    rho: Annotated[int, Meta(ge=0, le=10**12)] = 0
 
     def model_hash(self) -> bytes:
         """Return the name of the model in queries and logs, 32 bytes."""

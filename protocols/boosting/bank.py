@@ -233,6 +233,8 @@ class BankBoosting:
             model.maximum_total(),
             model.themes,
             self.spec.created,
+            self.spec.row_totals,
+            self.spec.rho,
         )
         sent = [self._channel.wrap(node, tables[node]) for node in self._domains]
         return [*sent, self._channel.wrap(EVERYONE, self._manifest)]

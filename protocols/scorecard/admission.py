@@ -66,6 +66,8 @@ def check_manifest(
     """
     if manifest.run != spec.transcript() or manifest.bank != spec.bank or manifest.purpose != Purpose.ASSESSMENT:
         raise VerificationFailed("the manifest is of another run, bank or purpose")
+    if (manifest.row_totals, manifest.rho) != (spec.row_totals, spec.rho):
+        raise VerificationFailed("the manifest states other leaks than the run")
     check_nodes(manifest, cards)
     if [(e.party, e.domain, e.card) for e in manifest.nodes] != [(n.party, n.domain, n.card) for n in spec.nodes]:
         raise VerificationFailed("the manifest is for another node set than the run")

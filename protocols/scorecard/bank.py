@@ -233,6 +233,8 @@ class BankTraining:
             final.maximum_total(),
             themes,
             self.spec.created,
+            self.spec.row_totals,
+            self.spec.rho,
         )
         sent = [self._channel.wrap(node, tables[node]) for node in self._nodes]
         return [*sent, self._channel.wrap(EVERYONE, self._manifest)]

@@ -42,7 +42,10 @@ def column_sums(columns: WoeColumns, residual: Integers, weight: Integers) -> li
 
 
 def open_gradient(vector: bytes, columns: int, rows: int, key: PrivateKey, noise: int = 0) -> list[int]:
-    """Return a node's column sums, to each of which it may have added noise of at most so much. Raises: MalformedMessage, VerificationFailed."""
+    """Return a node's column sums, to each of which it may have added `noise` at most.
+
+    Raises: MalformedMessage, VerificationFailed.
+    """
     public = key.public_key
     packing = gradient_packing(rows, public.bits, noise)
     plain = decrypt(key, CiphertextVector.from_bytes(public, vector))

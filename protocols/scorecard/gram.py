@@ -83,8 +83,8 @@ class GramAssembly:
         owner, evaluator = pair
         rows, columns = self._slices[owner], self._slices[evaluator]
         shape = (rows.stop - rows.start, columns.stop - columns.start)
-        shares, key = (self._owner_shares[pair], self._mask_shares[pair]), self._keys[owner]
-        block = add_shares(*shares, shape, self._rows, key, self._product_bound)
+        mine, hidden, key = self._owner_shares[pair], self._mask_shares[pair], self._keys[owner]
+        block = add_shares(mine, hidden, shape, self._rows, key, self._product_bound)
         self._gram[rows, columns] = block
         self._gram[columns, rows] = block.T
         self._missing_pairs.remove(pair)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import sqrt
 from typing import Final
 
 from protocols.credit.woe import WOE_LIMIT
@@ -103,9 +104,9 @@ class RunNoise:
         """
         most = max((len(levels) for levels in parties), default=0)
         deviations = [self.local_gram(levels).deviation for levels in parties]
-        deviations += [2**0.5 * self.products(levels, most).deviation for levels in parties]
+        deviations += [sqrt(2) * self.products(levels, most).deviation for levels in parties]
         size = sum(len(levels) for levels in parties)
-        return round(2 * max(deviations, default=0.0) * size**0.5)
+        return round(2 * max(deviations, default=0.0) * sqrt(size))
 
     # ---- gradients
 
