@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import msgspec
 
@@ -15,8 +16,12 @@ from protocols.boosting.model import BoostingPlan
 from protocols.boosting.plaintext import train_pooled as boost_pooled
 from protocols.channel.identity import PartyId
 from protocols.credit.metrics import Validation, validate
+from protocols.privacy import NANO, epsilon
 from protocols.scorecard.model import TrainingPlan
 from protocols.scorecard.plaintext import train_pooled
+
+DELTA: Final = 1e-6
+"""The δ at which a spent ρ is told as an ε: well below one in the number of enterprises."""
 
 
 class FeatureResult(msgspec.Struct, frozen=True):
@@ -43,12 +48,21 @@ class BankResult(msgspec.Struct, frozen=True):
     auc_separate: float | None = None
 
 
+class PrivacyResult(msgspec.Struct, frozen=True):
+    """What noise promises: at each node, `rho`-zCDP for its sums in this run, hence (`epsilon`, `delta`)-DP."""
+
+    rho: float
+    epsilon: float
+    delta: float
+
+
 class Results(msgspec.Struct, frozen=True, omit_defaults=False):
     """The content of `results.json`. Units: seconds of wall time, bytes on the wire; a measure without value is null.
 
-    `accounts` holds, for each data node, what the bank has spent there in the calendar year, and may spend. The
-    Of a consortium the measures are those of all banks' test rows, pooled by score bands, and `banks` has each bank's.
-    `_centralised` and `_gradient_boosting` measures exist only with `--compare`, which pools all files.
+    `accounts` holds, for each data node, what the bank has spent there in the calendar year, and may spend; `privacy`
+    is null where sums are exact. Of a consortium the measures are those of all banks' test rows, pooled by score bands,
+    and `banks` has each bank's. `auc_without_noise` is that of the same model on exact sums, to be held against `auc`;
+    it and the `_centralised` and `_gradient_boosting` measures exist only with `--compare`, which pools all files.
     """
 
     dataset: str
@@ -75,6 +89,8 @@ class Results(msgspec.Struct, frozen=True, omit_defaults=False):
     ks_centralised: float | None = None
     auc_gradient_boosting: float | None = None
     ks_gradient_boosting: float | None = None
+    privacy: PrivacyResult | None = None
+    auc_without_noise: float | None = None
     auc_additive: float | None = None
     ks_additive: float | None = None
     banks: dict[str, BankResult] | None = None
@@ -86,6 +102,7 @@ class Comparison(msgspec.Struct, frozen=True):
     centralised: Validation
     boosting: Validation
     additive: Validation | None = None
+    without_noise: Validation | None = None
 
 
 def compare(
@@ -105,12 +122,17 @@ def compare(
     }
     raw = [column for table in tables.values() for column in cohort_columns(table, row_index(table), ids).values()]
     pooled = PooledRows({PartyId(p): rows for p, rows in binned.items()}, raw, training.data.bad, n)
-    if isinstance(plan, TrainingPlan):
-        return Comparison(centralised_scorecard(pooled, training.scorecard.features), gradient_boosting(pooled, seed))
     nodes = {party: (party, rows) for party, rows in pooled.binned.items() if party != federation.lead}
-    alike = boost_pooled(federation.lead, training.data, nodes, plan, minimum_bin)
+    if isinstance(plan, TrainingPlan):
+        exact = None
+        if plan.rho:
+            alike = train_pooled(federation.lead, training.data, nodes, plan)
+            exact = validate(alike.calibration.log_odds(alike.totals)[n:], training.data.bad[n:])
+        same = centralised_scorecard(pooled, training.scorecard.features)
+        return Comparison(same, gradient_boosting(pooled, seed), without_noise=exact)
+    boosted = boost_pooled(federation.lead, training.data, nodes, plan, minimum_bin)
     additive = additive_boosting(pooled, plan.depth, seed)
-    return Comparison(validate(alike.log_odds[n:], training.data.bad[n:]), gradient_boosting(pooled, seed), additive)
+    return Comparison(validate(boosted.log_odds[n:], training.data.bad[n:]), gradient_boosting(pooled, seed), additive)
 
 
 def federated_validation(training: Training) -> Validation:
@@ -164,6 +186,7 @@ def build_results(
         warnings=warnings_of(
             int(training.data.training_bad.sum()), n, len(training.scorecard.manifest.manifest.nodes), features
         ),
+        privacy=_privacy(plan),
     )
     return results if comparison is None else msgspec.structs.replace(results, **pooled_measures(comparison))
 
@@ -176,9 +199,16 @@ def pooled_measures(comparison: Comparison) -> dict[str, float | None]:
         "ks_centralised": finite(comparison.centralised.ks),
         "auc_gradient_boosting": finite(comparison.boosting.auc),
         "ks_gradient_boosting": finite(comparison.boosting.ks),
+        "auc_without_noise": finite(comparison.without_noise.auc) if comparison.without_noise else None,
         "auc_additive": finite(additive.auc) if additive else None,
         "ks_additive": finite(additive.ks) if additive else None,
     }
+
+
+def _privacy(plan: TrainingPlan | BoostingPlan) -> PrivacyResult | None:
+    if isinstance(plan, BoostingPlan) or not plan.rho:
+        return None
+    return PrivacyResult(plan.rho / NANO, round(epsilon(plan.rho / NANO, DELTA), 4), DELTA)
 
 
 def warnings_of(bad: int, n: int, nodes: int, features: tuple[FeatureResult, ...]) -> tuple[str, ...]:

@@ -15,19 +15,20 @@ from federation.cli.cards import write_card
 from federation.cli.consortium import compare_consortium, consortium_results
 from federation.cli.output import console, errors, print_json, quiet_libraries, reported_errors
 from federation.cli.progress import round_progress
-from federation.cli.results import BankResult, Comparison, Results, build_results, compare
+from federation.cli.results import BankResult, Comparison, PrivacyResult, Results, build_results, compare
 from federation.cli.workspace import whole_folder
 from federation.local import BANK, LocalFederation, Training, create_federation, party_of, split_rows, train_consortium
 from federation.rounds import RoundEvent
 from nodes.bank.model_file import BOOSTING, SCORECARD
 from nodes.bank.training import Split
 from nodes.features import load_catalogue
-from nodes.policy import TrainingRules, usual_policy
+from nodes.policy import PrivacyRules, TrainingRules, usual_policy
 from nodes.sources import DatasetDescription, read_description
 from protocols.boosting.model import GROUP, BoostingPlan
 from protocols.boosting.splits import Shrinkage
 from protocols.errors import ConfigurationError
 from protocols.paillier.cores import Cores, available_cores
+from protocols.privacy import NANO
 from protocols.scorecard.model import TrainingPlan
 
 FAMILIES = (SCORECARD, BOOSTING)
@@ -57,6 +58,15 @@ def train(
     learning_rate: Annotated[
         float, typer.Option("--learning-rate", help="Boosting: share of its step that one tree takes.", min=0.01, max=1)
     ] = 0.1,
+    rho: Annotated[
+        float,
+        typer.Option(
+            "--rho",
+            help="Scorecard: differential privacy (zCDP) that each node spends on noise in this run; 0: exact sums.",
+            min=0,
+            max=1000,
+        ),
+    ] = 0,
     row_totals: Annotated[
         int,
         typer.Option("--row-totals", help="Boosting: turns; each opens one total per enterprise.", min=1, max=16),
@@ -84,10 +94,12 @@ def train(
             raise ConfigurationError(f"unknown model {model!r}; known: {', '.join(FAMILIES)}", code="UNKNOWN_MODEL")
         if not 0 < test_size < 1:
             raise ConfigurationError(f"--test-size {test_size} is not between 0 and 1", code="BAD_SPLIT")
+        if rho and model != SCORECARD:
+            raise ConfigurationError("--rho is for --model scorecard: boosting adds no noise", code="NO_NOISE")
         description = read_description(data)
         with whole_folder(out, data) as folder:
             plan = (
-                TrainingPlan(refinements=refinements, themes=catalogue_themes())
+                TrainingPlan(refinements=refinements, themes=catalogue_themes(), rho=round(rho * NANO))
                 if model == SCORECARD
                 else boosting_plan(trees, depth, learning_rate, row_totals, seed)
             )
@@ -147,6 +159,8 @@ class Job:
         """Do the same with several banks: one model, at each of them. Raises: ConfigurationError for boosted trees."""
         if not isinstance(self.plan, TrainingPlan):
             raise ConfigurationError("several banks train a scorecard together, no boosted trees", code="UNKNOWN_MODEL")
+        if self.plan.rho:
+            raise ConfigurationError("--rho is for one bank: a consortium's sums carry no noise", code="NO_NOISE")
         self._found(folder)
         with Cores(self.cores or available_cores()), LocalFederation(folder, on_round=on_round) as federation:
             outcomes = federation.bank_outcomes
@@ -167,11 +181,13 @@ class Job:
     def _found(self, folder: Path) -> None:
         """Create the federation; every data owner's policy admits every bank."""
         allowed = self._row_totals()
+        rho = self.plan.rho / NANO if isinstance(self.plan, TrainingPlan) else 0
         rules = TrainingRules(
             minimum_bin=self.minimum_bin,
             minimum_nodes=min(3, len(self.description.node_domains)),
             row_totals=allowed,
             row_totals_per_year=max(allowed, TrainingRules().row_totals_per_year),
+            privacy=PrivacyRules(max(1.0, rho), rho) if rho else None,
         )
         policy = usual_policy(tuple(map(party_of, self.description.banks)), training=rules)
         create_federation(folder, self.description, self.key_bits, policy)
@@ -228,10 +244,20 @@ def show_results(results: Results, out: Path) -> None:
         f"{sum(results.bytes_sent.values()) / 1e6:,.1f} MB sent · {sum(results.seconds.values()):,.1f} s"
     )
     console.print(f"revealed to the bank: {leaks}")
+    if results.privacy is not None:
+        console.print(describe_privacy(results.privacy))
     for warning in results.warnings:
         errors.print(f"[yellow]warning[/] {warning}")
     bank = next(iter(results.banks), BANK) if results.banks else BANK
     console.print(f"written to {out}: results.json, {bank}/model.json, {bank}/model_card.html, coordinator/log.sqlite")
+
+
+def describe_privacy(privacy: PrivacyResult) -> str:
+    """Return what the noise promises, in one line."""
+    return (
+        f"noise on every sum: rho {privacy.rho:g} a node, that is epsilon {privacy.epsilon:.2f} at delta "
+        f"{privacy.delta:g}; totals of enterprises are exact (docs/privacy.md)"
+    )
 
 
 def comparison_rows(results: Results) -> list[tuple[str, float | None, float | None]]:
@@ -247,6 +273,8 @@ def comparison_rows(results: Results) -> list[tuple[str, float | None, float | N
     ]
     if results.auc_additive is None:
         del rows[3]
+    if results.auc_without_noise is not None:
+        rows.insert(3, ("all data pooled, same model without noise", results.auc_without_noise, None))
     return rows if results.auc_centralised is not None else rows[:2]
 
 

@@ -78,7 +78,7 @@ class TrainingSite:
         """
         site = self._site
         site.switch.check()
-        charges = release_charges(self._rule.training, leak)
+        charges = release_charges(self._rule.training, spec, step, leak)
         site.ledger.runs.record_release(spec.transcript(), step, leak, site.clock(), charges)
 
     def keep_part(self, manifest: SignedManifest, tables: PointTables) -> None:

@@ -1,5 +1,6 @@
 """What a data owner allows, in a file that it can read: default deny, ordered rules with names.
 
+privacy    how much noise the sums of training must carry
 rules      the rules and the numbers that bound what they allow
 decisions  which rule decides a request, and why
 files      `policy.yaml`: read, checked against its schema, written
@@ -7,6 +8,7 @@ files      `policy.yaml`: read, checked against its schema, written
 
 from nodes.policy.decisions import Decision, Request, decide
 from nodes.policy.files import POLICY_FILE, policy_schema, read_policy, write_policy
+from nodes.policy.privacy import PrivacyRules
 from nodes.policy.rules import ConsentRules, Effect, NodePolicy, Quota, Rule, TrainingRules, usual_policy
 
 __all__ = [
@@ -15,6 +17,7 @@ __all__ = [
     "Decision",
     "Effect",
     "NodePolicy",
+    "PrivacyRules",
     "Quota",
     "Request",
     "Rule",

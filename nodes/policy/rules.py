@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from nodes.policy.privacy import PrivacyRules
 from protocols.channel.identity import PartyName
 from protocols.consent import Purpose
 from protocols.errors import BudgetExceeded, PolicyDenied
@@ -59,7 +60,8 @@ class TrainingRules(_Section, frozen=True):
     `minimum_bin` is k, the fewest enterprises that any released sum covers, `fine_bins` the most bins of a feature;
     all runs use both as they stand, lest bins of two runs be subtracted; `row_totals` bounds how many totals per
     enterprise one run may open, `row_totals_per_year` how many all runs of one bank may in a calendar year (UTC);
-    `minimum_nodes` below 3 is the owner's explicit consent to a smaller node set.
+    `privacy` asks for noise on every sum, within a yearly budget; `minimum_nodes` below 3 is the owner's explicit
+    consent to a smaller node set.
     """
 
     minimum_bin: Annotated[int, Meta(ge=1, lt=1 << 31)] = 50
@@ -68,6 +70,7 @@ class TrainingRules(_Section, frozen=True):
     row_totals: Count = 3
     row_totals_per_year: Count = 12
     minimum_key_bits: Annotated[int, Meta(ge=256, le=16384)] = 2048
+    privacy: PrivacyRules | None = None
 
     def check(self, spec: RunSpec) -> None:
         """Return if a training run stays within these rules. Raises: PolicyDenied, BudgetExceeded."""
@@ -79,6 +82,8 @@ class TrainingRules(_Section, frozen=True):
             raise PolicyDenied(f"{len(spec.nodes)} nodes are fewer than {self.minimum_nodes}", code="TOO_FEW_NODES")
         if spec.key_bits < self.minimum_key_bits:
             raise PolicyDenied(f"keys of {spec.key_bits} bits are too short", code="KEY_TOO_SHORT")
+        if self.privacy is not None:
+            self.privacy.check(spec.rho)
         if spec.row_totals > self.row_totals:
             raise BudgetExceeded(
                 f"{spec.row_totals} releases of row totals exceed {self.row_totals}", code="LEAK_BUDGET"

@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from protocols.boosting.messages import BoostingSpec
 from protocols.channel.identity import PartyCard, PartyId
 from protocols.errors import VerificationFailed
-from protocols.scorecard.admission import check_spec
+from protocols.scorecard.admission import check_exact, check_spec
 
 
 def check_boosting(spec: BoostingSpec, cards: Mapping[PartyId, PartyCard]) -> None:
     """Return if the run is one that `check_spec` admits, with one release of totals a turn, and rows enough held out.
 
-    Raises: VerificationFailed with codes WRONG_NODE_SET, WRONG_ROWS, WRONG_TURNS.
+    Raises: VerificationFailed with codes WRONG_NODE_SET, WRONG_ROWS, WRONG_TURNS, NO_NOISE.
     """
     check_spec(spec, cards)
+    check_exact(spec)
     if len(spec.steps) != spec.row_totals:
         raise VerificationFailed(f"{len(spec.steps)} turns for {spec.row_totals} releases", code="WRONG_TURNS")
     if spec.validation and not spec.minimum_bin <= spec.validation <= spec.training_rows // 2:

@@ -17,7 +17,7 @@ from protocols.consortium.messages import (
     all_labels,
 )
 from protocols.errors import VerificationFailed
-from protocols.scorecard.admission import check_spec
+from protocols.scorecard.admission import check_exact, check_spec
 from protocols.scorecard.model import TrainingPlan
 
 _MODEL_CONTEXT = b"credit-federation/consortium-model/v1\0"
@@ -83,6 +83,7 @@ def check_consortium(spec: ConsortiumSpec, cards: Mapping[PartyId, PartyCard]) -
     Raises: VerificationFailed with codes WRONG_BANKS, WRONG_NODE_SET, WRONG_ROWS.
     """
     check_spec(spec, cards)
+    check_exact(spec)
     entries = tuple(BankEntry(member.party, member.card) for member in spec.members)
     check_banks(spec.bank, entries, tuple(node.party for node in spec.nodes), cards)
     for member in spec.members:

@@ -74,6 +74,8 @@ class Closure:
             self.candidate.maximum_total(),
             self.themes,
             self.spec.created,
+            self.spec.row_totals,
+            self.spec.rho,
         )
 
     def model(self) -> bytes:

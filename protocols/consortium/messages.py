@@ -91,7 +91,7 @@ class Member(Message, frozen=True):
     labels: Key32
 
 
-class ConsortiumSpec(RunSpec, frozen=True):
+class ConsortiumSpec(RunSpec, frozen=True, kw_only=True):
     """What a consortium's run is; its hash is the transcript that every message of the run is signed under.
 
     `bank` is the lead, `rows` and `training_rows` those of all members together, `labels` the hash of their label

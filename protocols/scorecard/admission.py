@@ -44,6 +44,12 @@ def check_spec(spec: RunSpec, cards: Mapping[PartyId, PartyCard]) -> None:
         raise VerificationFailed(f"{spec.training_rows} training rows of {spec.rows}", code="WRONG_ROWS")
 
 
+def check_exact(spec: RunSpec) -> None:
+    """Return if a run asks for no noise, of a family that adds none. Raises: VerificationFailed, code NO_NOISE."""
+    if spec.rho:
+        raise VerificationFailed("the sums of this kind of run carry no noise", code="NO_NOISE")
+
+
 def check_plan(spec: RunSpec, plan: Mapping[PartyId, int]) -> None:
     """Return if no party brings so many columns that inner products would tell rows. Raises: BudgetExceeded."""
     limit = column_limit(spec.training_rows, spec.minimum_bin)

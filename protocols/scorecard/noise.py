@@ -51,6 +51,8 @@ class RunNoise:
         ValueError for a step that has no share, lest it be released without noise.
         """
         kind = step.partition("/")[0]
+        if not self.rho:
+            return 0
         if kind == "BinHistograms":
             return 2 * self.rho // 5
         if kind in ("LocalGram", "MaskedProducts", "ProductShare"):

@@ -380,7 +380,9 @@ def final(network: Network) -> Manifest:
     network.tell(TAX, part)
     entries = tuple(PartEntry(n.party, n.domain, n.card, digest(part)) for n in network.spec.nodes)
     themes = (Theme("arrears", 2, BAND_POINTS),)
-    return Manifest(network.spec.transcript(), BANK, "assessment", entries, TOTAL_BITS, 500, themes, 1, network.spec.row_totals)
+    return Manifest(
+        network.spec.transcript(), BANK, "assessment", entries, TOTAL_BITS, 500, themes, 1, network.spec.row_totals
+    )
 
 
 def test_the_honest_manifest_is_signed_once() -> None:
@@ -427,7 +429,9 @@ def test_a_manifest_before_the_final_part_is_not_signed() -> None:
     network.open_run(TAX)
     network.tell(TAX, tables(0))
     entries = tuple(PartEntry(n.party, n.domain, n.card, digest(tables(0))) for n in network.spec.nodes)
-    manifest = Manifest(network.spec.transcript(), BANK, "assessment", entries, TOTAL_BITS, 500, (), 1, network.spec.row_totals)
+    manifest = Manifest(
+        network.spec.transcript(), BANK, "assessment", entries, TOTAL_BITS, 500, (), 1, network.spec.row_totals
+    )
     with pytest.raises(UnexpectedMessage):
         network.tell(TAX, manifest, everyone=True)
 

@@ -125,6 +125,7 @@ class Network:
             32,
             plan.refinements + 1,
             digest(self.labels),
+            plan.rho,
         )
         self.sites = {PartyId(name): RecordingSite(rows) for name, rows in nodes.items()}
         self.bank = BankTraining(

@@ -1,0 +1,73 @@
+"""A budget of differential privacy is spent by bank and year, at every node; a restart does not refill it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from federation.local import BANK, LocalFederation
+from nodes.data_node.charges import YearAccount
+from nodes.policy import PrivacyRules, usual_policy
+from protocols.errors import BudgetExceeded, ConfigurationError, PeerRefused, PolicyDenied
+from protocols.privacy import NANO
+from protocols.scorecard.model import TrainingPlan
+from tests.small_federation import MINIMUM_BIN, NODES, NOW, POLICY, default_split, make_federation, quick_keys
+
+RULES = PrivacyRules(rho_per_year=25, rho_per_run=10)
+YEAR = 366 * 86_400
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    with quick_keys():
+        training = msgspec.structs.replace(POLICY.rules[0].training, privacy=RULES)
+        return make_federation(tmp_path / "private", usual_policy((BANK,), training=training))
+
+
+def train(folder: Path, rho: float, now: int = NOW) -> dict[str, YearAccount]:
+    with LocalFederation(folder, clock=lambda: now) as federation:
+        plan = TrainingPlan(refinements=1, rho=round(rho * NANO))
+        return federation.train(default_split(federation), plan, MINIMUM_BIN).accounts
+
+
+def refusal(folder: Path, rho: float, now: int = NOW) -> str:
+    with pytest.raises(PeerRefused) as refused:
+        train(folder, rho, now)
+    return refused.value.code
+
+
+def test_runs_spend_the_years_budget_across_restarts_until_it_refuses(folder: Path) -> None:
+    assert refusal(folder, 0) == "NOISE_REQUIRED"
+    assert refusal(folder, 10.5) == "PRIVACY_BUDGET"
+    for runs in (1, 2):
+        accounts = train(folder, 10)
+        assert set(accounts) == set(NODES)
+        for account in accounts.values():
+            assert 10 * runs - 0.1 < account.rho_spent <= 10 * runs
+            assert account.rho_per_year == 25
+    assert refusal(folder, 10) == "PRIVACY_BUDGET"
+    assert train(folder, 10, NOW + YEAR)["tax"].rho_spent <= 10
+
+
+def test_a_run_that_breaks_off_has_spent_what_it_released(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The node's histograms are out when the run ends: their share stays spent, the rest does not."""
+
+    def broken(*_: object) -> None:
+        raise ConfigurationError("the bank's machine stops")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("protocols.scorecard.bank.bin_all", broken)
+        with pytest.raises(PeerRefused):
+            train(folder, 10)
+    assert 13.9 < train(folder, 10)["tax"].rho_spent < 14.1
+
+
+def test_rules_admit_what_they_name_and_nothing_beyond() -> None:
+    RULES.check(10 * NANO)
+    PrivacyRules(rho_per_year=2).check(2 * NANO)
+    with pytest.raises(PolicyDenied):
+        RULES.check(0)
+    with pytest.raises(BudgetExceeded):
+        PrivacyRules(rho_per_year=2).check(2 * NANO + 1)
