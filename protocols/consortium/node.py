@@ -253,7 +253,9 @@ class NodeConsortium:
         message = self._from(evaluator, envelope, m.MaskedProducts)
         self._site.release(self.spec, f"ProductShare/{evaluator}", m.LeakClass.AGGREGATE)
         rows = self.spec.training_rows
-        share = open_products(message.vector, columns.count, self._plan[evaluator], rows, self._paillier)
+        share = open_products(
+            message.vector, columns.count, self._plan[evaluator], rows, self._paillier, self._randomness
+        )
         return self._to_banks(m.ProductShare(evaluator, share))
 
     # ---- totals and refinement
