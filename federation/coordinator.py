@@ -153,6 +153,7 @@ class Coordinator:
             self._site.pins.card(PartyId(node.party), PartyRole.DATA_NODE)
         if isinstance(spec, BoostingSpec):
             check_boosting(spec, channel.cards)
+        self._runs = {t: run for t, run in self._runs.items() if run.spec.bank != spec.bank}  # one that broke off
         if isinstance(spec, ConsortiumSpec):
             keys = {PartyId(m.party): self._bank_key(m.party, spec.key_bits) for m in spec.members}
             self._runs[transcript] = RelayConsortium(spec, channel, keys)

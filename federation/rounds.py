@@ -7,7 +7,8 @@ business; this module knows only parties, bytes and time.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -18,7 +19,7 @@ from federation.coordinator import Coordinator
 from federation.grid import parcel_message, reply_parcel
 from protocols.channel.envelope import Envelope, open_parcel, pack_parcel
 from protocols.channel.identity import PartyId
-from protocols.errors import PeerRefused, TransportError
+from protocols.errors import CreditFederationError, PeerRefused, TransportError
 
 PHASES: Mapping[str, str] = {
     "RunSpec": "histograms",
@@ -92,9 +93,14 @@ class Traffic:
     kinds_received: dict[str, set[str]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def total_bytes(self) -> int:
+        """Bytes of all parcels, in both directions."""
+        return sum(self.bytes_sent.values()) + sum(self.bytes_received.values())
+
 
 class Mailroom:
-    """Runs rounds over a grid for one coordinator."""
+    """Runs rounds over a grid for one coordinator. Units: `timeout` of a round in seconds; None is the grid's own."""
 
     def __init__(
         self,
@@ -102,48 +108,57 @@ class Mailroom:
         first: PartyId,
         traffic: Traffic,
         on_round: Callable[[RoundEvent], None] = lambda event: None,
+        timeout: float | None = None,
     ) -> None:
         self._coordinator, self._first, self._traffic, self._on_round = coordinator, first, traffic, on_round
+        self._timeout = timeout
 
     def run(self, grid: Grid) -> None:
         """Collect what the first party has to say, and carry on until all is delivered.
 
-        Raises: PeerRefused with the party's code; TransportError for a party that does not answer; the coordinator's
-        own errors for parcels that do not verify. A run that ends so has changed nothing at any party.
+        Raises: PeerRefused with the party's code; TransportError for a party that does not answer; MalformedMessage,
+        UnexpectedMessage or VerificationFailed for an answer that is not what it must be; ConfigurationError if the
+        log cannot be written. The text names the party, the round and its phase.
+
+        Rounds are not undone. What was released, charged and logged until then stays so, and so does what a party
+        keeps of the run until it opens the next: an unfinished training, and at nodes that a signed manifest had
+        reached, a part of a model that no bank has and that is therefore never asked for.
         """
         nodes = addresses(grid)
         pending: dict[PartyId, list[Envelope]] = {self._first: []}
         while pending:
             started = time.monotonic()
             self._traffic.rounds += 1
-            before = sum(self._traffic.bytes_sent.values()) + sum(self._traffic.bytes_received.values())
-            replies = self._exchange(grid, nodes, pending)
-            phase = _phase(pending)
+            before, phase = self._traffic.total_bytes, _phase(pending)
+            where = f"round {self._traffic.rounds}, {phase}"
+            replies = self._exchange(grid, nodes, pending, where)
             next_pending: dict[PartyId, list[Envelope]] = {}
             for party, envelopes in replies.items():
-                for receiver, envelope in self._coordinator.route(party, envelopes):
+                with _told(party, where):
+                    routed = self._coordinator.route(party, envelopes)
+                for receiver, envelope in routed:
                     next_pending.setdefault(receiver, []).append(envelope)
-            seconds = time.monotonic() - started
+            seconds, size = time.monotonic() - started, self._traffic.total_bytes - before
             self._traffic.seconds[phase] = self._traffic.seconds.get(phase, 0.0) + seconds
-            size = sum(self._traffic.bytes_sent.values()) + sum(self._traffic.bytes_received.values()) - before
             self._on_round(RoundEvent(self._traffic.rounds, phase, tuple(pending), size, seconds))
             pending = next_pending
 
     def _exchange(
-        self, grid: Grid, nodes: Mapping[PartyId, int], pending: Mapping[PartyId, list[Envelope]]
+        self, grid: Grid, nodes: Mapping[PartyId, int], pending: Mapping[PartyId, list[Envelope]], where: str
     ) -> dict[PartyId, tuple[Envelope, ...]]:
         parcels = {}
         for party, envelopes in pending.items():
             if party not in nodes:
-                raise TransportError(f"{party} is not connected")
+                raise TransportError(f"{party} is not connected ({where})")
             parcels[party] = pack_parcel(tuple(envelopes))
             self._count_received(party, envelopes, len(parcels[party]))
         replies = {}
-        for party, reply in exchange(grid, nodes, parcels, str(self._traffic.rounds)).items():
+        for party, reply in exchange(grid, nodes, parcels, str(self._traffic.rounds), self._timeout).items():
             if reply is None:
-                raise TransportError(f"{party} did not answer")
+                raise TransportError(f"{party} did not answer ({where})")
             self._traffic.bytes_sent[party] = self._traffic.bytes_sent.get(party, 0) + len(reply)
-            replies[party] = _open(party, reply)
+            with _told(party, where):
+                replies[party] = open_parcel(reply)
         return replies
 
     def _count_received(self, party: PartyId, envelopes: list[Envelope], size: int) -> None:
@@ -178,20 +193,31 @@ def addresses(grid: Grid) -> dict[PartyId, int]:
 
 
 def exchange(
-    grid: Grid, nodes: Mapping[PartyId, int], parcels: Mapping[PartyId, bytes], group: str
+    grid: Grid, nodes: Mapping[PartyId, int], parcels: Mapping[PartyId, bytes], group: str, timeout: float | None = None
 ) -> dict[PartyId, bytes | None]:
-    """Deliver a parcel to each party at once and return its reply, None from one that did not give any."""
+    """Deliver a parcel to each party at once and return its reply, None from one that gave none within `timeout`.
+
+    Raises: TransportError if the grid itself fails.
+    """
     messages = {party: parcel_message(parcel, nodes[party], group) for party, parcel in parcels.items()}
-    answers = {reply.metadata.reply_to_message_id: reply for reply in grid.send_and_receive(messages.values())}
+    try:
+        replies = list(grid.send_and_receive(messages.values(), timeout=timeout))
+    except Exception as error:  # what a grid raises is its own; its text may quote what it carried
+        raise TransportError(f"Flower's grid failed on {', '.join(parcels)}: {type(error).__name__}") from error
+    answers = {reply.metadata.reply_to_message_id: reply for reply in replies}
     found = {party: answers.get(message.metadata.message_id) for party, message in messages.items()}
     return {party: None if answer is None else reply_parcel(answer) for party, answer in found.items()}
 
 
-def _open(party: PartyId, parcel: bytes) -> tuple[Envelope, ...]:
+@contextmanager
+def _told(party: PartyId, where: str) -> Iterator[None]:
+    """Let an error about a party's answer say whose it was, and when. Its kind and its code stay."""
     try:
-        return open_parcel(parcel)
+        yield
     except PeerRefused as refusal:
-        raise PeerRefused(f"{party} refused: {refusal.code}", code=refusal.code) from None
+        raise PeerRefused(f"{party} refused: {refusal.code} ({where})", code=refusal.code) from None
+    except CreditFederationError as error:
+        raise type(error)(f"the answer of {party}: {error} ({where})", code=error.code) from error
 
 
 def _phase(pending: Mapping[PartyId, list[Envelope]]) -> str:

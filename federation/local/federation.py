@@ -143,8 +143,8 @@ class LocalFederation:
     def train(self, split: Split, plan: TrainingPlan | BoostingPlan, minimum_bin: int, dataset: str = "") -> Training:
         """Train a model of the plan's family over the grid and keep it at the bank, signed; `dataset` names its data.
 
-        Raises: ConfigurationError, code COHORT_TOO_SMALL; PeerRefused with the node's code, PolicyDenied,
-        VerificationFailed; no model is then kept.
+        Raises: ConfigurationError, code COHORT_TOO_SMALL; PeerRefused with the node's code, PolicyDenied; as
+        `Mailroom.run`. No model is then kept, an earlier one stays, and the next run starts afresh.
         """
         if len(split.training) < minimum_bin:
             raise ConfigurationError(
@@ -153,9 +153,11 @@ class LocalFederation:
             )
         terms = TrainingTerms(self.node_entries(), minimum_bin=minimum_bin, plan=plan)
         consent = self.training_consent(self.lead, split)
+        self.traffic, self.coordinator.leaks = Traffic(), {}
         started = time.monotonic()
         transcript = self.bank.open_training(split, terms, consent)
         self.traffic.seconds["labels"] = time.monotonic() - started
+        self._on_round(RoundEvent(0, "labels", (self.lead,), 0, self.traffic.seconds["labels"]))
         self.deliver(self.lead)
         facts = self.run_facts(dataset)
         scorecard, data, model = self.bank.trained(transcript, facts)

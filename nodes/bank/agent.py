@@ -68,9 +68,13 @@ class BankAgent:
         return self._runs.cohort_ids(split)
 
     def open_training(self, split: Split, terms: TrainingTerms, consent: str) -> bytes:
-        """Put a new run into the outbox and return its transcript. Raises: PolicyDenied for too small a cohort."""
+        """Put a new run into the outbox, in place of an unfinished one, and return its transcript.
+
+        Raises: PolicyDenied for too small a cohort.
+        """
+        others = [envelope for envelope in self._outbox if envelope.transcript not in self._runs]
         transcript, opening = self._runs.open(split, terms, consent)
-        self._outbox += opening
+        self._outbox = others + opening
         return transcript
 
     def trained(

@@ -78,8 +78,12 @@ class BankRuns:
         return tuple(self._site.table.ids[row] for row in split.order())
 
     def open(self, split: Split, terms: TrainingTerms, consent: str) -> tuple[bytes, list[Envelope]]:
-        """Return a new run's transcript and its first messages. Raises: PolicyDenied for too small a cohort."""
+        """Return a new run's transcript and its first messages; an unfinished run is given up.
+
+        Raises: PolicyDenied for too small a cohort.
+        """
         site = self._site
+        self._runs = {t: run for t, run in self._runs.items() if run.training.result is not None}
         ids, order, count = self.cohort_ids(split), split.order(), len(split.training)
         rows, binnings = self._bin_own(ids, count, terms)
         data = BankRows(rows, site.outcomes[order], count)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import pytest
+from flwr.app import Message
 
 from federation.coordinator import Coordinator, Routed
 from federation.grid import EmbeddedGrid
@@ -66,12 +67,12 @@ def test_a_refusal_ends_the_run_with_the_partys_code() -> None:
     with pytest.raises(PeerRefused) as refusal:
         Mailroom(Relay(), BANK, Traffic()).run(grid)
     assert refusal.value.code == "CONSENT_EXPIRED"
-    assert "tax" in str(refusal.value)
+    assert str(refusal.value) == "tax refused: CONSENT_EXPIRED (round 2, assessment)"
 
 
 @pytest.mark.parametrize("reply", [b"", b"\xc1\xff", pack_parcel(())[:-1]])
 def test_a_reply_that_is_no_parcel_ends_the_run(reply: bytes) -> None:
-    with pytest.raises(MalformedMessage):
+    with pytest.raises(MalformedMessage, match=r"^the answer of tax: .* \(round 2, assessment\)$"):
         Mailroom(Relay(), BANK, Traffic()).run(grid_of(asking_bank, lambda data: reply))
 
 
@@ -79,10 +80,10 @@ def test_a_party_that_fails_or_is_not_there_ends_the_run() -> None:
     def fail(data: bytes) -> bytes:
         raise RuntimeError("boom")
 
-    with pytest.raises(TransportError, match="tax did not answer"):
+    with pytest.raises(TransportError, match=r"^tax did not answer \(round 2, assessment\)$"):
         Mailroom(Relay(), BANK, Traffic()).run(grid_of(asking_bank, fail))
     alone = EmbeddedGrid({1: make_client_app(asking_bank)}, {1: BANK})
-    with pytest.raises(TransportError, match="tax is not connected"):
+    with pytest.raises(TransportError, match=r"^tax is not connected \(round 2, assessment\)$"):
         Mailroom(Relay(), BANK, Traffic()).run(alone)
 
 
@@ -97,7 +98,7 @@ def test_what_the_coordinator_refuses_goes_no_further() -> None:
         heard.append(data)
         return pack_parcel(())
 
-    with pytest.raises(VerificationFailed):
+    with pytest.raises(VerificationFailed, match=r"^the answer of bank: no \(round 1, opening\)$"):
         Mailroom(Refusing(), BANK, Traffic()).run(grid_of(asking_bank, listening))
     assert heard == []
 
@@ -110,3 +111,14 @@ def test_an_exchange_says_who_gave_no_answer() -> None:
     nodes = addresses(grid)
     assert nodes == {BANK: 1, TAX: 2}
     assert exchange(grid, nodes, {BANK: b"a", TAX: b"b"}, "1") == {BANK: b"re: a", TAX: None}
+
+
+def test_a_grid_that_fails_is_a_transport_error_without_its_text() -> None:
+    class Failing(EmbeddedGrid):
+        def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
+            assert timeout == 7
+            raise RuntimeError("what it carried")
+
+    grid = Failing({1: make_client_app(asking_bank)}, {1: BANK})
+    with pytest.raises(TransportError, match=r"bank: RuntimeError$"):
+        Mailroom(Relay(), BANK, Traffic(), timeout=7).run(grid)
