@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from federation.audit import AuditLog
+from federation.consents import ConsentGate
 from protocols.assessment.batch.messages import BatchQuery, BatchShares, CombinedBatch
 from protocols.assessment.batch.relay import RelayBatch
 from protocols.assessment.messages import CombinedScore, Denial, LogReceipt, Query, ScoreShare
@@ -22,6 +23,7 @@ from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyId, PartyKeys, PartyRole
 from protocols.channel.pins import Pins
 from protocols.channel.wire import decode, encode
+from protocols.consent.messages import RevocationNotice
 from protocols.consortium.messages import LEAKS as CONSORTIUM_LEAKS
 from protocols.consortium.messages import ConsortiumSpec, Invitation
 from protocols.consortium.relay import RelayConsortium, RelayInvitation
@@ -33,6 +35,7 @@ from protocols.transparency.leaves import Leaf, LeafKind, attributes
 from protocols.transparency.log_proofs import Receipt
 
 Routed = list[tuple[PartyId, Envelope]]
+CONSENT_BEARERS = (PartyRole.COORDINATOR, PartyRole.CONSENT_SERVICE)
 MAX_OPEN_QUERIES = 65_536
 SPECS: dict[str, type[RunSpec]] = {
     "RunSpec": RunSpec,
@@ -51,6 +54,7 @@ class CoordinatorSite:
     log: AuditLog = field(repr=False)
     key_bits: int
     clock_ms: Callable[[], int]
+    consents: ConsentGate = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,7 @@ class Coordinator:
         self._invitations: dict[bytes, RelayInvitation] = {}
         self._queries: dict[bytes, RelayQuery | RelayBatch] = {}
         self._leaves: list[Leaf] = []
+        self._revoked: frozenset[bytes] = frozenset()
         self.leaks: dict[LeakClass, int] = {}
 
     def route(self, sender: PartyId, envelopes: Sequence[Envelope]) -> Routed:
@@ -121,6 +126,8 @@ class Coordinator:
             self._open_run(envelope, SPECS[envelope.message])
         elif envelope.message == "Query":
             return self._open_query(envelope)
+        elif envelope.message == RevocationNotice.__name__:
+            return self._log_revocations(envelope)
         elif envelope.message == "BatchQuery":
             return self._open_batch(envelope)
         elif envelope.message == "Invitation":
@@ -207,7 +214,14 @@ class Coordinator:
         query = decode(envelope.body, Query)
         channel = self._asked(envelope, query)
         relay = RelayQuery(query, channel, self._bank_key(query.bank, self._site.key_bits))
-        return self._announce(envelope, relay, {})
+        shown = self._site.consents.show(query, self._site.clock_ms() // 1000)
+        values: dict[str, str | int] = {} if shown.handle is None else {"consent_hash": shown.handle.hex()}
+        if not shown.code:
+            return self._announce(envelope, relay, values)
+        denial = relay.refuse(shown.code)
+        self._announce(envelope, relay, values)
+        self._log_query(LeafKind.DENY, denial, relay, {"code": shown.code})
+        return [(PartyId(query.bank), denial)]
 
     def _open_batch(self, envelope: Envelope) -> Accepted:
         query = decode(envelope.body, BatchQuery)
@@ -292,6 +306,24 @@ class Coordinator:
         except ValueError as error:  # a leaf is stricter than a message about names and codes
             raise MalformedMessage(f"a {envelope.message} of {envelope.sender} holds what no log may") from error
         self._leaves.append(leaf)
+
+    # ---- consents
+
+    def _log_revocations(self, envelope: Envelope) -> Accepted:
+        """Take an issuer's list, whoever of the coordinator and the services brings it, and log what it newly revokes.
+
+        Raises: MalformedMessage, VerificationFailed; PolicyDenied, CONSENT_LIST_INVALID or CONSENT_LIST_ROLLBACK.
+        """
+        passed = decode(envelope.body, RevocationNotice)
+        self._channel(passed.transcript()).unwrap(envelope, RevocationNotice)
+        if self._site.pins.cards[PartyId(envelope.sender)].role not in CONSENT_BEARERS:
+            raise VerificationFailed("a list is brought by a party that keeps no consents")
+        found = self._site.consents.take(passed.revocations)
+        if found is not None:
+            for handle in sorted(found.revoked - self._revoked):
+                self._leaves.append(self._leaf(LeafKind.REVOKE, found.issuer, b"", {"consent_hash": handle.hex()}))
+            self._revoked |= found.revoked
+        return []
 
     # ---- the log
 

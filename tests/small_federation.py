@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from federation.local import BANK, CONSENT_SERVICE, LocalFederation, create_federation, split_rows
 from nodes.bank.model_file import ModelFile
 from nodes.bank.training import Split
+from nodes.consent_sources import REVOCATIONS_FILE, ConsentSources, ListFile, read_issuers
 from nodes.data_node.agent import DataNodeAgent
 from nodes.data_node.site import NodeSite
 from nodes.data_node.stop_switch import StopSwitch
@@ -31,7 +32,7 @@ from protocols.assessment.messages import Query, Subject
 from protocols.channel.envelope import EVERYONE, Channel, Envelope, open_parcel, pack_parcel
 from protocols.channel.pins import Pins
 from protocols.channel.wire import Message
-from protocols.consent import Consent, Purpose, issue_consent
+from protocols.consent import Consent, Purpose, issue_consent, issue_slip
 from protocols.paillier import PrivateKey, Randomness, key_file
 from protocols.scorecard.model import TrainingPlan
 from protocols.uscc import synthetic
@@ -44,6 +45,7 @@ POLICY = usual_policy((BANK,), training=TrainingRules(minimum_bin=MINIMUM_BIN, m
 PLAN = TrainingPlan(themes={("tax", "sales"): "sales", ("social", "staff"): "sales"})
 CATEGORIES = ("纳税甲级", "纳税乙级", "纳税丙级", "纳税丁级", "纳税戊级")
 NOW = 1_700_000_000
+CONSENT_ID = "the id of all consents"
 
 
 def codes(count: int = ROWS) -> list[str]:
@@ -161,6 +163,7 @@ class AtNode:
             issued=self.now,
             expires=self.now + 300,
             subject_tag=bytes(32),
+            slip=self._signed(self._consent("", BANK, tuple(Purpose), NODES, (-10_000, 10_000)))[1],
         )
 
     def consent(
@@ -171,11 +174,33 @@ class AtNode:
         domains: tuple[str, ...] = NODES,
         valid: tuple[int, int] = (0, 3600),
     ) -> str:
-        """A consent token; `valid` counts seconds from now."""
-        consent = Consent(
-            enterprise, bank, purpose, domains, self.now + valid[0], self.now + valid[1], secrets.token_hex(16)
+        """A consent token, to which the slip of every query belongs; `valid` counts seconds from now."""
+        return self._signed(self._consent(enterprise, bank, (purpose,), domains, valid))[0]
+
+    def _consent(
+        self,
+        enterprise: str,
+        bank: str,
+        purposes: tuple[Purpose, ...],
+        domains: tuple[str, ...],
+        valid: tuple[int, int],
+    ) -> Consent:
+        return Consent(
+            subject=enterprise,
+            bank=bank,
+            bank_card=self.site.pins.cards[BANK].fingerprint(),
+            purposes=purposes,
+            domains=domains,
+            uses=1000,
+            issued=self.now,
+            not_before=self.now + valid[0],
+            expires=self.now + valid[1],
+            token_id=CONSENT_ID,
         )
-        return issue_consent(consent, read_keys(self.folder / CONSENT_SERVICE))
+
+    def _signed(self, consent: Consent) -> tuple[str, str]:
+        keys = read_keys(self.folder / CONSENT_SERVICE)
+        return issue_consent(consent, keys.party, keys.signing), issue_slip(consent, keys.party, keys.signing)
 
     def envelopes(self, query: Query, subject: Subject) -> tuple[Envelope, ...]:
         """What the bank would send about one enterprise."""
@@ -219,6 +244,12 @@ def envelopes_in(recorded: bytes) -> tuple[Envelope, ...]:
     return open_parcel(parcel_of(message_from_proto(ProtoMessage.FromString(recorded))))
 
 
+def _consents(folder: Path, home: Path) -> ConsentSources:
+    """The consent service of a folder, with the list that it last signed."""
+    pins = _pins(tuple(path.read_bytes() for path in sorted((folder / "cards").iterdir())), folder)
+    return ConsentSources(read_issuers(home, pins), ListFile(folder / CONSENT_SERVICE / REVOCATIONS_FILE))
+
+
 def at_node(
     folder: Path,
     model: ModelFile,
@@ -237,6 +268,7 @@ def at_node(
         policy=policy,
         ledger=open_node_ledger(home / "ledger.sqlite"),
         switch=StopSwitch(home),
+        consents=_consents(folder, home),
         clock=clock,
     )
     return AtNode(folder, DataNodeAgent(site), site, model, NOW)

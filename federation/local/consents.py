@@ -2,40 +2,133 @@
 
 from __future__ import annotations
 
+import os
 import secrets
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from federation.local.layout import CONSENT_SERVICE
+from nodes.consent_sources import REVOCATIONS_FILE
 from nodes.keystore import read_keys
 from protocols.channel.identity import PartyId
-from protocols.consent import Consent, Purpose, issue_consent
+from protocols.channel.pins import Pins
+from protocols.consent import (
+    LIST_SECONDS,
+    Consent,
+    Purpose,
+    RevocationList,
+    consent_handle,
+    issue_consent,
+    issue_slip,
+    issuer_of_card,
+    join_consent,
+    sign_revocations,
+    verify_revocations,
+)
+from protocols.errors import PolicyDenied
 
 CONSENT_SECONDS: Final = 86_400
+CONSENT_USES: Final = 100
+RENEW_SECONDS: Final = LIST_SECONDS // 2
 WITHHELD_FILE: Final = "withheld.txt"
+REVOKED_FILE: Final = "revoked.txt"
 
 
 class ConsentService:
-    """Issues the consents of all enterprises but those that have withheld theirs."""
+    """Issues the consents of all enterprises but those that have withheld theirs, and the list of those revoked."""
 
-    def __init__(self, folder: Path, domains: tuple[str, ...], clock: Callable[[], int]) -> None:
-        self._withheld, self._domains, self._clock = folder / CONSENT_SERVICE / WITHHELD_FILE, domains, clock
-        self._keys = read_keys(folder / CONSENT_SERVICE)
+    def __init__(self, folder: Path, domains: tuple[str, ...], pins: Pins, clock: Callable[[], int]) -> None:
+        self._home, self._domains, self._clock = folder / CONSENT_SERVICE, domains, clock
+        self._keys = read_keys(self._home)
+        self._pins = pins
+        self._issuer = issuer_of_card(pins.cards[CONSENT_SERVICE])
 
     def withhold(self, enterprise: str) -> None:
         """Let an enterprise refuse: no consent is issued for it any more."""
-        with self._withheld.open("a", encoding="utf-8") as file:
+        with (self._home / WITHHELD_FILE).open("a", encoding="utf-8") as file:
             file.write(f"{enterprise}\n")
 
     def of_enterprise(self, enterprise: str, bank: PartyId) -> str:
         """Return an enterprise's consent to be assessed by a bank, or "" if it has withheld it."""
-        withheld = self._withheld.read_text(encoding="utf-8").split("\n")
+        withheld = (self._home / WITHHELD_FILE).read_text(encoding="utf-8").split("\n")
         return "" if enterprise in withheld else self.issue(enterprise, Purpose.ASSESSMENT, bank)
 
     def issue(self, subject: str, purpose: Purpose, bank: PartyId) -> str:
-        """Return a consent for a bank, good for a day."""
+        """Return a consent for a bank, token and slip, good for a day."""
         now = self._clock()
-        token_id = secrets.token_hex(16)
-        consent = Consent(subject, bank, purpose, self._domains, now, now + CONSENT_SECONDS, token_id)
-        return issue_consent(consent, self._keys)
+        return self.issue_as(
+            Consent(
+                subject=subject,
+                bank=bank,
+                bank_card=self._pins.cards[bank].fingerprint(),
+                purposes=(purpose,),
+                domains=self._domains,
+                uses=CONSENT_USES,
+                issued=now,
+                not_before=now,
+                expires=now + CONSENT_SECONDS,
+                token_id=secrets.token_hex(16),
+            )
+        )
+
+    def issue_as(self, consent: Consent) -> str:
+        """Return a consent on terms of the caller's choice, token and slip."""
+        name, key = self._keys.party, self._keys.signing
+        return join_consent(issue_consent(consent, name, key), issue_slip(consent, name, key))
+
+    def revoke(self, token_id: str) -> None:
+        """Revoke a consent, by its id: it is in the next list, which is signed now."""
+        with (self._home / REVOKED_FILE).open("a", encoding="utf-8") as file:
+            file.write(f"{consent_handle(self._keys.party, token_id).hex()}\n")
+        self._sign_list()
+
+    def revocations(self) -> str:
+        """Return a list of revocations that is fresh, signed anew when the last one grows old or lacks one."""
+        latest = self._latest()
+        if latest is not None:
+            known, text = latest
+            if known.revoked == self._revoked() and known.issued <= self._clock() < known.issued + RENEW_SECONDS:
+                return text
+        return self._sign_list()
+
+    @contextmanager
+    def publishing(self) -> Iterator[None]:
+        """Keep the list fresh for the time of the block, in a thread: for processes that read it."""
+        done = threading.Event()
+
+        def renew() -> None:
+            while not done.wait(RENEW_SECONDS / 4):
+                self.revocations()
+
+        self.revocations()
+        thread = threading.Thread(target=renew, name="revocations", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def _sign_list(self) -> str:
+        now, latest = self._clock(), self._latest()
+        sequence = now if latest is None else max(latest[0].sequence + 1, now)
+        found = RevocationList(self._keys.party, sequence, now, now + LIST_SECONDS, self._revoked())
+        text = sign_revocations(found, self._keys.signing)
+        partial = self._home / f".{REVOCATIONS_FILE}.{os.getpid()}"
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(self._home / REVOCATIONS_FILE)
+        return text
+
+    def _latest(self) -> tuple[RevocationList, str] | None:
+        with suppress(OSError, PolicyDenied):
+            text = (self._home / REVOCATIONS_FILE).read_text(encoding="utf-8")
+            return verify_revocations(text, self._issuer), text
+        return None
+
+    def _revoked(self) -> frozenset[bytes]:
+        path = self._home / REVOKED_FILE
+        lines = path.read_text(encoding="utf-8").split() if path.exists() else []
+        return frozenset(map(bytes.fromhex, lines))

@@ -89,13 +89,13 @@ class LocalFederation:
         self.description = read_description(folder / self.file.data)
         self.pins = read_cards(folder / "cards")
         self.traffic = Traffic()
-        self._consents = ConsentService(folder, self.file.domains, clock)
+        self._consents = ConsentService(folder, self.file.domains, self.pins, clock)
         self.domains = {party_of(domain): domain for domain in self.file.domains}
         records = read_records(self.description, self.file)
         self.tables, self.bank_tables, self.bank_outcomes = records.nodes, records.banks, records.outcomes
         self.lead = next(iter(self.bank_tables))
         with ExitStack() as files:
-            self._opener = PartyOpener(folder, self.file, self.pins, clock, files)
+            self._opener = PartyOpener(folder, self.file, self.pins, clock, self._consents.revocations, files)
             self._grid = self._connect(observer)
             if self.log.witnessed_size < self.log.size:  # a new log, or a run that broke off
                 self._collect_cosignatures()

@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federation.audit import AuditLog, read_log_keys, read_log_signer
+from federation.consents import ConsentGate, read_issuers
 from federation.coordinator import Coordinator, CoordinatorSite
 from federation.local.layout import COORDINATOR, FederationFile, party_of, witness_name
 from nodes.bank.opening import derive_tag_key
 from nodes.bank.site import BankSite
+from nodes.consent_sources import ConsentSources
 from nodes.data_node.site import NodeSite
 from nodes.data_node.stop_switch import StopSwitch
 from nodes.features import FeatureTable
@@ -51,9 +53,16 @@ class PartyOpener:
     """Opens parties from their folders; what they open, `files` closes."""
 
     def __init__(
-        self, folder: Path, file: FederationFile, pins: Pins, clock: Callable[[], int], files: ExitStack
+        self,
+        folder: Path,
+        file: FederationFile,
+        pins: Pins,
+        clock: Callable[[], int],
+        revocations: Callable[[], str],
+        files: ExitStack,
     ) -> None:
         self._folder, self._file, self._pins, self._clock = folder, file, pins, clock
+        self._revocations = revocations
         self._domains = {party_of(domain): domain for domain in file.domains}
         self._files = files
         self._ledgers: dict[PartyId, NodeLedger] = {
@@ -72,7 +81,10 @@ class PartyOpener:
         records = [ledger.witness for ledger in (*self._ledgers.values(), *self._bank_ledgers.values())]
         known = [note for record in records if (note := record.note(signer.name)) is not None]
         log = self._files.enter_context(AuditLog(home / "log.sqlite", signer, witnesses, known=known))
-        site = CoordinatorSite(read_keys(home), self._pins, log, self._file.key_bits, lambda: self._clock() * 1000)
+        gate = ConsentGate(read_issuers(home, self._pins), self._revocations)
+        site = CoordinatorSite(
+            read_keys(home), self._pins, log, self._file.key_bits, lambda: self._clock() * 1000, gate
+        )
         coordinator = Coordinator(site)
         if log.size == 0:
             self._record_keys(coordinator, log)
@@ -108,6 +120,7 @@ class PartyOpener:
             policy=read_policy(home / POLICY_FILE),
             ledger=self._ledgers[node],
             switch=StopSwitch(home),
+            consents=ConsentSources(read_issuers(home, self._pins), self._revocations),
             clock=self._clock,
             witness=self._witness(node, self._ledgers[node].witness),
         )

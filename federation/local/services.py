@@ -18,14 +18,16 @@ from typing import Final
 import msgspec
 import yaml
 
-from federation.local.layout import BANK, COORDINATOR, party_of, read_federation, witness_name
+from federation.local.layout import BANK, CONSENT_SERVICE, COORDINATOR, party_of, read_federation, witness_name
 from federation.relay.authority import PARTY_DAYS, Issued, create_authority, issue
 from federation.relay.settings import COORDINATOR_FILE, CoordinatorSettings
 from nodes.bank.settings import BANK_FILE, BankSettings
+from nodes.consent_sources import REVOCATIONS_FILE
 from nodes.data_node.settings import NODE_FILE, NodeSettings
 from nodes.stream.settings import SERVER_NAME, StreamSettings
 from protocols.errors import ConfigurationError
 
+LIST_FILE: Final = f"../{CONSENT_SERVICE}/{REVOCATIONS_FILE}"
 _AUTHORITY_KEY: Final = "authority.key"
 
 
@@ -56,6 +58,7 @@ def equip(folder: Path, ports: Ports) -> None:
         http=_loopback(ports.coordinator_http),
         key_bits=file.key_bits,
         witnesses={party: witness_name(party) for party in (*nodes, BANK)},
+        revocations=LIST_FILE,
     )
     data = _data_from(folder, file.data)
     _write(folder / COORDINATOR / COORDINATOR_FILE, coordinator)
@@ -64,7 +67,9 @@ def equip(folder: Path, ports: Ports) -> None:
     )
     _write(folder / BANK / BANK_FILE, bank)
     for party, domain in nodes.items():
-        node = NodeSettings(domain=domain, coordinator=stream, data=data, witness=witness_name(party))
+        node = NodeSettings(
+            domain=domain, coordinator=stream, data=data, witness=witness_name(party), revocations=LIST_FILE
+        )
         _write(folder / party / NODE_FILE, node)
 
 

@@ -9,12 +9,15 @@ import time
 from pathlib import Path
 
 from federation.audit import AuditLog, read_log_keys, read_log_signer
+from federation.consents import ConsentGate, ListFile, read_issuers
 from federation.coordinator import Coordinator, CoordinatorSite
 from federation.relay.desk import RelayDesk
+from federation.relay.revocations import RevocationRounds
 from federation.relay.server import RelayServer
 from federation.relay.settings import CoordinatorSettings
 from federation.relay.switchboard import Switchboard
 from federation.relay.witnesses import WitnessRounds, witnesses_by_party
+from protocols.channel.envelope import Channel
 from protocols.channel.identity import PartyId, PartyKeys, PartyRole
 from protocols.channel.pins import Pins
 from protocols.transparency.leaves import LeafKind
@@ -32,7 +35,9 @@ class CoordinatorService:
         log_keys = read_log_keys(home)
         self._witnesses = witnesses_by_party(settings.witnesses, log_keys.witnesses)
         self._log = AuditLog(home / "log.sqlite", read_log_signer(home), log_keys.witnesses)
-        site = CoordinatorSite(keys, pins, self._log, settings.key_bits, lambda: time.time_ns() // 1_000_000)
+        self._revocations = ListFile(home / settings.revocations)
+        gate = ConsentGate(read_issuers(home, pins), self._revocations)
+        site = CoordinatorSite(keys, pins, self._log, settings.key_bits, lambda: time.time_ns() // 1_000_000, gate)
         self._coordinator = Coordinator(site)
         if self._log.size == 0:
             self._record_keys()
@@ -53,18 +58,25 @@ class CoordinatorService:
         """Serve until cancelled. Raises: ConfigurationError; VerificationFailed if the log is proven to be forked."""
         askers = [party for party, card in self._pins.cards.items() if card.role is PartyRole.BANK]
         nodes = [party for party, card in self._pins.cards.items() if card.role is PartyRole.DATA_NODE]
-        desk = RelayDesk(self._coordinator, self._switchboard, askers, self._settings.node_seconds)
+        serving = (*askers, self._keys.party)
+        desk = RelayDesk(self._coordinator, self._switchboard, serving, self._settings.node_seconds)
+        lists = RevocationRounds(self._revocations, self._channel, self._keys.party, nodes, desk, self._switchboard)
         relay = RelayServer(self._home, self._settings, (*askers, *nodes), self._switchboard, desk)
         server = await relay.start()
         logger.info("serving", extra={"address": self._settings.listen, "leaves": self._log.size})
         self._serving = True
+        passing = asyncio.create_task(lists.run())
         try:
             await self._witness_rounds().run()
         finally:
             self._serving = False
+            passing.cancel()
             await asyncio.shield(server.stop(_GRACE_SECONDS))
             await desk.close()
             self._log.close()
+
+    def _channel(self, transcript: bytes) -> Channel:
+        return Channel(self._keys, self._pins.cards, transcript)
 
     def _witness_rounds(self) -> WitnessRounds:
         return WitnessRounds(

@@ -48,7 +48,8 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     """The coordinator's configuration. Paths are relative to its directory.
 
     `http` is where health and metrics are served: `127.0.0.1:port`, `unix:path`, or empty for nowhere. `witnesses`
-    maps a party to the name under which it cosigns the log.
+    maps a party to the name under which it cosigns the log. `revocations` is where the newest list of revoked consents
+    lies; it is passed on to every node.
     """
 
     listen: Address = "127.0.0.1:7443"
@@ -59,4 +60,5 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     stream: StreamBounds = StreamBounds()
     node_seconds: Seconds = 5.0
     witness_seconds: Seconds = 15.0
+    revocations: str = "revocations.jwt"
     witnesses: dict[str, str] = {}

@@ -17,7 +17,7 @@ from protocols.assessment.messages import Acknowledgement, Subject
 from protocols.channel.envelope import Envelope
 from protocols.channel.identity import PartyId, PartyRole
 from protocols.channel.wire import digest
-from protocols.consent import Purpose
+from protocols.consent import Purpose, split_consent
 from protocols.errors import CreditFederationError
 from protocols.transparency.leaves import subject_tag
 
@@ -65,7 +65,8 @@ class Batches:
         )
         channel = site.channel(query.transcript())
         coordinator = PartyId(site.pins.only(PartyRole.COORDINATOR).party)
-        role = BankBatch(query, subjects, manifest, channel, site.paillier, coordinator)
+        shown = [Subject(subject.enterprise, split_consent(subject.consent)[0]) for subject in subjects]
+        role = BankBatch(query, shown, manifest, channel, site.paillier, coordinator)
         asked = role.start()
         if site.ledger is not None:
             site.ledger.questions.open(query.batch, now, digest(asked[0]))

@@ -12,7 +12,7 @@ from protocols.assessment.messages import Acknowledgement, Query, Subject
 from protocols.channel.envelope import Envelope
 from protocols.channel.identity import PartyId, PartyRole
 from protocols.channel.wire import digest
-from protocols.consent import Purpose
+from protocols.consent import Purpose, split_consent
 from protocols.errors import CreditFederationError
 from protocols.transparency.leaves import subject_tag
 
@@ -40,7 +40,7 @@ class Questions:
 
         Raises: VerificationFailed if not every node of the model's manifest has signed it.
         """
-        site = self._site
+        site, (token, slip) = self._site, split_consent(consent)
         signed = model.signed_manifest()
         verify_manifest(signed, site.pins.cards)
         manifest, now = signed.manifest, site.clock()
@@ -54,10 +54,11 @@ class Questions:
             issued=now,
             expires=now + QUERY_SECONDS,
             subject_tag=subject_tag(site.tag_key, enterprise),
+            slip=slip,
         )
         channel = site.channel(query.transcript())
         coordinator = PartyId(site.pins.only(PartyRole.COORDINATOR).party)
-        role = BankQuery(query, Subject(enterprise, consent), manifest, channel, site.paillier, coordinator)
+        role = BankQuery(query, Subject(enterprise, token), manifest, channel, site.paillier, coordinator)
         asked = role.start()
         if self._site.ledger is not None:
             self._site.ledger.questions.open(query.query, now, digest(asked[0]))

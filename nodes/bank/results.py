@@ -96,16 +96,16 @@ def describe_answer(
 def describe_denial(
     request: str, enterprise: str, manifest: Manifest, denials: Mapping[PartyId, str]
 ) -> AssessmentResult:
-    """Return that nodes have denied the answer, each with its code."""
+    """Return that nodes, or the coordinator, have denied the answer, each with its code."""
     domains = {entry.party: entry.domain for entry in manifest.nodes}
-    denied = {domains[node]: code for node, code in denials.items()}
+    denied = {domains.get(party, party): code for party, code in denials.items()}
     return AssessmentResult(
         request=request,
         enterprise=enterprise,
         status="denied",
         code=min(denied.values()),
         denied_by=denied,
-        coverage=dict.fromkeys(denied, "refused"),
+        coverage={domains[party]: "refused" for party in denials if party in domains},
         model=manifest.model_hash().hex(),
     )
 

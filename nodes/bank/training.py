@@ -17,6 +17,7 @@ from protocols.boosting.model import BoostingPlan, TrainedBoosting, announce
 from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyId
 from protocols.channel.wire import digest
+from protocols.consent import split_consent
 from protocols.errors import UnexpectedMessage
 from protocols.paillier import OwnerEncryptor, PublicKey
 from protocols.scorecard import messages as m
@@ -92,7 +93,7 @@ class BankRuns:
         spec = self._spec(terms, len(ids), count, digest(labels))
         channel = site.channel(spec.transcript())
         training = self._role(spec, channel, data, terms.plan)
-        cohorts = {PartyId(node.party): m.Cohort(ids, consent) for node in terms.nodes}
+        cohorts = {PartyId(node.party): m.Cohort(ids, split_consent(consent)[0]) for node in terms.nodes}
         self._runs[channel.transcript] = _Run(training, data, binnings, split.seed)
         return channel.transcript, training.start(labels, cohorts)
 

@@ -10,7 +10,7 @@ from protocols.assessment.batch.messages import BatchQuery
 from protocols.assessment.messages import Query, Subject
 from protocols.channel.envelope import Envelope
 from protocols.channel.identity import PartyId, PartyRole
-from protocols.consent import Consent, Purpose, verify_consent
+from protocols.consent import ConsentDemand, Purpose
 from protocols.errors import PolicyDenied, VerificationFailed
 
 
@@ -39,17 +39,9 @@ def admit_query(site: NodeSite, query: Query | BatchQuery, part: OpenPart) -> Ru
     return rule
 
 
-def admit_subject(site: NodeSite, bank: str, subject: Subject) -> Consent:
-    """Return the consent by which `bank` may be answered about an enterprise. Raises: PolicyDenied, with its code."""
-    return verify_consent(
-        subject.consent,
-        site.pins.only(PartyRole.CONSENT_SERVICE),
-        subject=subject.enterprise,
-        bank=bank,
-        purpose=Purpose.ASSESSMENT,
-        domain=site.domain,
-        now=site.clock(),
-    )
+def demand_of(site: NodeSite, query: Query | BatchQuery, subject: Subject) -> ConsentDemand:
+    """Return what the consent of one enterprise must allow for a question."""
+    return ConsentDemand(subject.enterprise, query.bank, query.bank_card, Purpose.ASSESSMENT, site.domain)
 
 
 def offered_features(table: FeatureTable, rule: Rule) -> FeatureTable:

@@ -14,11 +14,13 @@ from nodes.boundary import handle_parcel
 from nodes.data_node import batches
 from nodes.data_node.assessments import Assessments
 from nodes.data_node.encryptors import Encryptors, PlainEncryptors
+from nodes.data_node.consents import ConsentDesk
 from nodes.data_node.parts import Parts
 from nodes.data_node.site import NodeSite
 from nodes.data_node.training import TrainingRuns
 from protocols.channel.envelope import Envelope, pack_refusal
 from protocols.channel.identity import PartyRole
+from protocols.consent.messages import RevocationNotice
 from protocols.transparency.messages import OFFER
 
 logger = logging.getLogger(__name__)
@@ -31,10 +33,11 @@ class DataNodeAgent:
     def __init__(self, site: NodeSite, encryptors: Encryptors | None = None) -> None:
         """`encryptors` are the node's for shares; by default they compute when they are asked."""
         self._site = site
-        self._training = TrainingRuns(site)
+        self._consents = ConsentDesk(site)
+        self._training = TrainingRuns(site, self._consents)
         parts, encryptors = Parts(site), encryptors or PlainEncryptors(site.randomness)
-        self._assessments = Assessments(site, parts, encryptors)
-        self._batches = batches.Batches(site, parts, encryptors)
+        self._assessments = Assessments(site, parts, self._consents, encryptors)
+        self._batches = batches.Batches(site, parts, self._consents, encryptors)
 
     def handle(self, data: bytes) -> bytes:
         """Return the reply to a parcel; never raises."""
@@ -68,6 +71,9 @@ class DataNodeAgent:
             return self._batches.receive(envelope)
         if envelope.message in QUESTIONS:
             return self._assessments.receive(envelope)
+        if envelope.message == RevocationNotice.__name__:
+            self._consents.receive(envelope)
+            return []
         if envelope.message == OFFER and self._site.witness is not None:
             coordinator, now = self._site.pins.only(PartyRole.COORDINATOR), self._site.clock()
             return [self._site.witness.answer(envelope, coordinator, self._site.channel, now)]

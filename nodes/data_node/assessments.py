@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-from nodes.data_node.admission import admit_query, admit_subject, check_asker
+from nodes.data_node.admission import admit_query, check_asker, demand_of
+from nodes.data_node.consents import ConsentDesk
 from nodes.data_node.encryptors import Encryptors
 from nodes.data_node.parts import OpenPart, Parts
 from nodes.data_node.site import NodeSite
@@ -22,8 +23,8 @@ MAX_OPEN_QUERIES = 4096
 class Assessments:
     """The queries that are open at one node, and the answers it gives."""
 
-    def __init__(self, site: NodeSite, parts: Parts, encryptors: Encryptors) -> None:
-        self._site, self._encryptors = site, encryptors
+    def __init__(self, site: NodeSite, parts: Parts, consents: ConsentDesk, encryptors: Encryptors) -> None:
+        self._site, self._consents, self._encryptors = site, consents, encryptors
         self._queries: dict[bytes, Query] = {}
         self._parts = parts
 
@@ -62,10 +63,14 @@ class Assessments:
         site, part = self._site, self._parts.of(query.model)
         check_query(query, part.manifest, site.clock())
         rule = admit_query(site, query, part)
-        admit_subject(site, query.bank, subject)
+        demand = demand_of(site, query, subject)
+        consent = self._consents.admit(subject.consent, demand, rule, query.query)
+        self._consents.check_slip(query.slip, consent, demand)
         envelope = channel.wrap(PartyId(query.bank), self._share(query, subject, part), sealed=False)
         site.switch.check()
-        site.ledger.answers.release(self._answer_row(query, subject, envelope, rule=rule.name), rule.quota)
+        with site.ledger.group():
+            self._consents.use(consent, query.query)
+            site.ledger.answers.release(self._answer_row(query, subject, envelope, rule=rule.name), rule.quota)
         return envelope
 
     def _share(self, query: Query, subject: Subject, part: OpenPart) -> ScoreShare:

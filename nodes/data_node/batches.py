@@ -7,23 +7,25 @@ Then it answers one opening, on record before it leaves: the same bytes for the 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from nodes.data_node.admission import admit_query, admit_subject, check_asker
+from nodes.data_node.admission import admit_query, check_asker, demand_of
+from nodes.data_node.consents import ConsentDesk
 from nodes.data_node.encryptors import Encryptors
 from nodes.data_node.parts import Parts
 from nodes.data_node.site import NodeSite
 from nodes.ledger import Answer, BatchEntry
 from nodes.ledger.answers import SECONDS_PER_DAY
-from nodes.policy import Quota, Rule
+from nodes.policy import Rule
 from protocols.assessment.batch.messages import BatchDecisions, BatchOpening, BatchQuery, BatchShares, BatchSubjects
 from protocols.assessment.messages import Denial, Subject
 from protocols.assessment.node import batch_shares_of, check_query
 from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyId
 from protocols.channel.wire import Message, decode, encode
+from protocols.consent import Consent
 from protocols.errors import BudgetExceeded, MalformedMessage, PolicyDenied, UnexpectedMessage, VerificationFailed
 
 MAX_OPEN_BATCHES: Final = 64
@@ -36,14 +38,15 @@ class _Decided:
 
     query: BatchQuery
     subjects: tuple[Subject, ...] = field(repr=False)
+    consents: tuple[Consent | None, ...] = field(repr=False)
     codes: tuple[str, ...]
 
 
 class Batches:
     """The batches that are open at one node, and the answers it gives."""
 
-    def __init__(self, site: NodeSite, parts: Parts, encryptors: Encryptors) -> None:
-        self._site, self._parts, self._encryptors = site, parts, encryptors
+    def __init__(self, site: NodeSite, parts: Parts, consents: ConsentDesk, encryptors: Encryptors) -> None:
+        self._site, self._parts, self._consents, self._encryptors = site, parts, consents, encryptors
         self._asked: dict[bytes, BatchQuery] = {}
         self._decided: dict[bytes, _Decided] = {}
 
@@ -76,9 +79,9 @@ class Batches:
             rule = self._admit(query)
         except (PolicyDenied, VerificationFailed) as refusal:
             return self._deny(query, channel, channel.transcript, refusal.code)
-        codes = self._codes(query, subjects, rule.quota)
+        consents, codes = zip(*self._decisions(query, subjects, rule), strict=True)
         _make_room(self._decided)
-        self._decided[channel.transcript] = _Decided(query, subjects, codes)
+        self._decided[channel.transcript] = _Decided(query, subjects, consents, codes)
         return channel.wrap(PartyId(query.bank), BatchDecisions(codes, self._site.policy.digest()), sealed=False)
 
     def _admit(self, query: BatchQuery) -> Rule:
@@ -87,25 +90,29 @@ class Batches:
         check_query(query, part.manifest, self._site.clock())
         return admit_query(self._site, query, part)
 
-    def _codes(self, query: BatchQuery, subjects: Sequence[Subject], quota: Quota) -> tuple[str, ...]:
-        """Return for each enterprise why it is denied, or "": within the day's quota, in the order asked."""
-        day = self._site.clock() // SECONDS_PER_DAY
-        left = self._site.ledger.quotas.left(query.bank, day, quota)
-        codes = []
+    def _decisions(
+        self, query: BatchQuery, subjects: Sequence[Subject], rule: Rule
+    ) -> Iterator[tuple[Consent | None, str]]:
+        """Yield for each enterprise its consent and "", or why it is denied: within the quota, in the order asked."""
+        left = self._site.ledger.quotas.left(query.bank, self._site.clock() // SECONDS_PER_DAY, rule.quota)
         for subject in subjects:
-            code = self._code(query, subject, day, quota) if left > 0 else "QUOTA"
-            left -= code == ""
-            codes.append(code)
-        return tuple(codes)
+            try:
+                if left <= 0:
+                    raise BudgetExceeded(f"{query.bank} has no query left today")
+                consent = self._admit_subject(query, subject, rule)
+            except (PolicyDenied, BudgetExceeded) as refusal:
+                yield None, refusal.code
+            else:
+                left -= 1
+                yield consent, ""
 
-    def _code(self, query: BatchQuery, subject: Subject, day: int, quota: Quota) -> str:
-        try:
-            admit_subject(self._site, query.bank, subject)
-            self._site.ledger.quotas.check(query.bank, [subject.enterprise], day, quota)
-            self._site.ledger.answers.check_node_set(query.bank, subject.enterprise, day, _node_set(query))
-        except (PolicyDenied, BudgetExceeded) as refusal:
-            return refusal.code
-        return ""
+    def _admit_subject(self, query: BatchQuery, subject: Subject, rule: Rule) -> Consent:
+        """Return the consent by which one enterprise may be in the batch. Raises: PolicyDenied, BudgetExceeded."""
+        site, day = self._site, self._site.clock() // SECONDS_PER_DAY
+        consent = self._consents.admit(subject.consent, demand_of(site, query, subject), rule, query.batch)
+        site.ledger.quotas.check(query.bank, [subject.enterprise], day, rule.quota)
+        site.ledger.answers.check_node_set(query.bank, subject.enterprise, day, _node_set(query))
+        return consent
 
     # ---- second step: one answer to one opening
 
@@ -179,7 +186,12 @@ class Batches:
         ]
         row = self._row(decided.query, binding, envelope, rule=rule.name)
         self._site.switch.check()
-        self._site.ledger.answers.release_batch(row, entries, rule.quota)
+        with self._site.ledger.group():
+            for position in accepted:
+                consent = decided.consents[position]
+                if consent is not None:
+                    self._consents.use(consent, decided.query.batch)
+            self._site.ledger.answers.release_batch(row, entries, rule.quota)
         return envelope
 
     def _row(self, query: BatchQuery, binding: bytes, envelope: Envelope, *, rule: str = "", code: str = "") -> Answer:

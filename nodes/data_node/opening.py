@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from nodes.consent_sources import consent_sources
 from nodes.data_node.settings import NodeSettings
 from nodes.data_node.site import NodeSite
 from nodes.data_node.stop_switch import StopSwitch
@@ -23,6 +24,7 @@ def open_node_site(home: Path, settings: NodeSettings) -> Iterator[NodeSite]:
     Raises: ConfigurationError, VerificationFailed.
     """
     table = read_node_source(read_description(home / settings.data), settings.domain)
+    pins = read_cards(home / settings.cards)
     with closing(open_node_ledger(ledger_location(home))) as ledger:
         witness = None
         if settings.witness:
@@ -31,10 +33,11 @@ def open_node_site(home: Path, settings: NodeSettings) -> Iterator[NodeSite]:
             domain=settings.domain,
             keys=read_keys(home),
             paillier=read_paillier(home),
-            pins=read_cards(home / settings.cards),
+            pins=pins,
             table=table,
             policy=read_policy(home / POLICY_FILE),
             ledger=ledger,
             switch=StopSwitch(home),
+            consents=consent_sources(home, pins, settings.revocations),
             witness=witness,
         )

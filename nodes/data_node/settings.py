@@ -17,7 +17,8 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     `data` is the folder with `domains.json`; `http` is where health and metrics are served: `unix:path`,
     `127.0.0.1:port`, or empty for nowhere: a data node need not listen on any port. `shares_ahead` is how many
-    encryptions are prepared for each bank, at 1.2 KB each.
+    encryptions are prepared for each bank, at 1.2 KB each. `revocations` is where the newest list of revoked consents
+    may lie; the coordinator also passes lists on.
     """
 
     domain: str
@@ -25,5 +26,6 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     data: str = "data"
     cards: str = "../cards"
     witness: str = ""
+    revocations: str = "revocations.jwt"
     http: str = "unix:health.sock"
     shares_ahead: Annotated[int, Meta(ge=1, le=65536)] = 512

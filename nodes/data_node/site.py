@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from nodes.consent_sources import ConsentSources
 from nodes.data_node.stop_switch import StopSwitch
 from nodes.features import FeatureTable
 from nodes.ledger import NodeLedger
@@ -35,6 +36,7 @@ class NodeSite:
     policy: NodePolicy
     ledger: NodeLedger = field(repr=False)
     switch: StopSwitch
+    consents: ConsentSources
     clock: Callable[[], int] = system_clock
     randomness: Randomness = secrets.token_bytes
     witness: LogWitness | None = field(default=None, repr=False)

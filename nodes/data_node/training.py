@@ -11,6 +11,7 @@ from nodes.binning import FineBinning, bin_rows
 from nodes.data_node.admission import offered_features
 from nodes.data_node.charges import release_charges, run_charges
 from nodes.data_node.cohorts import check_difference, names_of, pack, unpack
+from nodes.data_node.consents import ConsentDesk
 from nodes.data_node.consortium import PoolSite, asked_by, check_members
 from nodes.data_node.site import NodeSite
 from nodes.ledger import StoredPart
@@ -21,7 +22,7 @@ from protocols.boosting.node import NodeBoosting
 from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyId, PartyRole
 from protocols.channel.wire import decode, encode
-from protocols.consent import Purpose, cohort_subject, verify_consent
+from protocols.consent import ConsentDemand, Purpose, cohort_subject
 from protocols.consortium.messages import ConsortiumSpec
 from protocols.consortium.node import NodeConsortium
 from protocols.errors import UnexpectedMessage, VerificationFailed
@@ -40,8 +41,8 @@ Role = NodeTraining | NodeBoosting | NodeConsortium
 class TrainingSite:
     """The site as one training run sees it: binds the run's rows and bins to the ledger."""
 
-    def __init__(self, site: NodeSite, rule: Rule) -> None:
-        self._site, self._rule = site, rule
+    def __init__(self, site: NodeSite, rule: Rule, consents: ConsentDesk) -> None:
+        self._site, self._rule, self._consents = site, rule, consents
         self._binnings: tuple[FineBinning, ...] = ()
 
     def bin_cohort(self, spec: RunSpec, cohort: Cohort) -> BinnedRows:
@@ -57,19 +58,15 @@ class TrainingSite:
         Raises: PolicyDenied.
         """
         site = self._site
-        verify_consent(
-            cohort.consent,
-            site.pins.only(PartyRole.CONSENT_SERVICE),
-            subject=cohort_subject(cohort.ids),
-            bank=spec.bank,
-            purpose=Purpose.TRAINING,
-            domain=site.domain,
-            now=site.clock(),
-        )
+        subject = cohort_subject(cohort.ids)
+        demand = ConsentDemand(subject, spec.bank, spec.bank_card, Purpose.TRAINING, site.domain)
+        consent = self._consents.admit(cohort.consent, demand, self._rule, spec.transcript())
         runs = site.ledger.runs
         names, known = names_of(cohort.ids[: spec.training_rows]), names_of(site.table.ids)
         check_difference(names, known, map(unpack, runs.cohorts(spec.bank)), spec.minimum_bin)
-        runs.record_cohort(spec.transcript(), spec.bank, pack(names))
+        with site.ledger.group():
+            self._consents.use(consent, spec.transcript())
+            runs.record_cohort(spec.transcript(), spec.bank, pack(names))
 
     def release(self, spec: RunSpec, step: str, leak: LeakClass) -> None:
         """Record a release, and charge it to the bank's year, before it is made.
@@ -90,8 +87,8 @@ class TrainingSite:
 class TrainingRuns:
     """The runs that are open at one node: one for each bank."""
 
-    def __init__(self, site: NodeSite) -> None:
-        self._site = site
+    def __init__(self, site: NodeSite, consents: ConsentDesk) -> None:
+        self._site, self._consents = site, consents
         self._runs: dict[bytes, Role] = {}
 
     @property
@@ -139,7 +136,7 @@ class TrainingRuns:
     def _role(self, spec: RunSpec, channel: Channel, rules: Mapping[PartyId, Rule]) -> Role:
         site = self._site
         keys = {PartyId(p): site.pins.paillier_key(PartyId(p), spec.key_bits) for p in _parties(spec)}
-        members = {bank: TrainingSite(site, rule) for bank, rule in rules.items()}
+        members = {bank: TrainingSite(site, rule, self._consents) for bank, rule in rules.items()}
         bank = PartyId(spec.bank)
         if isinstance(spec, ConsortiumSpec):
             table = reduce(offered_features, rules.values(), site.table)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 
 from nodes.ledger.answers import AnswerRecords
+from nodes.ledger.consents import ConsentRecords
 from nodes.ledger.database import Database
 from nodes.ledger.location import BAD_LEDGER, Location, connect, name_of
 from nodes.ledger.parts import PartRecords
@@ -46,6 +47,7 @@ class NodeLedger(_PartyLedger):
         self.runs = RunRecords(database, self.spending)
         self.quotas = QuotaRecords(database)
         self.answers = AnswerRecords(database, self.quotas)
+        self.consents = ConsentRecords(database)
         self.parts = PartRecords(database)
 
 

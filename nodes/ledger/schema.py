@@ -80,6 +80,16 @@ MIGRATIONS: Final = (
             "CREATE INDEX batch_entry_by_day ON batch_entry (bank, day, code, subject)",
         ),
     ),
+    Migration(
+        "uses of consents, and lists of revocations",
+        (
+            """CREATE TABLE consent_use (
+                issuer TEXT NOT NULL, token TEXT NOT NULL, question BLOB NOT NULL, at BIGINT NOT NULL,
+                PRIMARY KEY (issuer, token, question))""",
+            """CREATE TABLE revocation_list (
+                issuer TEXT PRIMARY KEY, sequence BIGINT NOT NULL, revocations TEXT NOT NULL)""",
+        ),
+    ),
 )
 
 

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from nodes.policy.privacy import PrivacyRules
 from protocols.channel.identity import PartyName
-from protocols.consent import Purpose
+from protocols.consent import Consent, Purpose
 from protocols.errors import BudgetExceeded, PolicyDenied
 from protocols.scorecard.messages import RunSpec
 
@@ -41,6 +41,13 @@ class ConsentRules(_Section, frozen=True):
 
     uses_at_most: Annotated[int, Meta(ge=1, lt=1 << 31)] = 10_000
     days_at_most: Annotated[int, Meta(ge=1, le=3660)] = 366
+
+    def check(self, consent: Consent) -> None:
+        """Return if a consent was given no more widely than this. Raises: PolicyDenied, code CONSENT_TOO_BROAD."""
+        if consent.uses > self.uses_at_most:
+            raise PolicyDenied(f"a consent for more than {self.uses_at_most} uses", code="CONSENT_TOO_BROAD")
+        if consent.expires - consent.not_before > self.days_at_most * 86_400:
+            raise PolicyDenied(f"a consent for more than {self.days_at_most} days", code="CONSENT_TOO_BROAD")
 
 
 class Quota(_Section, frozen=True):

@@ -60,6 +60,8 @@ class BankQuery:
         sender = PartyId(envelope.sender)
         if sender == self._coordinator and envelope.message == "LogReceipt":
             self.receipt = self._channel.unwrap(envelope, LogReceipt)
+        elif sender == self._coordinator and envelope.message == "Denial":
+            self.denials[sender] = self._channel.unwrap(envelope, Denial).code
         elif sender == self._coordinator:
             if self._combined is not None:
                 raise UnexpectedMessage("the product was already received")
@@ -86,7 +88,10 @@ class BankQuery:
 
     def _close_when_ready(self) -> list[Envelope]:
         """Acknowledge once, when nothing more is due."""
-        if self._closed or len(self._shares) + len(self.denials) < len(self.query.nodes):
+        if self._closed:
+            return []
+        refused = self._coordinator in self.denials  # then no node is asked
+        if not refused and len(self._shares) + len(self.denials) < len(self.query.nodes):
             return []
         if not self.denials and self._combined is None:
             return []

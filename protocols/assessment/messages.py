@@ -36,6 +36,7 @@ class Query(Message, frozen=True):
     issued: Seconds
     expires: Seconds
     subject_tag: Key32
+    slip: Annotated[str, Meta(max_length=4096)] = ""
 
     def transcript(self) -> bytes:
         """Return T, 32 bytes."""

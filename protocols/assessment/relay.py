@@ -11,19 +11,21 @@ from protocols.scorecard.releases import combine
 
 
 class RelayQuery:
-    """The coordinator in one query. `denials` and `outcome` are what its log may say."""
+    """The coordinator in one query. `denials` and `outcome` are what its log may say; `refused`: it goes no further."""
 
     def __init__(self, query: Query, channel: Channel, bank_key: PublicKey) -> None:
         self.query, self.channel, self._bank_key = query, channel, bank_key
         self._bank = PartyId(query.bank)
         self._shares: dict[PartyId, bytes] = {}
         self.denials: dict[PartyId, str] = {}
-        self.combined = False
+        self.combined = self.refused = False
         self.outcome: Outcome | None = None
 
     def audience(self, envelope: Envelope) -> list[PartyId]:
         """Return to whom an envelope goes. Raises: UnexpectedMessage for a stranger's, or one for a stranger."""
         sender, receiver = PartyId(envelope.sender), PartyId(envelope.receiver)
+        if self.refused and sender == self._bank:
+            return []
         nodes = [PartyId(node) for node in self.query.nodes]
         if sender == self._bank and receiver == EVERYONE:
             return nodes
@@ -32,6 +34,11 @@ class RelayQuery:
         if (sender == self._bank and receiver in nodes) or (sender in nodes and receiver == self._bank):
             return [receiver]
         raise UnexpectedMessage(f"{envelope.message} from {sender} to {receiver} is not part of this query")
+
+    def refuse(self, code: str) -> Envelope:
+        """Return the coordinator's own denial; nothing of the query then goes on to any node."""
+        self.refused = True
+        return self.channel.wrap(self._bank, Denial(code, bytes(32)), sealed=False)
 
     def receive(self, envelope: Envelope) -> list[Envelope]:
         """Verify an envelope that passes; return the product when the last share has come.

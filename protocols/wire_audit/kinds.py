@@ -15,6 +15,7 @@ from protocols.assessment import messages as a
 from protocols.assessment.batch import messages as batch
 from protocols.boosting import messages as b
 from protocols.channel.wire import Message
+from protocols.consent.messages import RevocationNotice
 from protocols.consortium import messages as c
 from protocols.scorecard import messages as m
 from protocols.scorecard.messages import LeakClass
@@ -55,6 +56,7 @@ OPEN_KINDS: Final[Mapping[str, OpenKind]] = {
         OpenKind(m.RunFinished),
         OpenKind(manifests.Manifest),
         OpenKind(manifests.SignedManifest),
+        OpenKind(RevocationNotice),
         OpenKind(a.Query),
         OpenKind(a.ScoreShare, "ciphertext"),
         OpenKind(a.Denial),

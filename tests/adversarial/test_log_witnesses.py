@@ -16,6 +16,7 @@ from federation.cli.ledgers import known_notes, open_ledgers
 from federation.grid import EmbeddedGrid
 from federation.local import BANK, COORDINATOR, LOG_NAME, LocalFederation, witness_name
 from federation.witnessing import Witnessing
+from nodes.consent_sources import consent_sources
 from nodes.data_node.agent import DataNodeAgent
 from nodes.data_node.site import NodeSite
 from nodes.data_node.stop_switch import StopSwitch
@@ -67,6 +68,7 @@ class Coordinator:
                 policy=POLICY,
                 ledger=self.ledgers[party],
                 switch=StopSwitch(home),
+                consents=consent_sources(home, self.pins),
                 clock=lambda: NOW,
                 witness=witness,
             )

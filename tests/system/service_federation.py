@@ -22,6 +22,7 @@ from nodes.bank.opening import open_bank_site
 from nodes.bank.settings import BANK_FILE, BankSettings
 from nodes.bank.site import BankSite
 from nodes.bank.stream_service import StreamBankService
+from nodes.keystore import read_cards
 from protocols.channel.identity import PartyId, PartyRole
 from tests.small_federation import NODES
 
@@ -81,7 +82,8 @@ def prepare(folder: Path, **coordinator: object) -> ServiceFederation:
     change_settings(folder / "coordinator" / "coordinator.yaml", **coordinator)
     domains = read_federation(folder).domains
     nodes = {node: node_process(folder, PartyId(node)) for node in NODES}
-    consents = ConsentService(folder, domains, lambda: int(time.time()))
+    pins = read_cards(folder / "cards")
+    consents = ConsentService(folder, domains, pins, lambda: int(time.time()))
     with open_bank_site(folder / BANK, read_settings(folder / BANK / BANK_FILE, BankSettings)) as site:
         ids = site.table.ids
     return ServiceFederation(folder, f"127.0.0.1:{relay}", coordinator_process(folder), nodes, consents, tuple(ids))
@@ -90,5 +92,5 @@ def prepare(folder: Path, **coordinator: object) -> ServiceFederation:
 @contextmanager
 def up(federation: ServiceFederation) -> Iterator[ServiceFederation]:
     """Run all its processes."""
-    with running([federation.coordinator, *federation.nodes.values()]):
+    with federation.consents.publishing(), running([federation.coordinator, *federation.nodes.values()]):
         yield federation

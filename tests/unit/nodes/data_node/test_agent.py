@@ -91,7 +91,7 @@ CONSENTS = {
     "CONSENT_MISSING": lambda node, e: "",
     "CONSENT_INVALID": lambda node, e: node.consent(e)[:-8] + "AAAAAAAA",
     "CONSENT_EXPIRED": lambda node, e: node.consent(e, valid=(-7200, -3600)),
-    "CONSENT_EXPIRED early": lambda node, e: node.consent(e, valid=(60, 3600)),
+    "CONSENT_NOT_YET_VALID": lambda node, e: node.consent(e, valid=(60, 3600)),
     "CONSENT_SCOPE subject": lambda node, e: node.consent("91350100M000100Y43"),
     "CONSENT_SCOPE bank": lambda node, e: node.consent(e, bank="another_bank"),
     "CONSENT_SCOPE purpose": lambda node, e: node.consent(e, purpose=Purpose.TRAINING),

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from nodes.data_node.consents import ConsentDesk
 from nodes.data_node.stop_switch import StopSwitch
 from nodes.data_node.training import TrainingSite
 from protocols.assessment.messages import Denial, Subject
@@ -63,7 +64,9 @@ def test_a_stopped_node_opens_no_run_and_releases_no_sum_of_one(node: AtNode, tr
     assert open_parcel(node.agent.handle(opening)) == ()
     node.site.switch.stop("an incident")
     with pytest.raises(PolicyDenied) as stopped:
-        TrainingSite(node.site, POLICY.rules[0]).release(spec, "BinHistograms", LeakClass.AGGREGATE)
+        TrainingSite(node.site, POLICY.rules[0], ConsentDesk(node.site)).release(
+            spec, "BinHistograms", LeakClass.AGGREGATE
+        )
     assert stopped.value.code == "NODE_STOPPED"
     assert node.site.ledger.runs.leaks(spec.transcript()) == {}
     other = msgspec.structs.replace(spec, run=b"sixteen others..")

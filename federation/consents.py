@@ -1,0 +1,114 @@
+"""What the coordinator checks of consents, without learning whose they are: the slip, and that it is not revoked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from protocols.assessment.messages import Query
+from protocols.channel.envelope import EVERYONE, Channel, Envelope
+from protocols.channel.identity import PartyRole
+from protocols.channel.pins import Pins
+from protocols.consent import (
+    Issuers,
+    Purpose,
+    RevocationList,
+    RevocationView,
+    issuer_of_card,
+    parse_issuer,
+    verify_slip,
+)
+from protocols.consent.messages import RevocationNotice
+from protocols.errors import ConfigurationError, PolicyDenied
+
+ISSUERS_FOLDER: Final = "issuers"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a query's slip shows: its handle, None if there is no slip; `code` is why it is refused, "" if it is not."""
+
+    handle: bytes | None
+    code: str
+
+
+class ConsentGate:
+    """The coordinator's view of consents. Fails closed: without a fresh list of revocations, no slip is good."""
+
+    def __init__(self, issuers: Issuers, latest: Callable[[], str]) -> None:
+        """`latest` returns the newest list of revocations that lies at hand, "" if none does."""
+        self._issuers, self._latest = issuers, latest
+        self._view = RevocationView(issuers)
+
+    def show(self, query: Query, now: int) -> Shown:
+        """Return what the slip of a query shows, and whether the query may go on.
+
+        A query without a slip goes on: the nodes, which alone can see whether there is a consent, deny it.
+        """
+        if not query.slip:
+            return Shown(None, "")
+        handle = None
+        try:
+            purpose = Purpose(query.purpose)
+            slip = verify_slip(query.slip, self._issuers, query.bank, query.bank_card, purpose, now)
+            handle = slip.handle
+            self.hear()
+            self._view.check(slip.issuer, slip.handle, now)
+        except ValueError:  # no purpose of any consent: what it is, the nodes say
+            return Shown(None, "CONSENT_SCOPE")
+        except PolicyDenied as refusal:
+            return Shown(handle, refusal.code)
+        return Shown(handle, "")
+
+    def hear(self) -> None:
+        """Take the list that lies at hand; one that is not good leaves what was known, which soon is too old."""
+        latest = self._latest()
+        if latest:
+            try:
+                self._view.take(latest)
+            except PolicyDenied:
+                return
+
+    def take(self, revocations: str) -> RevocationList | None:
+        """Take a list that an issuer has sent; return it if it is news. Raises: PolicyDenied."""
+        return self._view.take(revocations)
+
+
+class ListFile:
+    """A list of revocations in a file that a consent service keeps fresh; read again when it has changed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._state, self._text = path, (0, 0, 0), ""
+
+    def __call__(self) -> str:
+        """Return what the file holds, "" if it cannot be read: no list is then at hand."""
+        try:
+            status = self._path.stat()
+            state = (status.st_mtime_ns, status.st_size, status.st_ino)
+            if state != self._state:
+                self._text, self._state = self._path.read_text(encoding="utf-8").strip(), state
+        except (OSError, UnicodeError):
+            return ""
+        return self._text
+
+
+def notice(revocations: str, channel: Callable[[bytes], Channel]) -> Envelope:
+    """Return the envelope that passes a list on to every node."""
+    message = RevocationNotice(revocations)
+    return channel(message.transcript()).wrap(EVERYONE, message)
+
+
+def read_issuers(home: Path, pins: Pins) -> Issuers:
+    """Return the consent services whose cards are pinned, and those of `issuers/NAME.pem`.
+
+    Raises: ConfigurationError, code BAD_ISSUER.
+    """
+    services = [issuer_of_card(card) for card in pins.cards.values() if card.role is PartyRole.CONSENT_SERVICE]
+    folder = home / ISSUERS_FOLDER
+    try:
+        others = [parse_issuer(path.stem, path.read_bytes()) for path in sorted(folder.glob("*.pem"))]
+        return Issuers([*services, *others])
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{folder}: {error}", code="BAD_ISSUER") from error

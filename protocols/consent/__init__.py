@@ -1,0 +1,49 @@
+"""Consent: the enterprise's word, or that of an accredited service for it, without which no node answers.
+
+issuers      whose word counts, each under one key and one algorithm
+tokens       the consent itself: who may use whose data for what, how often, until when; for the nodes' eyes
+slips        what the coordinator may see of it: that it exists, for which bank, and under which handle it is revoked
+revocation   the signed list of handles that are revoked, and when a list is too old to be believed
+"""
+
+from protocols.consent.issuers import ConsentIssuer, Issuers, issuer_of_card, parse_issuer
+from protocols.consent.revocation import (
+    LIST_SECONDS,
+    RevocationList,
+    RevocationView,
+    sign_revocations,
+    verify_revocations,
+)
+from protocols.consent.slips import Slip, consent_handle, issue_slip, join_consent, split_consent, verify_slip
+from protocols.consent.tokens import (
+    Consent,
+    ConsentDemand,
+    Purpose,
+    cohort_subject,
+    issue_consent,
+    verify_consent,
+)
+
+__all__ = [
+    "LIST_SECONDS",
+    "Consent",
+    "ConsentDemand",
+    "ConsentIssuer",
+    "Issuers",
+    "Purpose",
+    "RevocationList",
+    "RevocationView",
+    "Slip",
+    "cohort_subject",
+    "consent_handle",
+    "issue_consent",
+    "issue_slip",
+    "issuer_of_card",
+    "join_consent",
+    "parse_issuer",
+    "sign_revocations",
+    "split_consent",
+    "verify_consent",
+    "verify_revocations",
+    "verify_slip",
+]

@@ -1,0 +1,145 @@
+"""The consent token: what an enterprise allows one bank, under that bank's key. It travels sealed to nodes alone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from protocols.consent import claims as read
+from protocols.consent.issuers import Claims, Issuers, SigningKey, sign
+from protocols.errors import PolicyDenied
+
+KIND: Final = "consent+jwt"
+REQUIRED: Final = ("sub", "aud", "cnf", "purposes", "domains", "uses", "iat", "nbf", "exp", "jti")
+MIN_TOKEN_ID: Final = 16
+
+
+class Purpose(StrEnum):
+    """What a consent allows, and a query states."""
+
+    TRAINING = "training"
+    ASSESSMENT = "assessment"
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What an enterprise allowed: `bank`, under the card with fingerprint `bank_card`, and no other.
+
+    `uses` bounds how many questions it serves, counted by every node for itself; `token_id` is random, at least 16
+    characters, and names the consent to those who have seen it. Units: times in whole seconds since 1970, UTC.
+    """
+
+    subject: str
+    bank: str
+    bank_card: str
+    purposes: tuple[Purpose, ...]
+    domains: tuple[str, ...]
+    uses: int
+    issued: int
+    not_before: int
+    expires: int
+    token_id: str
+    issuer: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.token_id) < MIN_TOKEN_ID or self.uses < 1 or self.not_before >= self.expires:
+            raise ValueError("a consent has a long random id, at least one use, and a time in which it holds")
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentDemand:
+    """What a question needs its consent to allow."""
+
+    subject: str
+    bank: str
+    bank_card: str
+    purpose: Purpose
+    domain: str
+
+
+def cohort_subject(ids: Sequence[str]) -> str:
+    """Return the subject of a consent that covers this ordered list of enterprises, and no other."""
+    hasher = hashlib.sha256()
+    for identifier in ids:
+        raw = identifier.encode()
+        hasher.update(len(raw).to_bytes(4) + raw)
+    return f"cohort-sha256:{hasher.hexdigest()}"
+
+
+def issue_consent(consent: Consent, issuer: str, key: SigningKey) -> str:
+    """Return the signed token of `consent`. Reveals: all of it, to whoever reads the token; so it travels sealed."""
+    claims = {
+        "iss": issuer,
+        "sub": consent.subject,
+        "aud": consent.bank,
+        "cnf": {"kid": consent.bank_card},
+        "purposes": [purpose.value for purpose in consent.purposes],
+        "domains": list(consent.domains),
+        "uses": consent.uses,
+        "iat": consent.issued,
+        "nbf": consent.not_before,
+        "exp": consent.expires,
+        "jti": consent.token_id,
+    }
+    return sign(claims, KIND, key)
+
+
+def verify_consent(token: str, issuers: Issuers, demand: ConsentDemand, now: int) -> Consent:
+    """Return the consent if it allows what is demanded at `now`; uses and revocation are the caller's to check.
+
+    Raises: PolicyDenied with a code of its own for each way to fail: CONSENT_MISSING, CONSENT_INVALID,
+    CONSENT_EXPIRED, CONSENT_NOT_YET_VALID, CONSENT_SCOPE, CONSENT_KEY.
+    """
+    if not token:
+        raise PolicyDenied("no consent was given", code="CONSENT_MISSING")
+    issuer = issuers.of(token)
+    consent = _read(issuer.open(token, KIND, REQUIRED))
+    check_time(consent.not_before, consent.expires, now)
+    if (consent.subject, consent.bank) != (demand.subject, demand.bank) or demand.purpose not in consent.purposes:
+        raise PolicyDenied("the consent is for another subject, bank or purpose", code="CONSENT_SCOPE")
+    if demand.domain not in consent.domains:
+        raise PolicyDenied(f"the consent does not cover {demand.domain}", code="CONSENT_SCOPE")
+    if consent.bank_card != demand.bank_card:
+        raise PolicyDenied("the consent is bound to another key of the bank", code="CONSENT_KEY")
+    return consent
+
+
+def check_time(not_before: int, expires: int, now: int) -> None:
+    """Return if a consent holds at `now`. Raises: PolicyDenied, CONSENT_NOT_YET_VALID or CONSENT_EXPIRED."""
+    if now < not_before:
+        raise PolicyDenied("the consent does not hold yet", code="CONSENT_NOT_YET_VALID")
+    if now >= expires:
+        raise PolicyDenied("the consent holds no longer", code="CONSENT_EXPIRED")
+
+
+def read_purposes(claims: Claims) -> tuple[Purpose, ...]:
+    """Return the purposes that claims list. Raises: KeyError, TypeError, ValueError."""
+    return tuple(Purpose(purpose) for purpose in read.texts(claims["purposes"]))
+
+
+def read_confirmation(claims: Claims) -> str:
+    """Return the fingerprint of the card to which claims are bound. Raises: KeyError, TypeError."""
+    return read.text(read.member(claims["cnf"], "kid"))
+
+
+def _read(claims: Claims) -> Consent:
+    """Return claims as a consent, every claim of its own type. Raises: PolicyDenied, code CONSENT_INVALID."""
+    try:
+        return Consent(
+            read.text(claims["sub"]),
+            read.text(claims["aud"]),
+            read_confirmation(claims),
+            read_purposes(claims),
+            read.texts(claims["domains"]),
+            read.integer(claims["uses"]),
+            read.integer(claims["iat"]),
+            read.integer(claims["nbf"]),
+            read.integer(claims["exp"]),
+            read.text(claims["jti"]),
+            read.text(claims["iss"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise read.malformed("consent") from error
