@@ -89,13 +89,13 @@ class LocalFederation:
         self.description = read_description(folder / self.file.data)
         self.pins = read_cards(folder / "cards")
         self.traffic = Traffic()
-        self._consents = ConsentService(folder, self.file.domains, self.pins, clock)
+        self.consents = ConsentService(folder, self.file.domains, self.pins, clock)
         self.domains = {party_of(domain): domain for domain in self.file.domains}
         records = read_records(self.description, self.file)
         self.tables, self.bank_tables, self.bank_outcomes = records.nodes, records.banks, records.outcomes
         self.lead = next(iter(self.bank_tables))
         with ExitStack() as files:
-            self._opener = PartyOpener(folder, self.file, self.pins, clock, self._consents.revocations, files)
+            self._opener = PartyOpener(folder, self.file, self.pins, clock, self.consents.revocations, files)
             self._grid = self._connect(observer)
             if self.log.witnessed_size < self.log.size:  # a new log, or a run that broke off
                 self._collect_cosignatures()
@@ -173,7 +173,7 @@ class LocalFederation:
 
     def training_consent(self, bank: PartyId, split: Split) -> str:
         """Return the consent service's consent that covers a bank's cohort."""
-        return self._consents.issue(cohort_subject(self.banks[bank].cohort_ids(split)), Purpose.TRAINING, bank)
+        return self.consents.issue(cohort_subject(self.banks[bank].cohort_ids(split)), Purpose.TRAINING, bank)
 
     def run_facts(self, dataset: str) -> RunFacts:
         """Return what is known of the run that has just ended."""
@@ -225,7 +225,7 @@ class LocalFederation:
 
     def consent_of(self, enterprise: str, bank: PartyId | None = None) -> str:
         """Return the consent that the consent service issues for an enterprise, or "" if it has withheld it."""
-        return self._consents.of_enterprise(enterprise, bank or self.lead)
+        return self.consents.of_enterprise(enterprise, bank or self.lead)
 
     def check_identifier(self, enterprise: str) -> None:
         """Return if `enterprise` is an identifier of this federation's kind. Raises: ConfigurationError."""
@@ -257,7 +257,7 @@ class LocalFederation:
 
     def withhold_consent(self, enterprise: str) -> None:
         """Let an enterprise refuse: the consent service issues no consent for it any more."""
-        self._consents.withhold(enterprise)
+        self.consents.withhold(enterprise)
 
 
 def read_bank_model(folder: Path, file: FederationFile, pins: Pins, bank: PartyId) -> ModelFile:

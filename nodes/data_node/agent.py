@@ -13,8 +13,8 @@ from contextlib import nullcontext
 from nodes.boundary import handle_parcel
 from nodes.data_node import batches
 from nodes.data_node.assessments import Assessments
-from nodes.data_node.encryptors import Encryptors, PlainEncryptors
 from nodes.data_node.consents import ConsentDesk
+from nodes.data_node.encryptors import Encryptors, PlainEncryptors
 from nodes.data_node.parts import Parts
 from nodes.data_node.site import NodeSite
 from nodes.data_node.training import TrainingRuns

@@ -61,7 +61,7 @@ class ServiceFederation:
 
     def consent(self, enterprise: str) -> str:
         """A consent that holds now."""
-        return self.consents.of_enterprise(enterprise)
+        return self.consents.of_enterprise(enterprise, BANK)
 
 
 def bank_model(home: Path, site: BankSite) -> ModelFile:
