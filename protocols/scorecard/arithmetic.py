@@ -10,12 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from gmpy2 import mpz
-
 from protocols.channel.identity import Randomness
 from protocols.credit.woe import WOE_LIMIT
 from protocols.errors import MalformedMessage
-from protocols.paillier import CiphertextVector, Packing, PublicKey, rerandomise
+from protocols.paillier import CiphertextVector, Encryptor, Packing, PublicKey, rerandomise
 
 MASK_BITS: Final = 80
 """Bits of the plaintext left above the slots: the mask hides all but 2^-80 of what lies there."""
@@ -145,8 +143,12 @@ def unpack(packing: Packing, packed: int, count: int) -> list[int]:
 
 
 def encrypt_for_owner(key: PublicKey, values: list[int], randomness: Randomness) -> CiphertextVector:
-    """Encrypt values in [0, n) with a textbook rⁿ: what the key owner itself will see must carry full randomness."""
-    return rerandomise(CiphertextVector(key, [mpz(1)] * len(values)).add_plain(values), randomness)
+    """Encrypt values in [0, n) afresh. Short exponents do, although the key's owner opens them.
+
+    An obfuscator here is drawn apart from the plaintext: an owner that takes that off and solves for the exponent holds
+    a random number. It is otherwise with what is computed from the owner's own ciphertexts: see `masked_sums`.
+    """
+    return Encryptor(key, randomness).encrypt(values)
 
 
 def _uniform(low: int, high: int, randomness: Randomness) -> int:
