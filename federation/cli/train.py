@@ -53,7 +53,7 @@ def train(
     min_bin: Annotated[
         int, typer.Option("--min-bin", help="k: the fewest enterprises that any released sum covers.", min=2)
     ] = 50,
-    trees: Annotated[int, typer.Option("--trees", help="Boosting: trees a party grows at most.", min=1)] = 96,
+    trees: Annotated[int, typer.Option("--trees", help="Boosting: trees a party grows at most.", min=1)] = 192,
     depth: Annotated[int, typer.Option("--depth", help="Boosting: levels of splits in a tree.", min=1, max=6)] = 3,
     learning_rate: Annotated[
         float, typer.Option("--learning-rate", help="Boosting: share of its step that one tree takes.", min=0.01, max=1)

@@ -11,15 +11,15 @@ from protocols.scorecard.admission import check_exact, check_spec
 
 
 def check_boosting(spec: BoostingSpec, cards: Mapping[PartyId, PartyCard]) -> None:
-    """Return if the run is one that `check_spec` admits, with one release of totals a turn, and rows enough held out.
+    """Return if the run is one that `check_spec` admits, with one release of totals a turn, and large folds.
 
-    Raises: VerificationFailed with codes WRONG_NODE_SET, WRONG_ROWS, WRONG_TURNS, NO_NOISE.
+    Raises: VerificationFailed with codes WRONG_NODE_SET, WRONG_ROWS, WRONG_TURNS, WRONG_FOLDS, NO_NOISE.
     """
     check_spec(spec, cards)
     check_exact(spec)
     if len(spec.steps) != spec.row_totals:
         raise VerificationFailed(f"{len(spec.steps)} turns for {spec.row_totals} releases", code="WRONG_TURNS")
-    if spec.validation and not spec.minimum_bin <= spec.validation <= spec.training_rows // 2:
-        raise VerificationFailed(f"{spec.validation} of {spec.training_rows} rows held out", code="WRONG_ROWS")
-    if spec.training_rows - spec.validation < spec.minimum_bin:
-        raise VerificationFailed(f"{spec.training_rows} training rows are too few", code="WRONG_ROWS")
+    if spec.group % spec.folds:
+        raise VerificationFailed(f"{spec.folds} folds for groups of {spec.group} trees", code="WRONG_FOLDS")
+    if spec.training_rows < spec.folds * spec.minimum_bin:
+        raise VerificationFailed(f"{spec.training_rows} rows are too few for {spec.folds} folds", code="WRONG_ROWS")

@@ -6,6 +6,7 @@ the node makes the residual of its own model. Sums keep the two slots apart, and
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -25,13 +26,18 @@ RESIDUAL_LIMIT: Final = 4 * RESIDUAL_SCALE
 
 ADJUSTMENT_LIMIT: Final = 3 * RESIDUAL_SCALE
 
-GAIN_LEVELS: Final = 64
-"""Largest magnitude of a step's points when the held-out rows are weighed by them, and of their square: squared."""
+GAIN_LEVELS: Final = 32
+"""Largest magnitude of a step's points when rows are weighed by them, and of their square: squared."""
 
 
-def gradient_packing(rows: int, validation: int, modulus_bits: int) -> Packing:
-    """Pairs of slots for sums of residuals and curvatures over all rows, and of weighted ones over held-out rows."""
-    packing = Packing.for_sums(RESIDUAL_LIMIT, max(rows, validation * GAIN_LEVELS**2), modulus_bits, MASK_BITS)
+def fold_of(rows: int, folds: int) -> Integers:
+    """Return the fold of each training row: by turns, so that no order of the rows makes folds differ."""
+    return np.arange(rows, dtype=np.int64) % folds
+
+
+def gradient_packing(rows: int, modulus_bits: int) -> Packing:
+    """Pairs of slots for sums of residuals and curvatures over all rows, plain or weighted by their gain."""
+    packing = Packing.for_sums(RESIDUAL_LIMIT, rows * GAIN_LEVELS**2, modulus_bits, MASK_BITS)
     return replace(packing, slots=packing.slots - packing.slots % 2)
 
 
@@ -47,15 +53,16 @@ def logistic_gradients(good: Integers, log_odds: Floats) -> tuple[Integers, Inte
     return residual, np.rint(RESIDUAL_SCALE * p * (1 - p)).astype(np.int64)
 
 
-def to_log_odds(points: Integers) -> Floats:
+def to_log_odds(points: Integers | int) -> Floats:
     """Return the log-odds that points stand for."""
     return np.asarray(points / POINTS_PER_LOG_ODDS, dtype=np.float64)
 
 
-def gain_unit(points: tuple[tuple[int, ...], ...]) -> int:
-    """Return the points per level in which a step's sums of points fit ±GAIN_LEVELS."""
-    highest = sum(max(map(abs, leaves), default=0) for leaves in points)
-    return max(1, -(-highest // GAIN_LEVELS))
+def gain_unit(points: Sequence[tuple[int, ...]], folds: int) -> int:
+    """Return the points per level in which a step's points by the model of any fold fit ±GAIN_LEVELS."""
+    highest = [max(map(abs, leaves), default=0) for leaves in points]
+    most = max(folds * sum(highest[fold::folds]) for fold in range(folds))
+    return max(1, -(-most // GAIN_LEVELS))
 
 
 def gain_weights(step_points: Integers, unit: int) -> NDArray[np.int64]:

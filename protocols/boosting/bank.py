@@ -12,13 +12,14 @@ from protocols.assessment.manifest import Manifest, PartEntry, SignedManifest, v
 from protocols.boosting import messages as b
 from protocols.boosting.arithmetic import gradient_packing, pack_gradients
 from protocols.boosting.growth import Closing, Deepening, Grower, Order
-from protocols.boosting.local import grow_own
 from protocols.boosting.model import BoostingPlan, ServedModel, TrainedBoosting
 from protocols.boosting.offer import open_offer
 from protocols.boosting.report import report_features
 from protocols.boosting.splits import Shape
-from protocols.boosting.stages import Ensemble, as_offset_points
+from protocols.boosting.stages import as_offset_points
 from protocols.boosting.themes import TreeThemes
+from protocols.boosting.totals import offsets
+from protocols.boosting.turns import Turns
 from protocols.channel.envelope import EVERYONE, Channel, Envelope
 from protocols.channel.identity import PartyId, Randomness
 from protocols.channel.wire import Message, digest
@@ -55,16 +56,15 @@ class BankBoosting:
     ) -> None:
         self.spec, self._channel, self._paillier = spec, channel, paillier
         self._data, self._plan, self._randomness = data, plan, randomness
-        self._me, self._good = channel.keys.party, 1 - data.training_bad
+        self._me = channel.keys.party
         self._domains = {PartyId(node.party): node.domain for node in spec.nodes}
-        self._packing = gradient_packing(spec.training_rows, spec.validation, spec.key_bits)
+        self._packing = gradient_packing(spec.training_rows, spec.key_bits)
         self._shapes: dict[PartyId, list[Shape]] = {}
         self._histograms: dict[PartyId, list[FineHistogram]] = {}
-        self._ensemble = Ensemble(self._good, spec.rows)
+        self._turns = Turns(self._me, data, plan, spec.minimum_bin)
         self._turn, self._growers = 0, dict[PartyId, Grower]()
-        self._kept: dict[PartyId, int] = {}
         self._collection: TotalsCollection | None = None
-        self._offset = 0
+        self._offset = np.zeros(spec.rows, dtype=np.int64)
         self._served: ServedModel | None = None
         self._manifest: Manifest | None = None
         self._signatures: dict[PartyId, bytes] = {}
@@ -106,26 +106,19 @@ class BankBoosting:
         return self._open_turn() if len(self._shapes) == len(self._domains) else []
 
     def _fitted(self) -> Outcomes:
-        """Return the outcomes of the rows that the first turn fits."""
-        held_out = self.spec.held_out(0)
-        bad = int(self._data.training_bad.sum() - self._data.training_bad[held_out.start : held_out.stop].sum())
-        return Outcomes(self.spec.training_rows - len(held_out) - bad, bad)
+        """Return the outcomes of the training rows."""
+        bad = int(self._data.training_bad.sum())
+        return Outcomes(self.spec.training_rows - bad, bad)
 
     # ---- a turn
 
     def _open_turn(self) -> Sent:
-        turn, spec = self._turn, self.spec
-        validated = bool(spec.held_out(turn))
-        sent: Sent = []
+        turn, sent = self._turn, Sent()
         if turn:
-            plaintexts = pack_gradients(*self._ensemble.gradients(), self._packing)
+            plaintexts = pack_gradients(*self._turns.ensemble.gradients(), self._packing)
             vector = OwnerEncryptor(self._paillier, self._randomness).encrypt(plaintexts)
             sent.append(self._channel.wrap(EVERYONE, b.Gradients(turn, vector.to_bytes())))
-        rules = self._plan.growth()
-        self._growers = {
-            node: Grower(node, turn, self._plan.steps_of(turn, self._kept.get(node, 0)), shapes, rules, validated)
-            for node, shapes in self._shapes.items()
-        }
+        self._growers = {node: self._turns.grower(node, turn, shapes) for node, shapes in self._shapes.items()}
         for node, grower in self._growers.items():
             sent += self._orders(node, grower.start())
         return sent + self._close_turn_when_ready()
@@ -138,7 +131,7 @@ class BankBoosting:
             return b.StepClosing(self._turn, order.step, order.splits, order.points, order.decrements)
         if isinstance(order, Deepening):
             return b.Growth(self._turn, order.step, order.level, order.splits)
-        base = 0 if self._turn else self._ensemble.base
+        base = 0 if self._turn else self._turns.ensemble.base
         return b.StepOpening(self._turn, order.step, base, order.features)
 
     def _on_histograms(self, envelope: Envelope) -> Sent:
@@ -173,11 +166,12 @@ class BankBoosting:
     def _close_turn_when_ready(self) -> Sent:
         if not all(grower.finished for grower in self._growers.values()) or self._collection is not None:
             return []
-        self._collection, self._offset = TotalsCollection(self._turn, [*self._domains]), 0
-        sent = []
+        self._collection = TotalsCollection(self._turn, [*self._domains])
+        self._offset = np.zeros(self.spec.rows, dtype=np.int64)
+        sent, folds = Sent(), self.spec.folds_of(self._turn)
         for node, grower in self._growers.items():
-            points, offset = as_offset_points(grower.trees)
-            self._offset += offset
+            points, lowest = as_offset_points(grower.trees)
+            self._offset += offsets(lowest, self.spec.rows, self.spec.training_rows, folds)
             trees = tuple(tree.tree for tree in grower.trees)
             features = tuple(m.FeaturePoints(leaves) for leaves in points)
             tables = b.TreeTables(self._turn, m.Rows.ALL, features, self._randomness(32), trees)
@@ -203,13 +197,7 @@ class BankBoosting:
         if not collection.complete:
             return []
         points = collection.open(spec.rows, self._paillier) + self._offset
-        trees, held_out = {node: grower.trees for node, grower in self._growers.items()}, spec.held_out(turn)
-        self._ensemble.add_nodes(trees, points, held_out)
-        self._kept = {node: len(grown) for node, grown in trees.items()}
-        rules, z = self._plan.own_growth(turn), self._ensemble.log_odds
-        rows, k, steps = self._data.rows, spec.minimum_bin, spec.steps[turn]
-        own = grow_own(rows, self._good, z, held_out, steps, k, rules, f"{self._me}/{turn}")
-        self._ensemble.add_own(self._me, *own)
+        self._turns.close(turn, {node: grower.trees for node, grower in self._growers.items()}, points)
         self._collection, self._growers, self._turn = None, {}, turn + 1
         return self._serve() if self._turn == len(spec.steps) else self._open_turn()
 
@@ -217,11 +205,11 @@ class BankBoosting:
 
     def _serve(self) -> Sent:
         """Hand each node its part of the final model, and all of them the manifest to sign."""
-        self._ensemble.settle()
+        self._turns.ensemble.settle()
         parties = [self._me, *sorted(self._domains)]
         own = plain_histograms(self._data.rows, "bank", self._data.training_bad)
         names = {p: [(h.domain, h.name) for h in hs] for p, hs in ({self._me: own} | self._histograms).items()}
-        self._served = model = self._ensemble.serve(parties, TreeThemes(self._me, names, self._plan.themes))
+        self._served = model = self._turns.ensemble.serve(parties, TreeThemes(self._me, names, self._plan.themes))
         tables = {node: self._final_tables(model, node) for node in self._domains}
         entries = tuple(PartEntry(n.party, n.domain, n.card, digest(tables[PartyId(n.party)])) for n in self.spec.nodes)
         self._manifest = Manifest(
@@ -259,7 +247,7 @@ class BankBoosting:
         own = plain_histograms(self._data.rows, "bank", self._data.training_bad)
         ordered = {self._me: own} | {node: self._histograms[node] for node in sorted(self._domains)}
         features = report_features(ordered, fitted, model, self._plan.rules)
-        found = model.nearest_totals(self._ensemble.log_odds)
+        found = model.nearest_totals(self._turns.ensemble.log_odds)
         self.result = TrainedBoosting(signed, features, model, model.calibration(), found)
         return [
             self._channel.wrap(EVERYONE, signed),

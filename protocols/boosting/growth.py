@@ -16,7 +16,7 @@ from protocols.boosting.arithmetic import gain_unit
 from protocols.boosting.groups import is_grouping
 from protocols.boosting.messages import LeafShape
 from protocols.boosting.splits import GroupSums, Shape, Shrinkage, best_split
-from protocols.boosting.trees import Level, Split, Tree
+from protocols.boosting.trees import Level, PointedTree, Split, Tree
 from protocols.credit.scale import POINTS_PER_LOG_ODDS
 from protocols.errors import MalformedMessage
 from protocols.scorecard.arithmetic import RESIDUAL_SCALE
@@ -28,10 +28,14 @@ PATIENCE = 2
 
 @dataclass(frozen=True, slots=True)
 class GrowthRules:
-    """How a turn's trees are grown. `share` of the features are open to each tree, drawn from `seed`."""
+    """How a turn's trees are grown, each fitted to all `folds` but one, if there are several.
+
+    `share` of the features are open to each tree, drawn from `seed`.
+    """
 
     depth: int
     group: int
+    folds: int
     share: float
     seed: int
     shrinkage: Shrinkage
@@ -67,14 +71,6 @@ class Closing:
 Order = Opening | Deepening | Closing
 
 
-@dataclass(frozen=True, slots=True)
-class PointedTree:
-    """A tree with the points of its leaves, and its gain on the fitted rows by feature."""
-
-    tree: Tree
-    points: tuple[int, ...] = field(repr=False)
-
-
 @dataclass(slots=True)
 class _Leaf:
     residual: int
@@ -92,11 +88,9 @@ class _Growing:
 class Grower:
     """One party's trees of one turn: `start`, then `take` each answer; `trees` are those to keep when `finished`."""
 
-    def __init__(
-        self, name: str, turn: int, steps: int, shapes: Sequence[Shape], rules: GrowthRules, validated: bool
-    ) -> None:
+    def __init__(self, name: str, turn: int, steps: int, shapes: Sequence[Shape], rules: GrowthRules) -> None:
         self._name, self._turn, self._steps = f"{name}/{turn}", turn, steps if shapes else 0
-        self._shapes, self._rules, self._validated = list(shapes), rules, validated
+        self._shapes, self._rules, self._validated = list(shapes), rules, rules.folds > 1
         self._step, self._level = 0, 0
         self._growing: list[_Growing] = []
         self._grown: list[list[PointedTree]] = []
@@ -111,7 +105,7 @@ class Grower:
 
     @property
     def trees(self) -> list[PointedTree]:
-        """Return the trees up to the step after which the held-out rows were best served, or all without such rows."""
+        """Return the trees up to the step after which rows were best served by trees not fitted to them, or all."""
         kept = len(self._grown)
         if self._validated:
             reached = np.concatenate([[0.0], np.cumsum(self._gains)])
@@ -154,9 +148,9 @@ class Grower:
         return sum(max(groups) + 1 for shape in shapes for groups in shape.groups)
 
     def _wanted(self) -> list[tuple[int, int, tuple[int, ...]]]:
-        """Return (tree, leaf that was split, features) for each leaf shape that is due; the root is of no tree."""
+        """Return (tree, leaf that was split, features) for each leaf shape that is due."""
         if self._level == 0:
-            return [(-1, 0, tuple(sorted({j for tree in self._growing for j in tree.features})))]
+            return [(index, 0, tree.features) for index, tree in enumerate(self._growing)]
         return [
             (index, leaf, tree.features)
             for index, tree in enumerate(self._growing)
@@ -171,9 +165,8 @@ class Grower:
         """
         parts = self._parts(shapes, sums)
         if self._level == 0:
-            root = parts[0]
-            for tree in self._growing:
-                tree.leaves = [_leaf({j: root[j] for j in tree.features})]
+            for tree, root in zip(self._growing, parts, strict=True):
+                tree.leaves = [_leaf(root)]
         else:
             self._take_children(shapes, parts)
         splits = tuple(self._choose(tree) for tree in self._growing)
@@ -249,7 +242,8 @@ class Grower:
             steps = rate * self._rules.shrinkage.step(sums[:, 0], sums[:, 1])
             values = np.rint(steps * POINTS_PER_LOG_ODDS).astype(np.int64)
             points.append(tuple(values.tolist()))
-            decrements.append(tuple(np.rint(values / POINTS_PER_LOG_ODDS * sums[:, 1]).astype(np.int64).tolist()))
+            shrink = self._rules.folds * values / POINTS_PER_LOG_ODDS * sums[:, 1]
+            decrements.append(tuple(np.rint(shrink).astype(np.int64).tolist()))
             grown.append(PointedTree(Tree((*tree.levels, level)), points[-1]))
         self._grown.append(grown)
         self._closing = Closing(self._step, splits, tuple(points), tuple(decrements))
@@ -262,11 +256,12 @@ class Grower:
         return [self._closing, self._open()]
 
     def take_gain(self, sums: Integers) -> None:
-        """Take the held-out rows' sums for the latest gain that is due, and stop if there is no more to gain.
+        """Take the sums for the earliest gain that is due, and stop if there is no more to gain.
 
         Shapes: `sums` (2, 2): by points and by squared points; residual, curvature. Units: levels of `gain_unit`.
         """
-        unit = gain_unit(tuple(tree.points for tree in self._grown[len(self._gains)])) / POINTS_PER_LOG_ODDS
+        step = [tree.points for tree in self._grown[len(self._gains)]]
+        unit = gain_unit(step, self._rules.folds) / POINTS_PER_LOG_ODDS
         linear, square = int(sums[0, 0]) * unit, int(sums[1, 1]) * unit**2
         self._gains.append((linear - square / 2) / RESIDUAL_SCALE)
         best = int(np.concatenate([[0.0], np.cumsum(self._gains)]).argmax())

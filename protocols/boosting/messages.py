@@ -24,7 +24,7 @@ from msgspec import Meta
 
 from protocols.boosting.trees import Level, Tree
 from protocols.channel.wire import Message, encode
-from protocols.scorecard.messages import Count, FeatureShape, LeakClass, PointTables, RunSpec
+from protocols.scorecard.messages import FeatureShape, LeakClass, PointTables, RunSpec
 
 Turn = Annotated[int, Meta(ge=0, lt=16)]
 Step = Annotated[int, Meta(ge=0, lt=1024)]
@@ -38,40 +38,29 @@ class BoostingSpec(RunSpec, frozen=True, kw_only=True):
     """What a boosting run is; its hash is the transcript that every message of the run is signed under.
 
     Reveals: to the coordinator, what a `RunSpec` does, and the size of the model. `steps` states for each turn how
-    many groups of `group` trees a node grows at most; there is one release of row totals per turn. `validation`
-    training rows take turns in being held out.
+    many groups of `group` trees a node grows at most; there is one release of row totals per turn. In the first
+    turn, tree i of a group is not fitted to the training rows of fold i mod `folds`, if there are several.
     """
 
     depth: Annotated[int, Meta(ge=1, le=6)]
     group: Annotated[int, Meta(ge=1, le=16)]
     steps: Annotated[tuple[Annotated[int, Meta(ge=1, le=1000)], ...], Meta(min_length=1, max_length=16)]
-    validation: Count
+    folds: Annotated[int, Meta(ge=1, le=16)]
 
     def transcript(self) -> bytes:
         """Return T, 32 bytes."""
-        return hashlib.sha256(b"credit-federation/boosting-run/v1\0" + encode(self)).digest()
+        return hashlib.sha256(b"credit-federation/boosting-run/v2\0" + encode(self)).digest()
 
-    def held_out(self, turn: int) -> range:
-        """Return the training rows that a turn does not fit: a block that moves on from turn to turn.
-
-        The last turn fits all rows, unless it is also the first.
-        """
-        return held_out_block(turn, len(self.steps), self.training_rows, self.validation)
-
-
-def held_out_block(turn: int, turns: int, training_rows: int, validation: int) -> range:
-    """Return the training rows that a turn does not fit, `validation` of them or none."""
-    if not validation or 0 < turn == turns - 1:
-        return range(0)
-    start = turn * validation % (training_rows - validation + 1)
-    return range(start, start + validation)
+    def folds_of(self, turn: int) -> int:
+        """Return in how many folds the training rows are in a turn: several in the first alone."""
+        return 1 if turn else self.folds
 
 
 class FeatureHistograms(Message, frozen=True):
-    """How many enterprises of each group of fine bins defaulted, of those that the first turn fits.
+    """How many training enterprises of each group of fine bins defaulted.
 
-    `features` counts the groups, missing values last; `groups` tells the group of each fine bin. The first roots are
-    summed by the same groups. Reveals: names, and sums over at least `minimum_bin` enterprises each.
+    `features` counts the groups, missing values last; `groups` tells the group of each fine bin. Roots are summed by
+    the same groups. Reveals: names, and sums over at least `minimum_bin` enterprises each.
     """
 
     features: Annotated[tuple[FeatureShape, ...], Meta(max_length=1 << 12)]
@@ -144,7 +133,7 @@ class LeafHistograms(Message, frozen=True):
 
 
 class ValidationGain(Message, frozen=True):
-    """How much a step improves the held-out rows. Reveals: four sums over all of them."""
+    """How much a step improves rows that its trees were not fitted to. Reveals: four sums over all training rows."""
 
     turn: Turn
     step: Step
@@ -152,8 +141,9 @@ class ValidationGain(Message, frozen=True):
 
 
 class TreeTables(PointTables, frozen=True):
-    """One node's trees of a turn, and a call for its totals; or those of the final model. Reveals, to it, its part.
+    """One node's trees of a turn, in the order grown, and a call for its totals; or those of the final model.
 
+    Reveals, to it, its part.
     `features` holds the points of one tree's leaves each, where a scorecard's holds those of one feature's bins.
     """
 

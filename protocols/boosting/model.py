@@ -20,14 +20,17 @@ from protocols.credit.scale import POINTS_PER_LOG_ODDS
 from protocols.scorecard.messages import RunSpec
 from protocols.scorecard.themes import ThemeNames
 
-HELD_OUT_SHARE: Final = 0.125
-"""Of the training rows, for the bank's validation in each turn but the last; another block each time."""
-
 GROUP: Final = 4
-"""Trees that a party grows on the same gradients, side by side: fewer rounds, and less chance in their mean."""
+"""Trees that a party grows side by side; in the first turn, each on all folds but its own: no row is lost to tests."""
+
+FOLD_MINIMA: Final = 4
+"""A fold holds at least so many times the fewest enterprises that may be summed."""
+
+LATER_GAIN: Final = 1.5
+"""Least gain of a split in the turns after the first; by chance alone, a cut that nobody chose gains 1."""
 
 UNSEEN_WEIGHT: Final = 0.5
-"""Weight of a stage that was fitted to all rows, so that none can tell how much of it is chance."""
+"""Share of the learning rate where no row is held out, so that none can tell how much of a step is chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class BoostingPlan:
     Within a step a party grows `group` trees on the same gradients, each on a share of its features.
     """
 
-    trees: int = 96
+    trees: int = 192
     depth: int = 3
     row_totals: int = 3
     group: int = GROUP
@@ -56,36 +59,34 @@ class BoostingPlan:
             raise ValueError("a learning rate is above 0 and at most 1")
 
     def steps(self) -> tuple[int, ...]:
-        """Return how many groups of trees each turn may grow, the first turns one more where they do not divide."""
-        groups = self.trees // self.group
-        each, more = divmod(groups, self.row_totals)
-        return tuple(each + (turn < more) for turn in range(self.row_totals))
+        """Return how many groups of trees each turn may grow: half of them in the first, which alone is validated."""
+        groups, later = self.trees // self.group, self.row_totals - 1
+        each = max(1, groups // (later + 2)) if later else 0
+        return (groups - later * each, *(later * [each]))
 
-    def steps_of(self, turn: int, kept: int) -> int:
-        """Return how many steps a party may grow, having kept `kept` trees of the turn before.
+    def most_steps(self, turn: int, kept: int) -> int:
+        """Return how many steps a party may grow in a turn, having kept `kept` trees of the first.
 
-        In a last turn that no held-out row watches over, no more than were worth keeping in the one before.
+        No more than were worth keeping then: later turns start from all parties' labels, so no row can watch over them.
         """
-        steps = self.steps()[turn]
-        return min(steps, kept // self.group) if 0 < turn == self.row_totals - 1 else steps
+        return min(self.steps()[turn], kept // self.group) if turn else self.steps()[turn]
 
-    def growth(self) -> GrowthRules:
-        """Return how the trees of a turn are grown."""
-        return GrowthRules(self.depth, self.group, self.share, self.seed, self.shrinkage)
+    def folds(self, training_rows: int, minimum: int) -> int:
+        """Return in how many folds the rows are: as many as divide a group and are large enough to be summed apart."""
+        least = FOLD_MINIMA * minimum
+        return max(d for d in range(1, self.group + 1) if d == 1 or (not self.group % d and training_rows >= d * least))
 
-    def own_growth(self, turn: int) -> GrowthRules:
-        """Return how the bank grows its own trees of a turn: those of the last, like the nodes', at half the rate."""
-        rules = self.growth()
-        if 0 < turn == self.row_totals - 1:
-            rate = UNSEEN_WEIGHT * self.shrinkage.learning_rate
-            return replace(rules, shrinkage=replace(self.shrinkage, learning_rate=rate))
-        return rules
+    def growth(self, turn: int, folds: int) -> GrowthRules:
+        """Return how the trees of a turn are grown, where the first has so many folds.
 
-
-def held_out_rows(training_rows: int, minimum: int) -> int:
-    """Return how many training rows to hold out: a share of them, or none where that would be fewer than `minimum`."""
-    rows = int(HELD_OUT_SHARE * training_rows)
-    return rows if rows >= minimum else 0
+        Where no row is held out, a split must gain more than chance, or a step is half as bold.
+        """
+        shrinkage = self.shrinkage
+        if folds == 1:
+            shrinkage = replace(shrinkage, learning_rate=UNSEEN_WEIGHT * shrinkage.learning_rate)
+        if turn:
+            shrinkage = replace(shrinkage, least_gain=LATER_GAIN)
+        return GrowthRules(self.depth, self.group, 1 if turn else folds, self.share, self.seed, shrinkage)
 
 
 def announce(run: RunSpec, plan: BoostingPlan) -> BoostingSpec:
@@ -106,7 +107,7 @@ def announce(run: RunSpec, plan: BoostingPlan) -> BoostingSpec:
         depth=plan.depth,
         group=plan.group,
         steps=plan.steps(),
-        validation=held_out_rows(run.training_rows, run.minimum_bin),
+        folds=plan.folds(run.training_rows, run.minimum_bin),
     )
 
 
@@ -145,7 +146,11 @@ class ServedModel:
 
 @dataclass(frozen=True, slots=True)
 class TrainedBoosting:
-    """What the bank holds at the end: the model, each party's features, and each cohort enterprise's total."""
+    """What the bank holds at the end: the model, each party's features, and each cohort enterprise's total.
+
+    A test row's total is what the model gives it. A training row's counts, of the first turn, the trees alone that were
+    not fitted to it: what an enterprise like it would get, and no flattery.
+    """
 
     manifest: SignedManifest
     features: dict[PartyId, list[BinnedFeature]] = field(repr=False)

@@ -10,18 +10,15 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from protocols.assessment.manifest import Manifest, SignedManifest, sign_manifest, verify_manifest
 from protocols.boosting import messages as b
 from protocols.boosting.admission import check_boosting
-from protocols.boosting.arithmetic import gradient_packing
+from protocols.boosting.arithmetic import gradient_packing, to_log_odds
 from protocols.boosting.offer import offer_features
 from protocols.boosting.partition import Summary, TurnPartition
-from protocols.boosting.rows import EncryptedRows
-from protocols.boosting.totals import mask_totals
-from protocols.boosting.trees import Level, Tree, fits, leaf_count
+from protocols.boosting.rows import EncryptedRows, Weighing
+from protocols.boosting.totals import honest_totals, mask_totals
+from protocols.boosting.trees import Level, PointedTree, Tree, fits, leaf_count
 from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyId, Randomness
 from protocols.channel.wire import Message, digest
@@ -53,7 +50,7 @@ class NodeBoosting:
         self._key, self._me, self._bank = bank_key, channel.keys.party, PartyId(spec.bank)
         if self._me not in {node.party for node in spec.nodes}:
             raise VerificationFailed(f"{self._me} is no node of this run", code="WRONG_NODE_SET")
-        self._packing = gradient_packing(spec.training_rows, spec.validation, bank_key.bits)
+        self._packing = gradient_packing(spec.training_rows, bank_key.bits)
         self._labels: bytes | None = None
         self._cohort: m.Cohort | None = None
         self._cohort_name = ""
@@ -111,8 +108,7 @@ class NodeBoosting:
         self._rows, self._cohort_name, self._labels, self._cohort = rows, cohort_subject(self._cohort.ids), None, None
         self._open_turn(vector)
         features, groups, cells = offer_features(rows, self.spec, vector)
-        fitted = len(vector) - len(self.spec.held_out(0))
-        sums = masked_sums(cells, histogram_packing(fitted, self._key.bits), self._randomness)
+        sums = masked_sums(cells, histogram_packing(len(vector), self._key.bits), self._randomness)
         return [self._channel.wrap(self._bank, b.FeatureHistograms(features, groups, sums.to_bytes()))]
 
     def _vector(self, data: bytes, name: str) -> CiphertextVector:
@@ -133,8 +129,8 @@ class NodeBoosting:
 
     def _open_turn(self, vector: CiphertextVector) -> None:
         spec, rows = self.spec, _require(self._rows)
-        held_out = spec.held_out(self._turn)
-        self._partition = TurnPartition(rows, spec.training_rows, held_out, spec.minimum_bin, self._turn == 0)
+        folds = spec.folds_of(self._turn)
+        self._partition = TurnPartition(rows, spec.training_rows, folds, spec.minimum_bin, self._turn == 0)
         self._gradients = EncryptedRows(vector.prepared(), self._packing)
         self._step, self._level = 0, -1
 
@@ -148,7 +144,7 @@ class NodeBoosting:
         if len(message.features) != self.spec.group or not usable:
             raise MalformedMessage("the trees of a step do not match this node's features")
         self._level, self._leaves = 0, (1,) * self.spec.group
-        return self._histograms(partition.open_step(message.features, message.base))
+        return self._histograms(partition.open_step(message.features, to_log_odds(message.base)))
 
     def _on_growth(self, envelope: Envelope) -> Sent:
         message = self._from_bank(envelope, b.Growth)
@@ -177,19 +173,19 @@ class NodeBoosting:
         leaves = [leaf_count(level) for level in message.splits]
         if [len(p) for p in message.points] != leaves or [len(d) for d in message.decrements] != leaves:
             raise MalformedMessage("points or decrements do not match the leaves")
-        held_out, weights = partition.close_step(message.splits, message.points, message.decrements)
+        weighing = partition.close_step(message.splits, message.points, message.decrements)
         self._grown |= set(partition.trees)
-        sent = self._gain(held_out, weights)
+        sent = self._gain(weighing)
         partition.settle()
         self._step, self._level = self._step + 1, -1
         return sent
 
-    def _gain(self, held_out: NDArray[np.intp], weights: NDArray[np.int64]) -> Sent:
-        if not len(held_out):
+    def _gain(self, weighing: Weighing) -> Sent:
+        if self.spec.folds_of(self._turn) == 1:
             return []
         self._site.release(self.spec, f"ValidationGain/{self._turn}.{self._step}", m.LeakClass.AGGREGATE)
         adjustment = _require(self._partition).adjustment
-        sums = _require(self._gradients).weighted(held_out, weights, adjustment)
+        sums = _require(self._gradients).weighted(weighing, adjustment)
         message = b.ValidationGain(self._turn, self._step, self._masked(sums))
         return [self._channel.wrap(self._bank, message)]
 
@@ -217,11 +213,11 @@ class NodeBoosting:
             self._final = tables
             return []
         self._site.release(self.spec, f"MaskedTotals/{tables.release}", m.LeakClass.ROW_TOTALS)
+        trees = [PointedTree(tree, f.points) for tree, f in zip(tables.trees, tables.features, strict=True)]
+        folds = self.spec.folds_of(self._turn)
+        total = honest_totals(trees, rows, self.spec.rows, self.spec.training_rows, folds)
         self._releases, self._turn, self._level = self._releases + 1, self._turn + 1, -1
         self._gradients, self._partition = None, None
-        total = np.zeros(self.spec.rows, dtype=np.int64)
-        for tree, leaves in zip(tables.trees, tables.features, strict=True):
-            total += np.asarray(leaves.points, dtype=np.int64)[tree.leaf_of(rows.codes)]
         told = f"totals/{tables.release}/{tables.rows}/{self._cohort_name}"
         masked = mask_totals(self._channel, self.spec, self._key, told, total.tolist(), self._randomness)
         return [self._channel.wrap(self._bank, m.MaskedTotals(tables.release, masked), sealed=False)]
@@ -232,7 +228,8 @@ class NodeBoosting:
             raise VerificationFailed("points for a tree that this node has not grown", code="FOREIGN_TREE")
         if [len(leaves.points) for leaves in tables.features] != [tree.leaves for tree in tables.trees]:
             raise MalformedMessage("points do not match the leaves of their trees")
-        highest = sum(max(leaves.points) for leaves in tables.features)
+        folds, most = self.spec.folds_of(self._turn), [max(leaves.points) for leaves in tables.features]
+        highest = max(folds * sum(most[fold::folds]) for fold in range(folds))
         if highest * len(self.spec.nodes) >= 1 << TOTAL_BITS:
             raise MalformedMessage(f"totals over {len(self.spec.nodes)} nodes would exceed {TOTAL_BITS} bits")
 

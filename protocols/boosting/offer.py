@@ -19,24 +19,22 @@ from protocols.scorecard.rows import BinnedRows
 def offer_features(
     rows: BinnedRows, spec: BoostingSpec, vector: CiphertextVector
 ) -> tuple[tuple[FeatureShape, ...], tuple[Group, ...], CiphertextVector]:
-    """Return shapes, groups, and encrypted default counts by group, of the rows that the first turn fits.
+    """Return shapes, groups, and encrypted default counts by group, of the training rows.
 
     Shapes: `vector` one encrypted label per training row. A group of missing values alone comes last; where there is
     none, an empty one is added.
     """
-    held_out = spec.held_out(0)
-    partition = TurnPartition(rows, spec.training_rows, held_out, spec.minimum_bin, first=True)
-    fitted = np.setdiff1d(np.arange(spec.training_rows), np.arange(held_out.start, held_out.stop))
+    partition = TurnPartition(rows, spec.training_rows, spec.folds, spec.minimum_bin, first=True)
     groups = tuple(partition.root_groups(feature) for feature in range(len(rows.features)))
     sizes = [group_count(group) for group in groups]
-    codes = np.empty((len(fitted), len(groups)), dtype=np.int64)
+    codes = np.empty((spec.training_rows, len(groups)), dtype=np.int64)
     for feature, group in enumerate(groups):
-        codes[:, feature] = np.asarray(group)[rows.codes[fitted, feature]]
+        codes[:, feature] = np.asarray(group)[rows.codes[: spec.training_rows, feature]]
     shapes = tuple(
         FeatureShape(shape.name, shape.ordered, tuple(np.bincount(codes[:, j], minlength=sizes[j]).tolist()))
         for j, shape in enumerate(rows.features)
     )
-    cells = vector.take(fitted).histograms(codes, sizes)
+    cells = vector.histograms(codes, sizes)
     return shapes, groups, CiphertextVector.concat([*cells, vector[:0]])
 
 
@@ -49,7 +47,7 @@ def group_count(groups: Group) -> int:
 def open_offer(
     message: FeatureHistograms, domain: str, rows: int, key: PrivateKey
 ) -> tuple[list[Shape], list[FineHistogram]]:
-    """Return the shapes of a node's features, and their good and bad outcomes by group. Shapes: `rows` fitted rows.
+    """Return the shapes of a node's features, and their good and bad outcomes by group. Shapes: `rows` training rows.
 
     Raises: MalformedMessage, VerificationFailed.
     """

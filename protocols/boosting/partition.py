@@ -11,16 +11,24 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from protocols.boosting.arithmetic import ADJUSTMENT_LIMIT, gain_unit, gain_weights, logistic_gradients, to_log_odds
+from protocols.boosting.arithmetic import (
+    ADJUSTMENT_LIMIT,
+    fold_of,
+    gain_unit,
+    gain_weights,
+    logistic_gradients,
+    to_log_odds,
+)
 from protocols.boosting.groups import safe_groups
 from protocols.boosting.messages import LeafShape
-from protocols.boosting.rows import Adjustment, Cells
+from protocols.boosting.rows import Adjustment, Cells, Span, Weighing
 from protocols.boosting.trees import Level, Tree, descend, leaf_count
 from protocols.errors import VerificationFailed
 from protocols.scorecard.arithmetic import RESIDUAL_SCALE
 from protocols.scorecard.rows import BinnedRows
 
 Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
 Groups = dict[int, tuple[int, ...]]
 
 
@@ -28,6 +36,7 @@ Groups = dict[int, tuple[int, ...]]
 class _GrowingTree:
     """A tree under growth: the leaf of each training row, and the groups of bins by which each leaf was last summed."""
 
+    fold: int
     features: tuple[int, ...]
     leaves: Integers = field(repr=False)
     groups: list[Groups | None]
@@ -43,49 +52,63 @@ class Summary:
 
 
 class TurnPartition:
-    """One party's rows in one turn.
+    """One party's rows in one turn. Each tree belongs to a fold, and is not fitted to that fold's rows.
 
-    Shapes: `rows` counts its bins on the training rows; `held_out` of those are not fitted. `first` tells that the
-    turn starts from the labels, so that the residuals are those of this party's own model.
+    Shapes: `rows` counts its bins on the training rows. `first` tells that the turn starts from the labels, so that
+    the residuals are those of this party's own models, one for each fold.
     """
 
-    def __init__(self, rows: BinnedRows, training_rows: int, held_out: range, minimum: int, first: bool) -> None:
+    def __init__(self, rows: BinnedRows, training_rows: int, folds: int, minimum: int, first: bool) -> None:
         self._codes = rows.codes[:training_rows].astype(np.int64)
-        self._bins, self._minimum, self._first = rows.fine_bins(), minimum, first
-        self._held_out = np.arange(held_out.start, held_out.stop, dtype=np.intp)
-        self._fitted = np.ones(training_rows, dtype=bool)
-        self._fitted[self._held_out] = False
-        self._points = np.zeros(training_rows, dtype=np.int64)
-        self._residual, self._curvature = (np.zeros(training_rows, dtype=np.int64) for _ in range(2))
-        self._base = 0
+        self._bins, self._minimum, self._first, self._folds = rows.fine_bins(), minimum, first, folds
+        self._fold_of = fold_of(training_rows, folds)
+        self._fitted = [(self._fold_of != fold) | (folds == 1) for fold in range(folds)]
+        self._points, self._residual, self._curvature, self._latest = (
+            np.zeros((folds, training_rows), dtype=np.int64) for _ in range(4)
+        )
         self._growing: list[_GrowingTree] = []
-        self._latest: Integers = np.zeros(training_rows, dtype=np.int64)
-        self._unit = 1
         self.trees: list[Tree] = []
 
     @property
     def adjustment(self) -> Adjustment:
-        """Return what to add to what the bank has sent: in the first turn, the residuals of this party's own model."""
+        """Return what to add to what the bank has sent: in the first turn, the residuals of this party's own models."""
         return Adjustment(-RESIDUAL_SCALE if self._first else 1, self._residual, self._curvature)
 
-    def open_step(self, features: Sequence[tuple[int, ...]], base: int) -> Summary:
-        """Begin a group of trees, and ask for the root's sums of every feature that one of them may use."""
+    def open_step(self, features: Sequence[tuple[int, ...]], base: Floats | float) -> Summary:
+        """Begin a group of trees, and ask for the roots' sums. Shapes: `base` log-odds, of each row or of all."""
         if self._first:
-            self._base = base
-            good = np.ones(len(self._points), dtype=np.int64)
-            self._residual, self._curvature = logistic_gradients(good, to_log_odds(self._base + self._points))
+            good = np.ones_like(self._points)
+            self._residual, self._curvature = logistic_gradients(good, base + to_log_odds(self._points))
         together = sorted({feature for tree in features for feature in tree})
         groups = {feature: self.root_groups(feature) for feature in together}
         leaves = np.zeros(len(self._codes), dtype=np.int64)
-        self._growing = [_GrowingTree(tuple(f), leaves, [{j: groups[j] for j in f}], []) for f in features]
-        rows = np.flatnonzero(self._fitted)
-        cells = self._cells(rows, np.zeros(len(rows), dtype=np.int64), [groups], together)
-        return Summary((LeafShape(True, tuple(groups[j] for j in together)),), (cells,))
+        self._growing = [
+            _GrowingTree(number % self._folds, tuple(chosen), leaves, [{j: groups[j] for j in chosen}], [])
+            for number, chosen in enumerate(features)
+        ]
+        shapes = tuple(LeafShape(True, tuple(groups[j] for j in tree.features)) for tree in self._growing)
+        return Summary(shapes, (self._root_cells(together, groups),))
 
     def root_groups(self, feature: int) -> tuple[int, ...]:
-        """Return the groups of a feature's fine bins that are safe on the fitted rows."""
-        counts = np.bincount(self._codes[self._fitted, feature], minlength=self._bins[feature])
-        return safe_groups([counts], range(self._bins[feature]), self._minimum)
+        """Return the groups of a feature's fine bins that are safe in every fold, and so in sums without one."""
+        bins = self._bins[feature]
+        counts = [np.bincount(self._codes[fitted, feature], minlength=bins) for fitted in self._fitted]
+        return safe_groups(counts, range(bins), self._minimum)
+
+    def _root_cells(self, together: Sequence[int], groups: Groups) -> Cells:
+        """Return cells by fold and group of each feature: a tree's root is the sum over the folds it is fitted to."""
+        sizes = {feature: max(groups[feature]) + 1 for feature in together}
+        codes = np.empty((len(self._codes), len(together)), dtype=np.int64)
+        for column, feature in enumerate(together):
+            codes[:, column] = self._fold_of * sizes[feature] + np.asarray(groups[feature])[self._codes[:, feature]]
+        spans = []
+        for tree in self._growing:
+            fitted = [fold for fold in range(self._folds) if fold != tree.fold or self._folds == 1]
+            for feature in tree.features:
+                starts = tuple(fold * sizes[feature] for fold in fitted)
+                spans.append(Span(together.index(feature), starts, sizes[feature], tree.fold))
+        rows = np.arange(len(self._codes), dtype=np.intp)
+        return Cells(rows, codes, tuple(self._folds * sizes[feature] for feature in together), tuple(spans))
 
     def grow(self, splits: Sequence[Level]) -> Summary:
         """Split the leaves one level further, and ask for the smaller child's sums of every split.
@@ -104,23 +127,23 @@ class TurnPartition:
 
     def close_step(
         self, splits: Sequence[Level], points: Sequence[tuple[int, ...]], decrements: Sequence[tuple[int, ...]]
-    ) -> tuple[NDArray[np.intp], Integers]:
-        """Apply the last splits and the leaves' points; return held-out rows and their weights, for the gain.
+    ) -> Weighing:
+        """Apply the last splits and the leaves' points; return the rows' weights for the gain.
 
         Raises: VerificationFailed as `grow`.
         """
         self._split(splits)
         before = self._points.copy()
         for tree, values, shrink in zip(self._growing, points, decrements, strict=True):
-            self._points += np.asarray(values, dtype=np.int64)[tree.leaves]
+            self._points[tree.fold] += self._folds * np.asarray(values, dtype=np.int64)[tree.leaves]
             if not self._first:
-                count = np.bincount(tree.leaves[self._fitted], minlength=len(shrink))
+                count = np.bincount(tree.leaves[self._fitted[tree.fold]], minlength=len(shrink))
                 each = np.rint(np.asarray(shrink) / np.maximum(count, 1)).astype(np.int64)
-                self._latest = self._latest + each[tree.leaves]
+                self._latest[tree.fold] += each[tree.leaves]
             self.trees.append(Tree(tuple(tree.levels)))
         self._growing = []
-        self._unit = gain_unit(tuple(points))
-        return self._held_out, gain_weights((self._points - before)[self._held_out], self._unit)
+        step = (self._points - before)[self._fold_of, np.arange(len(self._codes))]
+        return Weighing(self._fold_of, gain_weights(step, gain_unit(points, self._folds)))
 
     def settle(self) -> None:
         """Let the residuals shrink by the step that was closed, once its gain is summed."""
@@ -132,8 +155,8 @@ class TurnPartition:
         for tree, level in zip(self._growing, splits, strict=True):
             tree.leaves = descend(tree.leaves, level, self._codes)
             tree.levels.append(level)
-            leaves = leaf_count(level)
-            if np.bincount(tree.leaves[self._fitted], minlength=leaves).min() < self._minimum and leaves > 1:
+            leaves, fitted = leaf_count(level), self._fitted[tree.fold]
+            if np.bincount(tree.leaves[fitted], minlength=leaves).min() < self._minimum and leaves > 1:
                 raise VerificationFailed(f"a leaf of fewer than {self._minimum} enterprises", code="LEAF_TOO_SMALL")
 
     def _children(self, tree: _GrowingTree, level: Level) -> tuple[list[LeafShape], Cells]:
@@ -146,7 +169,7 @@ class TurnPartition:
             if split is None:
                 groups.append(None)
                 continue
-            sides = [self._fitted & (tree.leaves == len(groups) + side) for side in (0, 1)]
+            sides = [self._fitted[tree.fold] & (tree.leaves == len(groups) + side) for side in (0, 1)]
             joint = self._joint_groups(tree, leaf, sides)
             left = int(sides[0].sum()) <= int(sides[1].sum())
             pair_of[sides[0] if left else sides[1]] = len(pairs)
@@ -155,7 +178,7 @@ class TurnPartition:
             groups += [joint, joint]
         tree.groups = groups
         rows = np.flatnonzero(pair_of >= 0)
-        return shapes, self._cells(rows, pair_of[rows], pairs, tree.features)
+        return shapes, self._child_cells(rows, pair_of[rows], pairs, tree)
 
     def _joint_groups(self, tree: _GrowingTree, leaf: int, sides: Sequence[NDArray[np.bool_]]) -> Groups:
         parent = tree.groups[leaf]
@@ -167,21 +190,21 @@ class TurnPartition:
             joint[feature] = safe_groups(counts, parent[feature], self._minimum)
         return joint
 
-    def _cells(
-        self, rows: NDArray[np.intp], pair_of: Integers, pairs: Sequence[Groups], features: Sequence[int]
+    def _child_cells(
+        self, rows: NDArray[np.intp], pair_of: Integers, pairs: Sequence[Groups], tree: _GrowingTree
     ) -> Cells:
         """Return cells by pair and group for each feature, ordered by pair, then feature, then group."""
-        codes = np.empty((len(rows), len(features)), dtype=np.int64)
+        codes = np.empty((len(rows), len(tree.features)), dtype=np.int64)
         starts = []
-        for column, feature in enumerate(features):
+        for column, feature in enumerate(tree.features):
             tables = [np.asarray(pair[feature], dtype=np.int64) for pair in pairs]
             offsets = np.concatenate([[0], np.cumsum([table.max() + 1 for table in tables])]).astype(np.int64)
             lookup = np.stack(tables) if tables else np.zeros((1, self._bins[feature]), dtype=np.int64)
             codes[:, column] = offsets[pair_of] + lookup[pair_of, self._codes[rows, feature]]
             starts.append(offsets.tolist())
-        order = tuple(
-            (column, starts[column][pair], starts[column][pair + 1])
+        spans = tuple(
+            Span(column, (starts[column][pair],), starts[column][pair + 1] - starts[column][pair], tree.fold)
             for pair in range(len(pairs))
-            for column in range(len(features))
+            for column in range(len(tree.features))
         )
-        return Cells(rows, codes, tuple(start[-1] for start in starts), order)
+        return Cells(rows, codes, tuple(start[-1] for start in starts), spans)

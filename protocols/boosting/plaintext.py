@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from protocols.boosting.growth import Grower, PointedTree
-from protocols.boosting.local import grow_own, grow_turn, shapes_of, total_points
-from protocols.boosting.messages import held_out_block
-from protocols.boosting.model import BoostingPlan, ServedModel, held_out_rows
+from protocols.boosting.arithmetic import to_log_odds
+from protocols.boosting.local import grow_turn, shapes_of
+from protocols.boosting.model import BoostingPlan, ServedModel
 from protocols.boosting.partition import TurnPartition
 from protocols.boosting.rows import PlainRows
-from protocols.boosting.stages import Ensemble
 from protocols.boosting.themes import TreeThemes
+from protocols.boosting.totals import honest_totals
+from protocols.boosting.trees import PointedTree
+from protocols.boosting.turns import Turns
 from protocols.channel.identity import PartyId
 from protocols.scorecard.model import BankRows
 from protocols.scorecard.rows import BinnedRows
@@ -42,24 +43,19 @@ def train_pooled(
     minimum: int,
 ) -> PooledBoosting:
     """Train on everybody's rows at once. Shapes: `nodes` maps each node to its domain and rows, in cohort order."""
-    good, n, count = 1 - data.training_bad, data.training_rows, len(data.bad)
-    ensemble = Ensemble(good, count)
-    trees: dict[PartyId, list[PointedTree]] = {}
-    for turn, most in enumerate(plan.steps()):
-        held_out, first = held_out_block(turn, plan.row_totals, n, held_out_rows(n, minimum)), turn == 0
+    turns = Turns(bank, data, plan, minimum)
+    ensemble, n, count = turns.ensemble, data.training_rows, len(data.bad)
+    for turn in range(plan.row_totals):
         labels = PlainRows(data.training_bad, np.zeros_like(data.training_bad))
-        rows = labels if first else PlainRows(*ensemble.gradients())
-        before, trees = trees, {}
+        rows, folds = PlainRows(*ensemble.gradients()) if turn else labels, turns.partition_folds(turn)
+        trees: dict[PartyId, list[PointedTree]] = {}
+        points = np.zeros(count, dtype=np.int64)
         for node, (_, theirs) in nodes.items():
-            steps = plan.steps_of(turn, len(before.get(node, [])))
-            grower = Grower(node, turn, steps, shapes_of(theirs), plan.growth(), bool(held_out))
-            partition = TurnPartition(theirs, n, held_out, minimum, first)
-            trees[node] = grow_turn(grower, partition, rows, ensemble.base if first else 0)
-        each = [total_points(trees[node], theirs, count) for node, (_, theirs) in nodes.items()]
-        ensemble.add_nodes(trees, sum(each, np.zeros(count, dtype=np.int64)), held_out)
-        rules, z = plan.own_growth(turn), ensemble.log_odds
-        own = grow_own(data.rows, good, z, held_out, most, minimum, rules, f"{bank}/{turn}")
-        ensemble.add_own(bank, *own)
+            grower = turns.grower(node, turn, shapes_of(theirs))
+            partition = TurnPartition(theirs, n, folds, minimum, first=not turn)
+            trees[node] = grow_turn(grower, partition, rows, to_log_odds(ensemble.base))
+            points += honest_totals(trees[node], theirs, count, n, folds)
+        turns.close(turn, trees, points)
     ensemble.settle()
     pooled = {bank: ("bank", data.rows)} | {node: nodes[node] for node in sorted(nodes)}
     names = {party: [(domain, f.name) for f in rows.features] for party, (domain, rows) in pooled.items()}

@@ -1,6 +1,7 @@
 """Sums over rows, in two ways that agree to the last bit: of what is encrypted, and of what is known.
 
-A row's residual and curvature are what the bank sent, times a factor, plus the node's own plaintext adjustment.
+A row's residual and curvature are what the bank sent, times a factor, plus the node's own plaintext adjustment, which
+differs from fold to fold as the folds' models do.
 """
 
 from __future__ import annotations
@@ -18,31 +19,49 @@ Sums_co = TypeVar("Sums_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Cells:
-    """A request for sums: of the rows at `rows`, by the cells that `codes` puts them in.
+class Adjustment:
+    """What a node adds to each row for each fold's model. Shapes: (folds, rows). Units: 1/RESIDUAL_SCALE.
 
-    Shapes: `codes` (len(rows), columns), column j in [0, sizes[j]); `order` lists (column, start, stop) in the order
-    in which the cells are returned.
+    `factor` multiplies what was sent.
+    """
+
+    factor: int
+    residual: Integers = field(repr=False)
+    curvature: Integers = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Cells to return: for each i below `length`, the sum of a column's cells start + i over `starts`, for `fold`."""
+
+    column: int
+    starts: tuple[int, ...]
+    length: int
+    fold: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """A request for sums: of the rows at `rows`, by the cells that `codes` puts them in, in the order of `spans`.
+
+    Shapes: `codes` (len(rows), columns), column j in [0, sizes[j]).
     """
 
     rows: NDArray[np.intp] = field(repr=False)
     codes: Integers = field(repr=False)
     sizes: tuple[int, ...]
-    order: tuple[tuple[int, int, int], ...]
-
-    @property
-    def count(self) -> int:
-        """Number of cells."""
-        return sum(stop - start for _, start, stop in self.order)
+    spans: tuple[Span, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Adjustment:
-    """What a node adds to each row. Shapes: (rows,). Units: 1/RESIDUAL_SCALE; `factor` multiplies what was sent."""
+class Weighing:
+    """A request for weighted sums of all rows, each as the model of its own fold has it.
 
-    factor: int
-    residual: Integers = field(repr=False)
-    curvature: Integers = field(repr=False)
+    Shapes: `folds` (rows,), the fold of each row; `weights` (rows, columns).
+    """
+
+    folds: Integers = field(repr=False)
+    weights: Integers = field(repr=False)
 
 
 class GradientRows(Protocol[Sums_co]):
@@ -52,8 +71,8 @@ class GradientRows(Protocol[Sums_co]):
         """Return the sums of each cell, in order."""
         ...
 
-    def weighted(self, rows: NDArray[np.intp], weights: Integers, adjustment: Adjustment) -> Sums_co:
-        """Return the weighted sums of the rows, one for each column of weights. Shapes: `weights` (len(rows), d)."""
+    def weighted(self, request: Weighing, adjustment: Adjustment) -> Sums_co:
+        """Return the weighted sums of the rows, one for each column of weights."""
         ...
 
 
@@ -67,13 +86,18 @@ class EncryptedRows:
     def cells(self, request: Cells, adjustment: Adjustment) -> CiphertextVector:
         """Return one ciphertext per cell, both slots filled."""
         histograms = self.vector.take(request.rows).histograms(request.codes, request.sizes)
-        sums = CiphertextVector.concat([histograms[column][start:stop] for column, start, stop in request.order])
-        return self._adjusted(sums, adjustment.factor, _plain_cells(request, adjustment))
+        parts = []
+        for span in request.spans:
+            of_column = histograms[span.column]
+            first, *others = (of_column[start : start + span.length] for start in span.starts)
+            parts.append(sum(others, first))
+        return self._adjusted(CiphertextVector.concat(parts), adjustment.factor, _plain_cells(request, adjustment))
 
-    def weighted(self, rows: NDArray[np.intp], weights: Integers, adjustment: Adjustment) -> CiphertextVector:
-        """Return one ciphertext per column of weights, both slots filled."""
-        sums = self.vector.take(rows).weighted_sums(weights)
-        return self._adjusted(sums, adjustment.factor, _plain_weighted(rows, weights, adjustment))
+    def weighted(self, request: Weighing, adjustment: Adjustment) -> CiphertextVector:
+        """Return one ciphertext per column of weights, both slots filled. Rows of equal weights are summed first."""
+        distinct, codes = np.unique(request.weights, axis=0, return_inverse=True)
+        sums = self.vector.histogram(codes.reshape(-1), len(distinct)).weighted_sums(distinct)
+        return self._adjusted(sums, adjustment.factor, _plain_weighted(request, adjustment))
 
     def _adjusted(self, sums: CiphertextVector, factor: int, plain: Integers) -> CiphertextVector:
         packed = [(int(h) << self.packing.slot_bits) + int(r) for r, h in plain]
@@ -92,9 +116,9 @@ class PlainRows:
         """Return the sums of each cell. Shapes: (cells, 2)."""
         return _plain_cells(request, self._with(adjustment))
 
-    def weighted(self, rows: NDArray[np.intp], weights: Integers, adjustment: Adjustment) -> Integers:
+    def weighted(self, request: Weighing, adjustment: Adjustment) -> Integers:
         """Return the weighted sums. Shapes: (columns of weights, 2)."""
-        return _plain_weighted(rows, weights, self._with(adjustment))
+        return _plain_weighted(request, self._with(adjustment))
 
     def _with(self, adjustment: Adjustment) -> Adjustment:
         factor = adjustment.factor
@@ -103,15 +127,24 @@ class PlainRows:
 
 
 def _plain_cells(request: Cells, adjustment: Adjustment) -> Integers:
-    values = np.column_stack([adjustment.residual[request.rows], adjustment.curvature[request.rows]])
-    sums = []
-    for column, size in enumerate(request.sizes):
-        found = np.zeros((size, 2), dtype=np.int64)
-        np.add.at(found, request.codes[:, column], values)
-        sums.append(found)
-    parts = [sums[column][start:stop] for column, start, stop in request.order]
-    return np.concatenate(parts) if parts else np.empty((0, 2), dtype=np.int64)
+    """Shapes: (cells, 2). Sums stay below 2^53, so that counting in floating point is exact."""
+    found: dict[tuple[int, int], Integers] = {}
+    for column, fold in {(span.column, span.fold) for span in request.spans}:
+        codes, size = request.codes[:, column], request.sizes[column]
+        sums = [
+            np.bincount(codes, weights=values[fold][request.rows], minlength=size)
+            for values in (adjustment.residual, adjustment.curvature)
+        ]
+        found[column, fold] = np.column_stack(sums).astype(np.int64)
+    parts = [np.empty((0, 2), dtype=np.int64)]
+    for span in request.spans:
+        sums_of = found[span.column, span.fold]
+        stack = np.stack([sums_of[start : start + span.length] for start in span.starts])
+        parts.append(stack.sum(axis=0))
+    return np.concatenate(parts)
 
 
-def _plain_weighted(rows: NDArray[np.intp], weights: Integers, adjustment: Adjustment) -> Integers:
-    return np.column_stack([weights.T @ adjustment.residual[rows], weights.T @ adjustment.curvature[rows]])
+def _plain_weighted(request: Weighing, adjustment: Adjustment) -> Integers:
+    where = request.folds, np.arange(len(request.folds))
+    values = np.column_stack([adjustment.residual[where], adjustment.curvature[where]])
+    return request.weights.T @ values

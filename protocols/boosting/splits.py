@@ -29,14 +29,15 @@ class Shrinkage:
 
     Units: `penalty` and `least_curvature` in rows' curvature, at most 1/4 each; `least_share` of the leaf's curvature
     for either child, above the last level: beside a small one, groups of bins would be coarse; `step_limit` in
-    log-odds; `learning_rate` is the share of a leaf's step that one tree takes.
+    log-odds; `learning_rate` is the share of a leaf's step that one tree takes; `least_gain` is twice a log-likelihood.
     """
 
     learning_rate: float = 0.1
-    penalty: float = 10.0
+    penalty: float = 5.0
     least_curvature: float = 2.0
     least_share: float = 0.05
     step_limit: float = 2.0
+    least_gain: float = 0.0
 
     def step(self, residual: Integers | int, curvature: Integers | int) -> Floats:
         """Return the Newton step of leaves with these sums, in log-odds of good, before the learning rate."""
@@ -103,7 +104,7 @@ def _split_of(feature: int, sums: GroupSums, shape: Shape, shrinkage: Shrinkage,
         gains = _gains(r, h, total, shrinkage, last)
         if len(gains) and (best is None or gains.max() > best[0]):
             best = float(gains.max()), int(gains.argmax()), with_missing
-    if best is None or best[0] <= 0:
+    if best is None or best[0] <= shrinkage.least_gain * RESIDUAL_SCALE:
         return None
     left = set(present[: best[1] + 1]) | ({missing} if best[2] else set())
     return Candidate(Split(feature, tuple(group in left for group in sums.groups)), best[0])

@@ -1,22 +1,24 @@
 """How the bank weighs what was grown: one stage a turn, whose totals over all nodes have been released.
 
-The held-out rows of a turn have not shaped its trees, so the weight that makes them most likely is honest; a prior
-keeps it near 1. Integers in, the same floating-point steps at the bank and in the oracle.
+In the first turn the parties grow side by side what may be the same knowledge, and each training row's points are by
+trees that it has not shaped: the weights that make the rows most likely are honest. A prior keeps them near 1. Later
+turns start from what is left, and count in full. Integers in, the same floating-point steps at the bank and in the
+oracle.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from protocols.boosting.arithmetic import Integers, logistic_gradients, to_log_odds
-from protocols.boosting.growth import PointedTree
-from protocols.boosting.model import UNSEEN_WEIGHT, ServedModel, ServedTree
+from protocols.boosting.model import ServedModel, ServedTree
 from protocols.boosting.themes import TreeThemes
+from protocols.boosting.trees import PointedTree
 from protocols.channel.identity import PartyId
 from protocols.credit.logistic import sigmoid
 from protocols.credit.scale import POINTS_PER_LOG_ODDS
@@ -26,10 +28,13 @@ from protocols.scorecard.arithmetic import TOTAL_BITS
 Floats = NDArray[np.float64]
 
 PRIOR_DEVIATION: Final = 0.5
-"""Deviation of a stage's weight from 1, and of the correction of the earlier ones, before the held-out rows speak."""
+"""Deviation of the weight of the nodes' points, or of the bank's, from 1, before the rows speak."""
 
 WEIGHT_LIMIT: Final = 4.0
 MAXIMUM_STEPS: Final = 60
+
+
+Stage = Mapping[PartyId, Sequence[PointedTree]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +47,13 @@ class _Part:
 class Ensemble:
     """The model as it grows: weighted trees, and the log-odds of every enterprise of the cohort. At the bank alone.
 
-    Shapes: `good` (training rows,), the first of `rows` rows.
+    Shapes: `good` (training rows,), the first of `rows` rows. Points are those of `honest_totals`; `weighed`
+    tells that the first ones are by trees that the rows have not shaped.
     """
 
-    def __init__(self, good: Integers, rows: int) -> None:
+    def __init__(self, bank: PartyId, good: Integers, rows: int, weighed: bool) -> None:
+        self._bank = bank
+        self._weighed = weighed
         share = (good.sum() + 0.5) / (len(good) + 1.0)
         self._good, self._constant = good, float(np.log(share / (1.0 - share)))
         self._parts: list[_Part] = []
@@ -60,23 +68,32 @@ class Ensemble:
         """Return residual and curvature of each training row."""
         return logistic_gradients(self._good, self.log_odds[: len(self._good)])
 
-    def add_nodes(self, trees: Mapping[PartyId, Sequence[PointedTree]], points: Integers, held_out: range) -> None:
-        """Take a stage: each node's trees, and every row's points over all nodes. Shapes: `points` (rows,)."""
-        stage = to_log_odds(points)
-        rows = slice(held_out.start, held_out.stop)
-        shift, stretch, weight = 0.0, 1.0, UNSEEN_WEIGHT
-        if held_out:
-            fitted = _fit_weights(self.log_odds[rows], stage[rows], self._good[rows])
-            shift, stretch, weight = (float(value) for value in fitted)
-        self.log_odds = shift + stretch * self.log_odds + weight * stage
-        self._constant = shift + stretch * self._constant
-        self._parts = [replace(part, weight=stretch * part.weight) for part in self._parts]
-        self._parts += [_Part(party, tuple(trees[party]), weight) for party in sorted(trees)]
+    def add_first(self, trees: Stage, points: Integers, own_points: Integers) -> None:
+        """Take what all parties have grown from the labels: the nodes' points together, and the bank's own.
 
-    def add_own(self, bank: PartyId, trees: Sequence[PointedTree], points: Integers) -> None:
+        Shapes: `points` and `own_points` (rows,).
+        """
+        nodes, own, n = to_log_odds(points), to_log_odds(own_points), len(self._good)
+        shift, weight, own_weight = 0.0, 1.0, 1.0
+        if self._weighed:
+            shift, weight, own_weight = _fit_weights(self.log_odds[:n], nodes[:n], own[:n], self._good)
+        self.log_odds = self.log_odds + shift + weight * nodes + own_weight * own
+        self._constant += shift
+        self._keep(trees, weight, own_weight)
+
+    def add_nodes(self, trees: Stage, points: Integers) -> None:
+        """Take what the nodes have grown from the gradients of all that was before. Shapes: `points` (rows,)."""
+        self.log_odds = self.log_odds + to_log_odds(points)
+        self._keep(trees)
+
+    def add_own(self, trees: Sequence[PointedTree], points: Integers) -> None:
         """Take the bank's own trees, grown on top of all the rest. Shapes: `points` (rows,)."""
         self.log_odds = self.log_odds + to_log_odds(points)
-        self._parts.append(_Part(bank, tuple(trees), 1.0))
+        self._keep({self._bank: trees})
+
+    def _keep(self, trees: Stage, weight: float = 1.0, own_weight: float = 1.0) -> None:
+        for party in sorted(trees):
+            self._parts.append(_Part(party, tuple(trees[party]), own_weight if party == self._bank else weight))
 
     def settle(self) -> None:
         """Shift the constant so that as many defaults are expected as the training rows hold."""
@@ -109,18 +126,18 @@ class Ensemble:
         return model
 
 
-def _fit_weights(before: Floats, stage: Floats, good: Integers) -> Floats:
-    """Return (shift, stretch of what was before, weight of the stage): most likely on these rows, given the priors."""
-    design = np.column_stack([np.ones_like(before), before, stage])
+def _fit_weights(base: Floats, nodes: Floats, own: Floats, good: Integers) -> tuple[float, float, float]:
+    """Return (shift, weight of the nodes' points, of the bank's): most likely on these rows, given the priors."""
+    design = np.column_stack([np.ones_like(base), nodes, own])
     centre, precision = np.array([0.0, 1.0, 1.0]), np.array([1e-6, *(2 * [PRIOR_DEVIATION**-2])])
 
     def loss(fit: Floats) -> float:
-        z = design @ fit
+        z = base + design @ fit
         return float(np.sum(np.logaddexp(0.0, z) - good * z) + 0.5 * np.sum(precision * (fit - centre) ** 2))
 
     fit = centre.copy()
     for _ in range(MAXIMUM_STEPS):
-        p = sigmoid(design @ fit)
+        p = sigmoid(base + design @ fit)
         hessian = (design * (p * (1 - p) + 1e-12)[:, None]).T @ design + np.diag(precision)
         step = np.linalg.solve(hessian, design.T @ (good - p) - precision * (fit - centre))
         while loss(fit + step) > loss(fit) and np.abs(step).max() > 1e-12:
@@ -128,11 +145,11 @@ def _fit_weights(before: Floats, stage: Floats, good: Integers) -> Floats:
         fit = fit + step
         if np.abs(step).max() < 1e-9:
             break
-    fit[1:] = np.clip(fit[1:], 0.0, WEIGHT_LIMIT)
-    return np.asarray(fit, dtype=np.float64)
+    weights = np.clip(fit[1:], 0.0, WEIGHT_LIMIT)
+    return float(fit[0]), float(weights[0]), float(weights[1])
 
 
-def as_offset_points(trees: Sequence[PointedTree]) -> tuple[list[tuple[int, ...]], int]:
-    """Return each tree's points with the lowest leaf at 0, and the sum of what was taken off."""
+def as_offset_points(trees: Sequence[PointedTree]) -> tuple[list[tuple[int, ...]], list[int]]:
+    """Return each tree's points with the lowest leaf at 0, and what was taken off."""
     lowest = [min(tree.points) for tree in trees]
-    return [tuple(p - low for p in tree.points) for tree, low in zip(trees, lowest, strict=True)], sum(lowest)
+    return [tuple(p - low for p in tree.points) for tree, low in zip(trees, lowest, strict=True)], lowest

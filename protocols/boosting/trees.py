@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import numpy as np
@@ -44,6 +45,14 @@ class Tree(Message, frozen=True):
         for level in self.levels:
             leaves = descend(leaves, level, codes)
         return leaves
+
+
+@dataclass(frozen=True, slots=True)
+class PointedTree:
+    """A tree with the points of its leaves."""
+
+    tree: Tree
+    points: tuple[int, ...] = field(repr=False)
 
 
 def leaf_count(level: Sequence[Split | None]) -> int:

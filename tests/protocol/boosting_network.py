@@ -9,7 +9,7 @@ import msgspec
 
 from protocols.boosting.bank import BankBoosting
 from protocols.boosting.messages import BoostingSpec
-from protocols.boosting.model import BoostingPlan, held_out_rows
+from protocols.boosting.model import BoostingPlan
 from protocols.boosting.node import NodeBoosting
 from protocols.channel.envelope import EVERYONE, Channel, Envelope
 from protocols.channel.identity import PartyCard, PartyId, PartyKeys, PartyRole, make_card
@@ -55,7 +55,7 @@ class BoostingNetwork:
             depth=plan.depth,
             group=plan.group,
             steps=plan.steps(),
-            validation=held_out_rows(data.training_rows, minimum_bin),
+            folds=plan.folds(data.training_rows, minimum_bin),
         )
         self.sites = {PartyId(name): RecordingSite(rows) for name, rows in nodes.items()}
         self.sent: list[Envelope] = []

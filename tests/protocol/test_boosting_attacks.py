@@ -53,7 +53,7 @@ def test_crafted_labels_show_the_slots_bits_and_nothing_above_them() -> None:
         message = made.channel(BANK).unwrap(reply, b.LeafHistograms)
         seen.append(decrypt(made.paillier, CiphertextVector.from_bytes(made.paillier.public_key, message.vector))[0])
         slots = 2 * (max(message.leaves[0].groups[0]) + 1)
-    packing = gradient_packing(TRAINING, made.spec.validation, KEY_BITS)
+    packing = gradient_packing(TRAINING, KEY_BITS)
     shown = (1 << (min(slots, packing.slots) * packing.slot_bits + 1)) - 1
     difference, n = seen[0] - seen[1], made.paillier.public_key.n
     assert any((difference + wrapped) & shown == 0 for wrapped in (-n, 0, n))  # crafted sums may pass the modulus
@@ -77,12 +77,12 @@ def test_a_split_that_sets_few_enterprises_apart_is_refused() -> None:
 def test_both_siblings_hold_k_enterprises_in_every_group_that_is_summed() -> None:
     rows, _ = economy(3, {TAX: 3}, 0.9)
     codes = rows[TAX].codes[:TRAINING].astype(np.int64)
-    partition = TurnPartition(rows[TAX], TRAINING, range(87), MINIMUM, first=True)
-    partition.open_step([(0, 1, 2)], 0)
+    partition = TurnPartition(rows[TAX], TRAINING, 2, MINIMUM, first=True)
+    partition.open_step([(0, 1, 2), (0,)], 0.0)
     left = SPLIT.left
-    summary = partition.grow([(SPLIT,)])
+    summary = partition.grow([(SPLIT,), (None,)])
     (shape,) = summary.shapes
-    fitted = codes[87:]
+    fitted = codes[1::2]
     sides = [fitted[np.asarray(left)[fitted[:, 0]]], fitted[~np.asarray(left)[fitted[:, 0]]]]
     for side in sides:
         for feature, groups in enumerate(shape.groups):
@@ -91,7 +91,7 @@ def test_both_siblings_hold_k_enterprises_in_every_group_that_is_summed() -> Non
     smaller = sides[0] if shape.left else sides[1]
     assert len(smaller) == min(map(len, sides)) == len(summary.cells[0].rows)
     ones = PlainRows(np.zeros(TRAINING, dtype=np.int64), np.ones(TRAINING, dtype=np.int64))
-    zeros = np.zeros(TRAINING, dtype=np.int64)
+    zeros = np.zeros((2, TRAINING), dtype=np.int64)
     counted = ones.cells(summary.cells[0], Adjustment(1, zeros, zeros))
     assert counted[: max(shape.groups[0]) + 1, 1].sum() == len(smaller)
 
@@ -141,7 +141,7 @@ def test_steps_and_levels_come_in_order_and_no_more_than_planned() -> None:
     for features in (((0,), (1,)), ((2,),), ((1, 0),), ((),)):
         with pytest.raises(MalformedMessage):
             made.tell(TAX, b.StepOpening(0, 0, 0, features))
-    for step in range(4):
+    for step in range(made.spec.steps[0]):
         made.tell(TAX, b.StepOpening(0, step, 0, ((0,),)))
         with pytest.raises(UnexpectedMessage):
             made.tell(TAX, b.Growth(0, step, 2, ((SPLIT,),)))
@@ -149,7 +149,7 @@ def test_steps_and_levels_come_in_order_and_no_more_than_planned() -> None:
             made.tell(TAX, b.Growth(0, step, 1, ((None,),)))
         made.tell(TAX, b.StepClosing(0, step, ((SPLIT,),), ((5, -5),), ((0, 0),)))
     with pytest.raises(UnexpectedMessage):
-        made.tell(TAX, b.StepOpening(0, 4, 0, ((0,),)))
+        made.tell(TAX, b.StepOpening(0, made.spec.steps[0], 0, ((0,),)))
 
 
 @pytest.mark.parametrize("field", ["vector", "leaves"])

@@ -58,7 +58,7 @@ def test_the_federated_model_is_the_oracles_and_answers_as_trained(folder: Path)
         split = split_rows(federation.outcomes, 0.3, 0)
         training = federation.train(split, PLAN, MINIMUM)
         ids, n = federation.bank.cohort_ids(split), len(split.training)
-        answers = federation.assess(ids[:3])
+        answers = federation.assess(ids[n : n + 3])
         tables = {BANK: federation.bank_table} | federation.tables
         binned = {party: bin_rows(table, ids, n, FINE_BINS, MINIMUM)[0] for party, table in tables.items()}
         nodes = {PartyId(party): (str(party), rows) for party, rows in binned.items() if party != BANK}
@@ -72,7 +72,7 @@ def test_the_federated_model_is_the_oracles_and_answers_as_trained(folder: Path)
     np.testing.assert_array_equal(trained.totals, oracle.totals)
     assert training.model.family == BOOSTING
     assert training.leaks["row_totals"] == PLAN.row_totals
-    for row, answer in enumerate(answers):
+    for row, answer in enumerate(answers, start=n):
         assert answer.score is not None
         expected = score(float(trained.calibration.log_odds(trained.totals[row : row + 1])[0]))
         assert abs(answer.score - expected) <= 3
