@@ -11,6 +11,7 @@ from federation.bench.against_heu import measure_heu
 from federation.bench.paillier import run_paillier
 from federation.bench.report import as_json, show
 from federation.bench.workload import make_workload
+from federation.cli.bench_assessment import assessment
 from federation.cli.bench_audit import audit
 from federation.cli.bench_training import training
 from protocols.errors import ConfigurationError
@@ -24,6 +25,7 @@ app = typer.Typer(
 
 app.command()(audit)
 app.command()(training)
+app.command()(assessment)
 
 
 @app.callback()

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -49,10 +49,20 @@ class PartyProcess:
     def wait_until_ready(self, seconds: float = START_SECONDS) -> None:
         """Return once it says that it can work. Raises: TransportError, code NOT_READY, if it ends or takes longer."""
         limit = time.monotonic() + seconds
-        while not ask_ready(self._http, self.home):
+        while not self._is_ready():
             if self._process is None or self._process.poll() is not None or time.monotonic() > limit:
                 raise TransportError(f"{self.home.name} is not ready: see {self.home / LOG_FILE}", code="NOT_READY")
             time.sleep(0.05)
+
+    def metrics(self) -> str:
+        """Return its metrics. Raises: OSError."""
+        return ask_http(self._http, self.home, "/metrics")[1]
+
+    def _is_ready(self) -> bool:
+        try:
+            return ask_http(self._http, self.home, "/ready")[0] == http.client.OK
+        except OSError:
+            return False
 
     def stop(self) -> int:
         """End it gracefully; return its exit code."""
@@ -113,17 +123,16 @@ def free_ports(count: int) -> list[int]:
             found.close()
 
 
-def ask_ready(address: str, home: Path) -> bool:
-    """Tell whether a process says that it is ready. Raises: ConfigurationError if it does not serve health."""
+def ask_http(address: str, home: Path, path: str) -> tuple[int, str]:
+    """Return what a process's health server answers. Raises: OSError; ConfigurationError if it has none."""
     if not address:
-        raise ConfigurationError(f"{home}: http is empty, so nobody can tell when it is ready", code="BAD_SETTINGS")
-    connection = _UnixConnection(home / address.removeprefix("unix:")) if address.startswith("unix:") else None
-    try:
-        client = connection or http.client.HTTPConnection(address, timeout=5)
-        client.request("GET", "/ready")
-        return client.getresponse().status == http.client.OK
-    except OSError:
-        return False
+        raise ConfigurationError(f"{home}: http is empty, so nobody can ask how it is", code="BAD_SETTINGS")
+    unix = address.startswith("unix:")
+    client = _UnixConnection(home / address[5:]) if unix else http.client.HTTPConnection(address, timeout=5)
+    with closing(client):
+        client.request("GET", path)
+        response = client.getresponse()
+        return response.status, response.read().decode()
 
 
 class _UnixConnection(http.client.HTTPConnection):
