@@ -38,7 +38,7 @@ from protocols.scorecard.model import TrainingPlan
 UNDER_WAY: Final = 16
 """Questions that are always under way at saturation."""
 
-WARM_UP_QUESTIONS: Final = 64
+WARM_UP_SECONDS: Final = 5.0
 _QUOTA: Final = Quota(per_day=10_000_000, per_subject=1_000_000)
 _MINIMUM_BIN: Final = 50
 
@@ -130,7 +130,7 @@ class _Bench:
                 await asyncio.sleep(0.05)
             asks = in_turn([self._ask(applicant) for applicant in self._applicants])
             self._tell("warming up")
-            await asyncio.gather(*(next(asks)() for _ in range(WARM_UP_QUESTIONS)))
+            await saturated(asks, 2, WARM_UP_SECONDS)
             before = await self._snapshot()
             self._tell(f"{load.rate:g} questions a second for {load.seconds:g} s")
             figures = await paced(asks, load.rate, load.seconds)
