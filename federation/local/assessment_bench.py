@@ -29,6 +29,7 @@ from nodes.bank.settings import BANK_FILE, BankSettings
 from nodes.bank.site import BankSite
 from nodes.bank.stream_service import StreamBankService
 from nodes.economy import generate, write
+from nodes.keystore import read_cards
 from nodes.policy.rules import Quota, usual_policy
 from nodes.sources import read_description
 from protocols.channel.identity import PartyRole
@@ -98,8 +99,8 @@ def measure(folder: Path, load: Load, tell: Callable[[str], None]) -> Assessment
     home = folder / BANK
     settings = read_settings(home / BANK_FILE, BankSettings)
     tell("starting the processes")
-    with running(parties), open_bank_site(home, settings) as site:
-        consents = ConsentService(folder, file.domains, lambda: int(time.time()))
+    consents = ConsentService(folder, file.domains, read_cards(folder / "cards"), lambda: int(time.time()))
+    with consents.publishing(), running(parties), open_bank_site(home, settings) as site:
         bench = _Bench(home, settings, site, consents, parties, tell)
         return asyncio.run(bench.run(load, file.key_bits))
 
@@ -119,7 +120,7 @@ class _Bench:
         self._parties, self._tell = parties, tell
         model = read_model_file(home / settings.model, site.pins.card(BANK, PartyRole.BANK))
         self._service = StreamBankService(home, settings, site, model)
-        self._applicants = [Applicant(id_, consents.of_enterprise(id_)) for id_ in site.table.ids]
+        self._applicants = [Applicant(id_, consents.of_enterprise(id_, BANK)) for id_ in site.table.ids]
         secrets.SystemRandom().shuffle(self._applicants)
 
     async def run(self, load: Load, key_bits: int) -> AssessmentBench:

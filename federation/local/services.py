@@ -1,7 +1,7 @@
 """Makes the parties of a folder ready to run as processes of their own: certificates and a configuration for each.
 
     OUT/coordinator/   coordinator.yaml; tls/: authority.pem, authority.key (0600), certificate.pem, key.pem (0600)
-    OUT/bank/          bank.yaml; tls/: authority.pem, certificate.pem, key.pem (0600)
+    OUT/<bank>/        bank.yaml; tls/: authority.pem, certificate.pem, key.pem (0600)
     OUT/<domain>/      node.yaml; tls/ as the bank's
 
 Here one hand makes everybody's keys, as `create_federation` does: for one machine, tests and benchmarks.
@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 import yaml
 
-from federation.local.layout import BANK, CONSENT_SERVICE, COORDINATOR, party_of, read_federation, witness_name
+from federation.local.layout import CONSENT_SERVICE, COORDINATOR, party_of, read_federation, witness_name
 from federation.relay.authority import PARTY_DAYS, Issued, create_authority, issue
 from federation.relay.settings import COORDINATOR_FILE, CoordinatorSettings
 from nodes.bank.settings import BANK_FILE, BankSettings
@@ -33,7 +33,10 @@ _AUTHORITY_KEY: Final = "authority.key"
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where the processes of one machine listen, all on loopback. Data nodes listen nowhere; 0 means not at all."""
+    """Where the processes of one machine listen, all on loopback. Data nodes listen nowhere; 0 means not at all.
+
+    Several banks serve health on ports one after the other.
+    """
 
     relay: int = 7443
     coordinator_http: int = 9443
@@ -48,24 +51,26 @@ def equip(folder: Path, ports: Ports) -> None:
     file = read_federation(folder)
     now = datetime.datetime.now(datetime.UTC)
     authority = _authority(folder, now)
-    nodes = {party_of(domain): domain for domain in file.domains}
+    nodes, banks = {party_of(domain): domain for domain in file.domains}, file.bank_parties
     stream = StreamSettings(address=f"127.0.0.1:{ports.relay}")
-    for party in (COORDINATOR, BANK, *nodes):
+    for party in (COORDINATOR, *banks, *nodes):
         server = SERVER_NAME if party == COORDINATOR else ""
         write_certificate(folder / party / "tls", issue(authority, party, now, PARTY_DAYS, server), authority)
     coordinator = CoordinatorSettings(
         listen=f"127.0.0.1:{ports.relay}",
         http=_loopback(ports.coordinator_http),
         key_bits=file.key_bits,
-        witnesses={party: witness_name(party) for party in (*nodes, BANK)},
+        witnesses={party: witness_name(party) for party in (*nodes, *banks)},
         revocations=LIST_FILE,
     )
     data = _data_from(folder, file.data)
     _write(folder / COORDINATOR / COORDINATOR_FILE, coordinator)
-    bank = BankSettings(
-        coordinator=stream, data=data, uscc=file.uscc, witness=witness_name(BANK), http=_loopback(ports.bank_http)
-    )
-    _write(folder / BANK / BANK_FILE, bank)
+    for number, (party, name) in enumerate(banks.items()):
+        http = _loopback(ports.bank_http + number if ports.bank_http else 0)
+        bank = BankSettings(
+            coordinator=stream, bank=name, data=data, uscc=file.uscc, witness=witness_name(party), http=http
+        )
+        _write(folder / party / BANK_FILE, bank)
     for party, domain in nodes.items():
         node = NodeSettings(
             domain=domain, coordinator=stream, data=data, witness=witness_name(party), revocations=LIST_FILE

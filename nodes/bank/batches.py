@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from nodes.bank.model_file import ModelFile
 from nodes.bank.questions import QUERY_SECONDS
-from nodes.bank.reading import AnswerReader
+from nodes.bank.reading import AnswerReader, VerifiedManifests
 from nodes.bank.results import AssessmentResult, describe_answer, describe_denial, describe_failure
 from nodes.bank.site import BankSite
 from protocols.assessment.batch.bank import BankBatch
 from protocols.assessment.batch.messages import BATCH_LIMIT, BatchQuery
-from protocols.assessment.manifest import Manifest, verify_manifest
+from protocols.assessment.manifest import Manifest
 from protocols.assessment.messages import Acknowledgement, Subject
 from protocols.channel.envelope import Envelope
 from protocols.channel.identity import PartyId, PartyRole
@@ -36,6 +36,7 @@ class Batches:
         self._site = site
         self._me = site.keys.party
         self._reader = AnswerReader(site)
+        self._manifests = VerifiedManifests(site)
         self._batches: dict[bytes, _Asked] = {}
 
     def __contains__(self, transcript: bytes) -> bool:
@@ -49,9 +50,7 @@ class Batches:
         if not 0 < len({subject.enterprise for subject in subjects}) == len(subjects) <= BATCH_LIMIT:
             raise ValueError(f"a batch is about 1 to {BATCH_LIMIT} distinct enterprises")
         site = self._site
-        signed = model.signed_manifest()
-        verify_manifest(signed, site.pins.cards)
-        manifest, now = signed.manifest, site.clock()
+        manifest, now = self._manifests.of(model), site.clock()
         query = BatchQuery(
             batch=site.randomness(16),
             bank=self._me,

@@ -23,7 +23,7 @@ def open_bank_site(home: Path, settings: BankSettings) -> Iterator[BankSite]:
 
     Raises: ConfigurationError, VerificationFailed.
     """
-    table, outcomes = read_bank_source(read_description(home / settings.data))
+    table, outcomes = read_bank_source(read_description(home / settings.data), settings.bank)
     keys, log_key = read_keys(home), read_log_key(home)
     with closing(open_bank_ledger(ledger_location(home))) as ledger:
         witness = None

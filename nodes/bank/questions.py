@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from nodes.bank.model_file import ModelFile
-from nodes.bank.reading import AnswerReader
+from nodes.bank.reading import AnswerReader, VerifiedManifests
 from nodes.bank.results import AssessmentResult, describe_answer, describe_denial, describe_failure
 from nodes.bank.site import BankSite
 from protocols.assessment.bank import BankQuery
-from protocols.assessment.manifest import verify_manifest
 from protocols.assessment.messages import Acknowledgement, Query, Subject
 from protocols.channel.envelope import Envelope
 from protocols.channel.identity import PartyId, PartyRole
@@ -27,6 +26,7 @@ class Questions:
         self._me = site.keys.party
         self._queries: dict[bytes, tuple[BankQuery, ModelFile, str]] = {}
         self._reader = AnswerReader(site)
+        self._manifests = VerifiedManifests(site)
 
     def __contains__(self, transcript: bytes) -> bool:
         return transcript in self._queries
@@ -41,9 +41,7 @@ class Questions:
         Raises: VerificationFailed if not every node of the model's manifest has signed it.
         """
         site, (token, slip) = self._site, split_consent(consent)
-        signed = model.signed_manifest()
-        verify_manifest(signed, site.pins.cards)
-        manifest, now = signed.manifest, site.clock()
+        manifest, now = self._manifests.of(model), site.clock()
         query = Query(
             query=site.randomness(16),
             bank=self._me,

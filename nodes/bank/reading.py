@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from nodes.bank.model_file import BOOSTING, ModelFile
 from nodes.bank.site import BankSite
 from nodes.binning import assign_rows, cohort_columns, row_index
+from protocols.assessment.manifest import Manifest, verify_manifest
 from protocols.assessment.messages import LogReceipt
 from protocols.boosting.serving import leaves_of
 from protocols.errors import VerificationFailed
@@ -37,3 +38,19 @@ class AnswerReader:
         if receipt.leaf >= checkpoint.size:
             raise VerificationFailed("the receipt's leaf is outside its tree", code="NO_RECEIPT")
         return receipt.leaf
+
+
+class VerifiedManifests:
+    """The manifests of the models that are asked with, each verified once: neither signatures nor pins change."""
+
+    def __init__(self, site: BankSite) -> None:
+        self._site = site
+        self._last: tuple[ModelFile, Manifest] | None = None
+
+    def of(self, model: ModelFile) -> Manifest:
+        """Return a model's manifest. Raises: VerificationFailed if not every node of it has signed it."""
+        if self._last is None or self._last[0] is not model:
+            signed = model.signed_manifest()
+            verify_manifest(signed, self._site.pins.cards)
+            self._last = model, signed.manifest
+        return self._last[1]

@@ -15,11 +15,13 @@ BANK_FILE: Final = "bank.yaml"
 class BankSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A bank's configuration. Paths are relative to its directory. Units: seconds; queries.
 
-    `data` is the folder with `domains.json`; `uscc` says whether enterprises go by unified social credit codes;
-    `http` is where health and metrics are served: `127.0.0.1:port`, `unix:path`, or empty for nowhere.
+    `data` is the folder with `domains.json`, `bank` this bank's name there (empty: the first one's); `uscc` says
+    whether enterprises go by unified social credit codes; `http` is where health and metrics are served:
+    `127.0.0.1:port`, `unix:path`, or empty for nowhere.
     """
 
     coordinator: StreamSettings
+    bank: str = ""
     data: str = "data"
     cards: str = "../cards"
     model: str = "model.json"

@@ -46,7 +46,6 @@ class RelayQuery:
         Raises: MalformedMessage, UnexpectedMessage, VerificationFailed.
         """
         sender = PartyId(envelope.sender)
-        self.channel.verify(envelope)
         if sender == self._bank:
             self._note_outcome(envelope)
             return []
@@ -66,6 +65,7 @@ class RelayQuery:
 
     def _note_outcome(self, envelope: Envelope) -> None:
         if envelope.message != "Acknowledgement":
+            self.channel.verify(envelope)
             return
         outcome = self.channel.unwrap(envelope, Acknowledgement).outcome
         if self.outcome is not None:
