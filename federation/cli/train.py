@@ -13,11 +13,13 @@ from rich.table import Table
 
 from federation.cli.cards import write_card
 from federation.cli.consortium import compare_consortium, consortium_results
+from federation.cli.events import Started, event_log
 from federation.cli.output import console, errors, print_json, quiet_libraries, reported_errors
 from federation.cli.progress import round_progress
 from federation.cli.results import BankResult, Comparison, PrivacyResult, Results, build_results, compare
 from federation.cli.workspace import whole_folder
 from federation.local import BANK, LocalFederation, Training, create_federation, party_of, split_rows, train_consortium
+from federation.outlook import Outlook, stages_of
 from federation.rounds import RoundEvent
 from nodes.bank.model_file import BOOSTING, SCORECARD
 from nodes.bank.training import Split
@@ -75,6 +77,9 @@ def train(
     do_compare: Annotated[
         bool, typer.Option("--compare", help="Also train on POOLED PLAINTEXT as an oracle. For demonstration only.")
     ] = False,
+    events: Annotated[
+        Path | None, typer.Option("--events", help="Write what happens to this file, one JSON object a line.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print results.json instead of tables.")] = False,
 ) -> None:
     """Train a credit scorecard, or boosted trees, on encrypted aggregates of every party's own file.
@@ -86,7 +91,8 @@ def train(
     2048 bits or more.
 
     Writes to OUT: results.json, the bank's model and its card, every party's keys and ledger, the coordinator's log.
-    Exit code 2 for bad input, naming file, column and row; nothing is then written.
+    Exit code 2 for bad input, naming file, column and row; 1 for a run that a party breaks, naming the party and the
+    round; OUT then stays as it was. --events follows the run: phase, round, parties, bytes, seconds, seconds left.
     """
     quiet_libraries()
     with reported_errors(as_json):
@@ -97,14 +103,15 @@ def train(
         if rho and model != SCORECARD:
             raise ConfigurationError("--rho is for --model scorecard: boosting adds no noise", code="NO_NOISE")
         description = read_description(data)
-        with whole_folder(out, data) as folder:
+        dataset = data.resolve().name
+        with event_log(events, Started(dataset, model)) as record, whole_folder(out, data) as folder:
             plan = (
                 TrainingPlan(refinements=refinements, themes=catalogue_themes(), rho=round(rho * NANO))
                 if model == SCORECARD
                 else boosting_plan(trees, depth, learning_rate, row_totals, seed)
             )
-            job = Job(description, test_size, seed, key_bits, plan, min_bin, data.resolve().name, cores)
-            with round_progress(as_json) as on_round:
+            job = Job(description, test_size, seed, key_bits, plan, min_bin, dataset, cores)
+            with round_progress(as_json, Outlook(stages_of(plan)), record) as on_round:
                 together = len(description.banks) > 1
                 results = (
                     job.run_consortium(folder, on_round, do_compare)
