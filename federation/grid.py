@@ -95,6 +95,12 @@ class EmbeddedGrid(Grid):
         """Deliver messages and return all replies; no reply here is later than its message."""
         return self.pull_messages(self.push_messages(messages))
 
+    def hand_in(self, node: int, parcel: bytes) -> None:
+        """Show the observer a parcel that a party hands in unasked, as the message that would carry it."""
+        message = parcel_message(parcel, node, "opening")
+        message.metadata.__dict__["_message_id"] = str(uuid.uuid4())
+        self._observe(node, False, _serialise(message))
+
     def _deliver(self, message: Message) -> str:
         message_id = str(uuid.uuid4())
         message.metadata.__dict__["_message_id"] = message_id

@@ -1,13 +1,13 @@
 """The `ServerApp`: carries parcels between the parties, round by round, until nobody has anything more to say.
 
-One round is one exchange over Flower's grid. What is in the parcels, and who gets them next, is the coordinator's
-business; this module knows only parties, bytes and time.
+One round is one exchange over Flower's grid, whoever is in it: data nodes, the bank, or all of them at once. What is in
+the parcels, and who gets them next, is the coordinator's business; this module knows only parties, bytes and time.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -100,48 +100,60 @@ class Traffic:
 
 
 class Mailroom:
-    """Runs rounds over a grid for one coordinator. Units: `timeout` of a round in seconds; None is the grid's own."""
+    """Runs rounds over a grid for one coordinator. Units: `timeout` of a round in seconds; None is the grid's own.
+
+    `opening` is the parcel that `first` hands in with its request; what is in it goes on in the first round.
+    """
 
     def __init__(
         self,
         coordinator: Coordinator,
         first: PartyId,
+        opening: bytes,
         traffic: Traffic,
         on_round: Callable[[RoundEvent], None] = lambda event: None,
         timeout: float | None = None,
     ) -> None:
-        self._coordinator, self._first, self._traffic, self._on_round = coordinator, first, traffic, on_round
-        self._timeout = timeout
+        self._coordinator, self._first, self._opening = coordinator, first, opening
+        self._traffic, self._on_round, self._timeout = traffic, on_round, timeout
 
     def run(self, grid: Grid) -> None:
-        """Collect what the first party has to say, and carry on until all is delivered.
+        """Deliver what the first party has handed in, and carry on until nobody answers any more.
 
         Raises: PeerRefused with the party's code; TransportError for a party that does not answer; MalformedMessage,
         UnexpectedMessage or VerificationFailed for an answer that is not what it must be; ConfigurationError if the
         log cannot be written. The text names the party, the round and its phase.
 
         Rounds are not undone. What was released, charged and logged until then stays so, and so does what a party
-        keeps of the run until it opens the next: an unfinished training, and at nodes that a signed manifest had
+        keeps of the run until it opens the next: an unfinished training, and at nodes that all signatures had
         reached, a part of a model that no bank has and that is therefore never asked for.
         """
         nodes = addresses(grid)
-        pending: dict[PartyId, list[Envelope]] = {self._first: []}
+        self._traffic.bytes_sent[self._first] = self._traffic.bytes_sent.get(self._first, 0) + len(self._opening)
+        with _told(self._first, "opening"):
+            opened = open_parcel(self._opening)
+        pending = self._route({self._first: opened}, "opening")
         while pending:
             started = time.monotonic()
             self._traffic.rounds += 1
             before, phase = self._traffic.total_bytes, _phase(pending)
             where = f"round {self._traffic.rounds}, {phase}"
             replies = self._exchange(grid, nodes, pending, where)
-            next_pending: dict[PartyId, list[Envelope]] = {}
-            for party, envelopes in replies.items():
-                with _told(party, where):
-                    routed = self._coordinator.route(party, envelopes)
-                for receiver, envelope in routed:
-                    next_pending.setdefault(receiver, []).append(envelope)
+            following = self._route(replies, where)
             seconds, size = time.monotonic() - started, self._traffic.total_bytes - before
             self._traffic.seconds[phase] = self._traffic.seconds.get(phase, 0.0) + seconds
             self._on_round(RoundEvent(self._traffic.rounds, phase, tuple(pending), size, seconds))
-            pending = next_pending
+            pending = following
+
+    def _route(self, sent: Mapping[PartyId, Sequence[Envelope]], where: str) -> dict[PartyId, list[Envelope]]:
+        """Return what each party gets next."""
+        following: dict[PartyId, list[Envelope]] = {}
+        for party, envelopes in sent.items():
+            with _told(party, where):
+                routed = self._coordinator.route(party, envelopes)
+            for receiver, envelope in routed:
+                following.setdefault(receiver, []).append(envelope)
+        return following
 
     def _exchange(
         self, grid: Grid, nodes: Mapping[PartyId, int], pending: Mapping[PartyId, list[Envelope]], where: str

@@ -32,7 +32,7 @@ from federation.report.wording import leak
 from nodes.bank.model_file import ModelFeature, ModelFile
 from nodes.bank.model_quality import CurvePoint, ModelQuality, ScoredGroup
 from nodes.features import load_catalogue
-from protocols.credit.scale import GRADE_LIMITS, POINTS_PER_SCORE, score
+from protocols.credit.scale import GRADE_LIMITS, SCORE_FACTOR, score
 
 CARD_HTML: Final = "model_card.html"
 CARD_JSON: Final = "model_card.json"
@@ -75,7 +75,7 @@ def model_card(model: ModelFile) -> ModelCard:
             for c in model.coverage
         ),
         constant=model.constant,
-        features=tuple(map(_feature, model.features)),
+        features=tuple(_feature(feature, model.slope) for feature in model.features),
         validation=card_validation(model.quality),
         leaks=tuple(CardLeak(name, times, leak(name)) for name, times in facts.run.leaks.items()),
         nodes=tuple(CardNode(node.party, node.domain, node.card, node.part.hex()) for node in manifest.nodes),
@@ -122,7 +122,8 @@ def _warnings(model: ModelFile, nodes: int) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _feature(feature: ModelFeature) -> CardFeature:
+def _feature(feature: ModelFeature, slope: float) -> CardFeature:
+    """Return a feature with its steps' points as the calibrated score counts them."""
     known = {(entry.domain, entry.name): entry for entry in load_catalogue()}
     entry = known.get((feature.domain, feature.name))
     steps = [step for step in feature.bins if not step.missing]
@@ -141,7 +142,7 @@ def _feature(feature: ModelFeature) -> CardFeature:
         coefficient=feature.coefficient,
         missing_share=feature.missing_share,
         bins=tuple(
-            CardBin(label, step.share, step.bad_rate, step.woe, step.points / POINTS_PER_SCORE)
+            CardBin(label, step.share, step.bad_rate, step.woe, step.points * slope * SCORE_FACTOR)
             for label, step in shown
             if step.share
         ),

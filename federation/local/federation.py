@@ -242,8 +242,10 @@ class LocalFederation:
         return read_bank_model(self.folder, self.file, self.pins, bank or self.lead)
 
     def deliver(self, first: PartyId) -> None:
-        """Collect what a bank has to say, carry on until all is said, then have the log, which has grown, cosigned."""
-        self._run(Mailroom(self.coordinator, first, self.traffic, self._on_round))
+        """Hand in what a bank asks for, carry on until all is said, then have the log, which has grown, cosigned."""
+        opening = self.banks[first].collect()
+        self._grid.hand_in(next(node for node, party in self.names.items() if party == first), opening)
+        self._run(Mailroom(self.coordinator, first, opening, self.traffic, self._on_round))
         self._collect_cosignatures()
 
     def _collect_cosignatures(self) -> None:

@@ -1,7 +1,7 @@
 """The bank's agent: it opens training runs and queries, and alone can read their results.
 
-Like a data node's agent it has one door for parcels. What the bank itself asks for waits in the outbox until the
-coordinator's next visit; an empty parcel collects it.
+Like a data node's agent it has one door for parcels. What the bank itself asks for waits in the outbox until it is
+collected, or until the coordinator's next visit.
 """
 
 from __future__ import annotations
@@ -42,6 +42,10 @@ class BankAgent:
     def handle(self, data: bytes) -> bytes:
         """Return the reply to a parcel; never raises."""
         return handle_parcel(self._site.keys.party, data, self._receive_all)
+
+    def collect(self) -> bytes:
+        """Return the parcel that hands in what the bank asks for."""
+        return self.handle(pack_parcel(()))
 
     def _receive_all(self, envelopes: tuple[Envelope, ...]) -> list[Envelope]:
         waiting, self._outbox = self._outbox, []

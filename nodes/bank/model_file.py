@@ -31,6 +31,7 @@ from nodes.binning import FineBinning
 from protocols.boosting.model import TrainedBoosting
 from protocols.channel.wire import encode
 from protocols.credit.binning import BinnedFeature
+from protocols.credit.scale import POINTS_PER_LOG_ODDS
 from protocols.credit.woe import WOE_SCALE
 from protocols.scorecard.candidate import Candidate
 from protocols.scorecard.messages import RunSpec
@@ -129,7 +130,7 @@ def _scorecard_file(
         manifest=base64.b64encode(encode(trained.manifest)).decode(),
         intercept=trained.calibration.intercept,
         slope=trained.calibration.slope,
-        constant=float(trained.candidate.coefficients[0]),
+        constant=trained.calibration.intercept - trained.calibration.slope * trained.candidate.offset,
         own_points=own,
         own_binnings=binnings,
         features=features,
@@ -169,8 +170,9 @@ def domain_coverage(features: tuple[ModelFeature, ...]) -> tuple[DomainCoverage,
 
 
 def _features(trained: TrainedScorecard) -> Iterator[ModelFeature]:
-    coefficients: Iterator[float] = iter(trained.candidate.coefficients[1:].tolist())
     candidate: Candidate = trained.candidate
+    stretch = trained.calibration.slope * POINTS_PER_LOG_ODDS
+    coefficients: Iterator[float] = iter((stretch * candidate.coefficients[1:]).tolist())
     for party, binned in trained.features.items():
         for feature, points in zip(binned, candidate.points[party], strict=True):
             yield _feature(party, feature, points, next(coefficients) if feature.selected else None)

@@ -104,7 +104,7 @@ class TrainingRuns:
         if run is None:
             raise UnexpectedMessage(f"{envelope.message} for a run that is not open")
         replies = run.receive(envelope)
-        if envelope.message == "SignedManifest" and not (isinstance(run, NodeConsortium) and not run.finished):
+        if run.finished:
             del self._runs[envelope.transcript]
         return replies
 

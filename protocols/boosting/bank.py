@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TypeVar
-
 import numpy as np
 from numpy.typing import NDArray
 
-from protocols.assessment.manifest import Manifest, PartEntry, SignedManifest, verify_manifest_signature
 from protocols.boosting import messages as b
 from protocols.boosting.arithmetic import gradient_packing, pack_gradients
 from protocols.boosting.growth import Closing, Deepening, Grower, Order
@@ -22,28 +18,27 @@ from protocols.boosting.totals import offsets
 from protocols.boosting.turns import Turns
 from protocols.channel.envelope import EVERYONE, Channel, Envelope
 from protocols.channel.identity import PartyId, Randomness
-from protocols.channel.wire import Message, digest
-from protocols.consent import Purpose
+from protocols.channel.wire import Message
 from protocols.credit.binning import FineHistogram
 from protocols.credit.woe import Outcomes
-from protocols.errors import UnexpectedMessage, VerificationFailed
+from protocols.errors import UnexpectedMessage
 from protocols.paillier import CiphertextVector, OwnerEncryptor, PrivateKey, decrypt
 from protocols.scorecard import messages as m
-from protocols.scorecard.arithmetic import TOTAL_BITS, unmask_sums
+from protocols.scorecard.arithmetic import unmask_sums
+from protocols.scorecard.bank_role import BankRole, Handlers, Sent
 from protocols.scorecard.histograms import plain_histograms, require_outcomes
 from protocols.scorecard.model import BankRows
+from protocols.scorecard.node_role import require
 from protocols.scorecard.releases import TotalsCollection
 
-M = TypeVar("M", bound=Message)
-V = TypeVar("V")
-Sent = list[Envelope]
 
-
-class BankBoosting:
+class BankBoosting(BankRole):
     """The bank in one run: `start` opens it, `receive` drives it, `result` is set when it is done.
 
     Raises: MalformedMessage, UnexpectedMessage, VerificationFailed; CreditFederationError with code FIT_DIVERGED.
     """
+
+    spec: b.BoostingSpec
 
     def __init__(
         self,
@@ -54,10 +49,8 @@ class BankBoosting:
         plan: BoostingPlan,
         randomness: Randomness,
     ) -> None:
-        self.spec, self._channel, self._paillier = spec, channel, paillier
-        self._data, self._plan, self._randomness = data, plan, randomness
-        self._me = channel.keys.party
-        self._domains = {PartyId(node.party): node.domain for node in spec.nodes}
+        super().__init__(spec, channel)
+        self._paillier, self._data, self._plan, self._randomness = paillier, data, plan, randomness
         self._packing = gradient_packing(spec.training_rows, spec.key_bits)
         self._shapes: dict[PartyId, list[Shape]] = {}
         self._histograms: dict[PartyId, list[FineHistogram]] = {}
@@ -66,32 +59,16 @@ class BankBoosting:
         self._collection: TotalsCollection | None = None
         self._offset = np.zeros(spec.rows, dtype=np.int64)
         self._served: ServedModel | None = None
-        self._manifest: Manifest | None = None
-        self._signatures: dict[PartyId, bytes] = {}
         self.result: TrainedBoosting | None = None
 
-    def start(self, labels: m.EncryptedLabels, cohorts: Mapping[PartyId, m.Cohort]) -> Sent:
-        """Open the run: announce it, hand out the labels' ciphertexts and, sealed to each node, its cohort."""
-        return [
-            self._channel.wrap(EVERYONE, self.spec),
-            self._channel.wrap(EVERYONE, labels),
-            *(self._channel.wrap(node, cohorts[node]) for node in self._domains),
-        ]
-
-    def receive(self, envelope: Envelope) -> Sent:
-        """Take one envelope of the run, from a relay that may be hostile; return the envelopes it leads to."""
-        handlers: dict[str, Callable[[Envelope], Sent]] = {
+    def _handlers(self) -> Handlers:
+        return {
             "FeatureHistograms": self._on_offer,
             "LeafHistograms": self._on_histograms,
             "ValidationGain": self._on_gain,
             "MaskedTotals": self._on_totals,
             "CombinedTotals": self._on_combined,
-            "ManifestSignature": self._on_signature,
         }
-        handler = handlers.get(envelope.message)
-        if handler is None:
-            raise UnexpectedMessage(f"a bank does not take {envelope.message}")
-        return handler(envelope)
 
     # ---- features
 
@@ -182,18 +159,18 @@ class BankBoosting:
 
     def _on_totals(self, envelope: Envelope) -> Sent:
         node, message = self._from_node(envelope, m.MaskedTotals)
-        _require(self._collection).put_share(node, message.release, message.vector)
+        require(self._collection).put_share(node, message.release, message.vector)
         return self._weigh_when_ready()
 
     def _on_combined(self, envelope: Envelope) -> Sent:
         message = self._channel.unwrap(envelope, m.CombinedTotals)
         if envelope.sender in self._domains:
             raise UnexpectedMessage(f"{envelope.sender} is not the coordinator")
-        _require(self._collection).put_product(message.release, message.vector)
+        require(self._collection).put_product(message.release, message.vector)
         return self._weigh_when_ready()
 
     def _weigh_when_ready(self) -> Sent:
-        collection, turn, spec = _require(self._collection), self._turn, self.spec
+        collection, turn, spec = require(self._collection), self._turn, self.spec
         if not collection.complete:
             return []
         points = collection.open(spec.rows, self._paillier) + self._offset
@@ -211,58 +188,22 @@ class BankBoosting:
         names = {p: [(h.domain, h.name) for h in hs] for p, hs in ({self._me: own} | self._histograms).items()}
         self._served = model = self._turns.ensemble.serve(parties, TreeThemes(self._me, names, self._plan.themes))
         tables = {node: self._final_tables(model, node) for node in self._domains}
-        entries = tuple(PartEntry(n.party, n.domain, n.card, digest(tables[PartyId(n.party)])) for n in self.spec.nodes)
-        self._manifest = Manifest(
-            self._channel.transcript,
-            self._me,
-            Purpose.ASSESSMENT,
-            entries,
-            TOTAL_BITS,
-            model.maximum_total(),
-            model.themes,
-            self.spec.created,
-            self.spec.row_totals,
-            self.spec.rho,
-        )
-        sent = [self._channel.wrap(node, tables[node]) for node in self._domains]
-        return [*sent, self._channel.wrap(EVERYONE, self._manifest)]
+        return self._propose(tables, model.maximum_total(), model.themes)
 
     def _final_tables(self, model: ServedModel, node: PartyId) -> b.TreeTables:
         trees = model.trees[node]
         features = tuple(m.FeaturePoints(tree.points, tree.theme) for tree in trees)
         return b.TreeTables(self._turn, m.Rows.NONE, features, self._randomness(32), tuple(t.tree for t in trees))
 
-    def _on_signature(self, envelope: Envelope) -> Sent:
-        node, message = self._from_node(envelope, m.ManifestSignature)
-        manifest = _require(self._manifest)
-        if message.manifest != manifest.model_hash() or node in self._signatures:
-            raise VerificationFailed(f"{node} has signed another manifest, or twice")
-        verify_manifest_signature(manifest, self._channel.cards[node], message.signature)
-        self._signatures[node] = message.signature
-        if len(self._signatures) < len(self._domains):
+    def _finish_when_ready(self) -> Sent:
+        signed = require(self._signatures).signed
+        if signed is None:
             return []
-        signatures = tuple(self._signatures[PartyId(entry.party)] for entry in manifest.nodes)
-        signed, model = SignedManifest(manifest, signatures), _require(self._served)
+        model = require(self._served)
         fitted = dict.fromkeys(self._domains, self._fitted()) | {self._me: self._data.everyone}
         own = plain_histograms(self._data.rows, "bank", self._data.training_bad)
         ordered = {self._me: own} | {node: self._histograms[node] for node in sorted(self._domains)}
         features = report_features(ordered, fitted, model, self._plan.rules)
         found = model.nearest_totals(self._turns.ensemble.log_odds)
         self.result = TrainedBoosting(signed, features, model, model.calibration(), found)
-        return [
-            self._channel.wrap(EVERYONE, signed),
-            self._channel.wrap(EVERYONE, m.RunFinished(manifest.model_hash())),
-        ]
-
-    def _from_node(self, envelope: Envelope, kind: type[M]) -> tuple[PartyId, M]:
-        sender = PartyId(envelope.sender)
-        if sender not in self._domains:
-            raise UnexpectedMessage(f"{envelope.message} of {sender}, which is no node of this run")
-        return sender, self._channel.unwrap(envelope, kind)
-
-
-def _require(value: V | None) -> V:
-    """Return a state that an earlier message must have set. Raises: UnexpectedMessage if it has not."""
-    if value is None:
-        raise UnexpectedMessage("an earlier message of the run is missing")
-    return value
+        return self._close(signed)

@@ -7,10 +7,8 @@ refuses one that would set fewer enterprises apart than the run's minimum, and p
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
-from protocols.assessment.manifest import Manifest, SignedManifest, sign_manifest, verify_manifest
 from protocols.boosting import messages as b
 from protocols.boosting.admission import check_boosting
 from protocols.boosting.arithmetic import gradient_packing, to_log_odds
@@ -20,40 +18,29 @@ from protocols.boosting.rows import EncryptedRows, Weighing
 from protocols.boosting.totals import honest_totals, mask_totals
 from protocols.boosting.trees import Level, PointedTree, Tree, fits, leaf_count
 from protocols.channel.envelope import Channel, Envelope
-from protocols.channel.identity import PartyId, Randomness
-from protocols.channel.wire import Message, digest
-from protocols.consent import cohort_subject
+from protocols.channel.identity import Randomness
 from protocols.errors import MalformedMessage, UnexpectedMessage, VerificationFailed
 from protocols.paillier import CiphertextVector, PublicKey
 from protocols.scorecard import messages as m
-from protocols.scorecard.admission import check_manifest
 from protocols.scorecard.arithmetic import TOTAL_BITS, histogram_packing, masked_sums
-from protocols.scorecard.node import Site
+from protocols.scorecard.node_role import Handlers, NodeRole, Sent, Site, require
 from protocols.scorecard.rows import BinnedRows
 
-M = TypeVar("M", bound=Message)
-V = TypeVar("V")
-Sent = list[Envelope]
 
-
-class NodeBoosting:
+class NodeBoosting(NodeRole):
     """One data node in one run. `receive` takes a verified-on-entry envelope and returns what to send.
 
     Raises: MalformedMessage, UnexpectedMessage, VerificationFailed, PolicyDenied, BudgetExceeded.
     """
 
+    spec: b.BoostingSpec
+
     def __init__(
         self, spec: b.BoostingSpec, channel: Channel, bank_key: PublicKey, site: Site, randomness: Randomness
     ) -> None:
         check_boosting(spec, channel.cards)
-        self.spec, self._channel, self._site, self._randomness = spec, channel, site, randomness
-        self._key, self._me, self._bank = bank_key, channel.keys.party, PartyId(spec.bank)
-        if self._me not in {node.party for node in spec.nodes}:
-            raise VerificationFailed(f"{self._me} is no node of this run", code="WRONG_NODE_SET")
+        super().__init__(spec, channel, bank_key, site, randomness)
         self._packing = gradient_packing(spec.training_rows, bank_key.bits)
-        self._labels: bytes | None = None
-        self._cohort: m.Cohort | None = None
-        self._cohort_name = ""
         self._rows: BinnedRows | None = None
         self._turn, self._step, self._level = 0, 0, -1  # level −1: no step is open
         self._partition: TurnPartition | None = None
@@ -61,61 +48,25 @@ class NodeBoosting:
         self._grown: set[Tree] = set()
         self._leaves: tuple[int, ...] = ()
         self._releases = 0
-        self._final: b.TreeTables | None = None
-        self._manifest: Manifest | None = None
-        self._seen: set[str] = set()
 
-    def receive(self, envelope: Envelope) -> Sent:
-        """Take one envelope of the run, from a relay that may be hostile; return the envelopes it leads to."""
-        handlers: dict[str, Callable[[Envelope], Sent]] = {
-            "EncryptedLabels": self._on_labels,
-            "Cohort": self._on_cohort,
+    def _handlers(self) -> Handlers:
+        return {
             "Gradients": self._on_gradients,
             "StepOpening": self._on_opening,
             "Growth": self._on_growth,
             "StepClosing": self._on_closing,
             "TreeTables": self._on_tables,
-            "Manifest": self._on_manifest,
-            "SignedManifest": self._on_signed_manifest,
         }
-        handler = handlers.get(envelope.message)
-        if handler is None:
-            raise UnexpectedMessage(f"a data node does not take {envelope.message}")
-        return handler(envelope)
 
     # ---- cohort and features
 
-    def _on_labels(self, envelope: Envelope) -> Sent:
-        labels = self._once(envelope, m.EncryptedLabels)
-        if digest(labels) != self.spec.labels:
-            raise VerificationFailed("the label vector is not the one that the run commits to")
-        self._labels = labels.vector
-        return self._offer_when_ready()
-
-    def _on_cohort(self, envelope: Envelope) -> Sent:
-        cohort = self._once(envelope, m.Cohort)
-        if len(cohort.ids) != self.spec.rows or len(set(cohort.ids)) != len(cohort.ids):
-            raise MalformedMessage(f"a cohort of {self.spec.rows} distinct enterprises is due")
-        self._cohort = cohort
-        return self._offer_when_ready()
-
-    def _offer_when_ready(self) -> Sent:
-        if self._labels is None or self._cohort is None:
-            return []
-        vector = self._vector(self._labels, "labels")
-        rows = self._site.bin_cohort(self.spec, self._cohort)
+    def _begin(self, labels: CiphertextVector, rows: BinnedRows) -> Sent:
         self._site.release(self.spec, "FeatureHistograms", m.LeakClass.AGGREGATE)
-        self._rows, self._cohort_name, self._labels, self._cohort = rows, cohort_subject(self._cohort.ids), None, None
-        self._open_turn(vector)
-        features, groups, cells = offer_features(rows, self.spec, vector)
-        sums = masked_sums(cells, histogram_packing(len(vector), self._key.bits), self._randomness)
+        self._rows = rows
+        self._open_turn(labels)
+        features, groups, cells = offer_features(rows, self.spec, labels)
+        sums = masked_sums(cells, histogram_packing(len(labels), self._bank_key.bits), self._randomness)
         return [self._channel.wrap(self._bank, b.FeatureHistograms(features, groups, sums.to_bytes()))]
-
-    def _vector(self, data: bytes, name: str) -> CiphertextVector:
-        vector = CiphertextVector.from_bytes(self._key, data)
-        if len(vector) != self.spec.training_rows:
-            raise MalformedMessage(f"{len(vector)} {name} for {self.spec.training_rows} training rows")
-        return vector
 
     # ---- a turn
 
@@ -123,20 +74,20 @@ class NodeBoosting:
         message = self._from_bank(envelope, b.Gradients)
         if message.turn != self._turn or not self._turn or self._gradients is not None:
             raise UnexpectedMessage(f"gradients of turn {message.turn} are not due")
-        self._mark(hashlib.sha256(message.vector).hexdigest())
-        self._open_turn(self._vector(message.vector, "gradients"))
+        self._mark("Gradients", hashlib.sha256(message.vector).hexdigest())
+        self._open_turn(self._rows_vector(message.vector, "gradients"))
         return []
 
     def _open_turn(self, vector: CiphertextVector) -> None:
-        spec, rows = self.spec, _require(self._rows)
+        spec, rows = self.spec, require(self._rows)
         folds = spec.folds_of(self._turn)
         self._partition = TurnPartition(rows, spec.training_rows, folds, spec.minimum_bin, self._turn == 0)
         self._gradients = EncryptedRows(vector.prepared(), self._packing)
         self._step, self._level = 0, -1
 
     def _on_opening(self, envelope: Envelope) -> Sent:
-        message, rows = self._from_bank(envelope, b.StepOpening), _require(self._rows)
-        partition, _ = _require(self._partition), _require(self._gradients)
+        message, rows = self._from_bank(envelope, b.StepOpening), require(self._rows)
+        partition, _ = require(self._partition), require(self._gradients)
         steps = self.spec.steps[self._turn]
         if (message.turn, message.step) != (self._turn, self._step) or self._level >= 0 or self._step >= steps:
             raise UnexpectedMessage(f"step {message.step} of turn {message.turn} is not due")
@@ -155,18 +106,18 @@ class NodeBoosting:
         if not any(split is not None for level in message.splits for split in level):
             raise MalformedMessage("no leaf splits")
         self._level += 1
-        return self._histograms(_require(self._partition).grow(message.splits))
+        return self._histograms(require(self._partition).grow(message.splits))
 
     def _histograms(self, summary: Summary) -> Sent:
         where = f"{self._turn}.{self._step}.{self._level}"
         self._site.release(self.spec, f"LeafHistograms/{where}", m.LeakClass.AGGREGATE)
-        gradients, adjustment = _require(self._gradients), _require(self._partition).adjustment
+        gradients, adjustment = require(self._gradients), require(self._partition).adjustment
         sums = CiphertextVector.concat([gradients.cells(cells, adjustment) for cells in summary.cells])
         message = b.LeafHistograms(self._turn, self._step, self._level, summary.shapes, self._masked(sums))
         return [self._channel.wrap(self._bank, message)]
 
     def _on_closing(self, envelope: Envelope) -> Sent:
-        message, partition = self._from_bank(envelope, b.StepClosing), _require(self._partition)
+        message, partition = self._from_bank(envelope, b.StepClosing), require(self._partition)
         if (message.turn, message.step) != (self._turn, self._step) or self._level < 0:
             raise UnexpectedMessage(f"the end of step {message.step} is not due")
         self._check_splits(message.splits)
@@ -184,8 +135,8 @@ class NodeBoosting:
         if self.spec.folds_of(self._turn) == 1:
             return []
         self._site.release(self.spec, f"ValidationGain/{self._turn}.{self._step}", m.LeakClass.AGGREGATE)
-        adjustment = _require(self._partition).adjustment
-        sums = _require(self._gradients).weighted(weighing, adjustment)
+        adjustment = require(self._partition).adjustment
+        sums = require(self._gradients).weighted(weighing, adjustment)
         message = b.ValidationGain(self._turn, self._step, self._masked(sums))
         return [self._channel.wrap(self._bank, message)]
 
@@ -194,7 +145,7 @@ class NodeBoosting:
 
     def _check_splits(self, splits: Sequence[Level]) -> None:
         """Raises: MalformedMessage if they are not one for each leaf of each tree that is growing."""
-        bins = _require(self._rows).fine_bins()
+        bins = require(self._rows).fine_bins()
         if tuple(len(level) for level in splits) != self._leaves or not all(fits(level, bins) for level in splits):
             raise MalformedMessage("splits do not match the leaves of this step")
         self._leaves = tuple(leaf_count(level) for level in splits)
@@ -202,7 +153,7 @@ class NodeBoosting:
     # ---- totals
 
     def _on_tables(self, envelope: Envelope) -> Sent:
-        tables, rows = self._from_bank(envelope, b.TreeTables), _require(self._rows)
+        tables, rows = self._from_bank(envelope, b.TreeTables), require(self._rows)
         final = tables.rows is m.Rows.NONE
         if tables.release != self._releases or self._final is not None:
             raise UnexpectedMessage(f"release {tables.release} of totals is not due")
@@ -219,7 +170,7 @@ class NodeBoosting:
         self._releases, self._turn, self._level = self._releases + 1, self._turn + 1, -1
         self._gradients, self._partition = None, None
         told = f"totals/{tables.release}/{tables.rows}/{self._cohort_name}"
-        masked = mask_totals(self._channel, self.spec, self._key, told, total.tolist(), self._randomness)
+        masked = mask_totals(self._channel, self.spec, self._bank_key, told, total.tolist(), self._randomness)
         return [self._channel.wrap(self._bank, m.MaskedTotals(tables.release, masked), sealed=False)]
 
     def _check_tables(self, tables: b.TreeTables) -> None:
@@ -232,44 +183,3 @@ class NodeBoosting:
         highest = max(folds * sum(most[fold::folds]) for fold in range(folds))
         if highest * len(self.spec.nodes) >= 1 << TOTAL_BITS:
             raise MalformedMessage(f"totals over {len(self.spec.nodes)} nodes would exceed {TOTAL_BITS} bits")
-
-    # ---- the manifest
-
-    def _on_manifest(self, envelope: Envelope) -> Sent:
-        manifest = self._once(envelope, Manifest)
-        check_manifest(manifest, self.spec, self._me, self._channel.cards, _require(self._final), self._key)
-        self._manifest = manifest
-        signature = sign_manifest(manifest, self._channel.keys)
-        return [self._channel.wrap(self._bank, m.ManifestSignature(manifest.model_hash(), signature))]
-
-    def _on_signed_manifest(self, envelope: Envelope) -> Sent:
-        signed = self._once(envelope, SignedManifest)
-        if self._manifest is None or signed.manifest != self._manifest:
-            raise VerificationFailed("the signed manifest is not the one that this node signed")
-        verify_manifest(signed, self._channel.cards)
-        self._site.keep_part(signed, _require(self._final))
-        return []
-
-    # ---- order and origin
-
-    def _from_bank(self, envelope: Envelope, kind: type[M]) -> M:
-        if envelope.sender != self._bank:
-            raise UnexpectedMessage(f"{envelope.message} does not come from {envelope.sender}")
-        return self._channel.unwrap(envelope, kind)
-
-    def _once(self, envelope: Envelope, kind: type[M]) -> M:
-        message = self._from_bank(envelope, kind)
-        self._mark(envelope.message)
-        return message
-
-    def _mark(self, kind: str) -> None:
-        if kind in self._seen:
-            raise UnexpectedMessage(f"{kind} was already received")
-        self._seen.add(kind)
-
-
-def _require(value: V | None) -> V:
-    """Return a state that an earlier message must have set. Raises: UnexpectedMessage if it has not."""
-    if value is None:
-        raise UnexpectedMessage("an earlier message of the run is missing")
-    return value

@@ -23,6 +23,9 @@ Integers = NDArray[np.int64]
 RIDGE: Final = 1e-6
 """Relative ridge on the Hessian: keeps collinear columns solvable, moves no coefficient that the data determine."""
 
+BASE_RATE_SHARE: Final = 0.1
+"""How much of a refinement's curvature is that of the base rate."""
+
 MAXIMUM_STEPS: Final = 200
 
 
@@ -81,11 +84,24 @@ class Curvature:
         return Curvature(self.gradient[places], self.diagonal[places])
 
 
-def refine(coefficients: Floats, moments: Moments, curvature: Curvature) -> Floats:
-    """Return the candidate after one more Newton step, with the Gram matrix rescaled to the curvature's diagonal."""
-    basis = moments.hessian_basis()
-    scale = np.sqrt(curvature.diagonal / np.maximum(np.diag(basis), 1e-12))
-    return coefficients + _solve(basis * np.outer(scale, scale), curvature.gradient)
+def refine(
+    coefficients: Floats, moments: Moments, curvature: Curvature, kept: NDArray[np.intp] | None = None
+) -> Floats:
+    """Return the candidate after one more Newton step, which sets the columns not in `kept`, if given, to 0.
+
+    The Gram matrix stands for the Hessian, rescaled to the curvature's diagonal with a tenth of the base rate's: where
+    few rows carry a candidate's own curvature, it keeps the step short.
+    """
+    basis, share = moments.hessian_basis(), moments.good / moments.rows
+    squares = np.diag(basis)
+    level = (1 - BASE_RATE_SHARE) * curvature.diagonal + BASE_RATE_SHARE * share * (1 - share) * squares
+    scale = np.sqrt(level / np.maximum(squares, 1e-12))
+    hessian = basis * np.outer(scale, scale)
+    target = hessian @ coefficients + curvature.gradient
+    places = np.arange(len(coefficients)) if kept is None else np.concatenate([[0], kept + 1])
+    result = np.zeros_like(coefficients)
+    result[places] = _solve(hessian[np.ix_(places, places)], target[places])
+    return result
 
 
 def _solve(hessian: Floats, gradient: Floats) -> Floats:

@@ -13,9 +13,10 @@ from protocols.channel.identity import PartyId
 from protocols.credit.binning import BinnedFeature
 from protocols.credit.logistic import Calibration, Moments, fit_columns
 from protocols.credit.scale import POINTS_PER_LOG_ODDS
-from protocols.credit.woe import WOE_SCALE, Outcomes
+from protocols.credit.woe import Outcomes
 from protocols.errors import CreditFederationError, VerificationFailed
 from protocols.scorecard.arithmetic import TOTAL_BITS
+from protocols.scorecard.points import points_of
 
 Floats = NDArray[np.float64]
 Features = Mapping[PartyId, Sequence[BinnedFeature]]
@@ -29,11 +30,16 @@ COEFFICIENT_LIMIT: Final = 1e6
 
 def moments(features: Features, training_rows: int, good: int, gram: NDArray[np.int64]) -> Moments:
     """Return the exact moments of the selected columns: first-order ones from the bins' counts, `gram` as given."""
-    columns = [feature for party in features for feature in features[party] if feature.selected]
+    sums, good_sums = column_sums([feature for party in features for feature in features[party]])
+    return Moments(training_rows, good, sums, good_sums, gram)
+
+
+def column_sums(features: Sequence[BinnedFeature]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return Σ w of each selected column, over all enterprises and over the good ones. Units: 1/WOE_SCALE."""
+    columns = [feature for feature in features if feature.selected]
     sums = [sum(w * o.total for w, o in _coarse(f)) for f in columns]
     good_sums = [sum(w * o.good for w, o in _coarse(f)) for f in columns]
-    as_array = [np.array(values, dtype=np.int64) for values in (sums, good_sums)]
-    return Moments(training_rows, good, as_array[0], as_array[1], gram)
+    return np.array(sums, dtype=np.int64), np.array(good_sums, dtype=np.int64)
 
 
 def check_gram(features: Features, gram: NDArray[np.int64], slack: int = 0) -> None:
@@ -115,10 +121,9 @@ class Candidate:
                 if not feature.selected:
                     tables.append((0,) * len(feature.woe))
                     continue
-                factor = coefficients[column] * POINTS_PER_LOG_ODDS / WOE_SCALE
-                raw = [round(float(factor * woe)) for woe in feature.woe]
-                tables.append(tuple(value - min(raw) for value in raw))
-                offset += min(raw)
+                table, lowest = points_of(float(coefficients[column]), feature.woe)
+                tables.append(table)
+                offset += lowest
                 column += 1
             points[party] = tuple(tables)
         candidate = cls(coefficients, points, offset)
@@ -149,13 +154,13 @@ class Span:
     """
 
     def __init__(self) -> None:
-        self._candidates: list[Candidate] = []
+        self._coefficients: list[Floats] = []
         self._log_odds: list[Floats] = []
 
-    def add(self, candidate: Candidate, totals: NDArray[np.int64]) -> None:
-        """Take a candidate and its totals over all parties. Shapes: `totals` (rows,), the same rows each time."""
-        self._candidates.append(candidate)
-        self._log_odds.append(candidate.calibration().log_odds(totals))
+    def add(self, coefficients: Floats, log_odds: Floats) -> None:
+        """Take a candidate's coefficients, intercept first, and its log-odds. Shapes: the same each time."""
+        self._coefficients.append(coefficients)
+        self._log_odds.append(log_odds)
 
     def fit(self, good: NDArray[np.int64]) -> tuple[Floats, Floats]:
         """Return the best combination's coefficients, intercept first, and its log-odds for all rows.
@@ -164,6 +169,6 @@ class Span:
         """
         columns = np.column_stack(self._log_odds)
         weights = fit_columns(columns[: len(good)], good)
-        coefficients = np.column_stack([c.coefficients for c in self._candidates]) @ weights[1:]
+        coefficients = np.column_stack(self._coefficients) @ weights[1:]
         coefficients[0] += weights[0]
         return coefficients, np.asarray(weights[0] + columns @ weights[1:], dtype=np.float64)

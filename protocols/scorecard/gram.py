@@ -42,6 +42,17 @@ class GramAssembly:
         """Whether every block is known."""
         return not self._missing_local and not self._missing_pairs
 
+    @property
+    def local_complete(self) -> bool:
+        """Whether every party's own block is known."""
+        return not self._missing_local
+
+    def blocks(self) -> dict[PartyId, NDArray[np.int64]]:
+        """Return each party's own block. Raises: UnexpectedMessage while one is missing."""
+        if not self.local_complete:
+            raise UnexpectedMessage("a block of the Gram matrix is missing")
+        return {party: self._gram[place, place] for party, place in self._slices.items()}
+
     def matrix(self) -> NDArray[np.int64]:
         """Return the whole matrix. Raises: UnexpectedMessage while a block is missing."""
         if not self.complete:

@@ -1,15 +1,19 @@
 """Every message of a scorecard run, and what each reveals.
 
-One run, as the parties see it (→ sealed to one receiver, ⇒ open to all under the bank's or the owner's key):
+One run, exchange by exchange, as the parties see it (→ sealed to one receiver, ⇒ open to all under the bank's or the
+owner's key). Nodes and bank are in one exchange wherever neither waits for the other:
 
-    bank   ⇒ RunSpec, EncryptedLabels    → Cohort (to each node)
-    node   → BinHistograms               bank merges bins, computes WOE and IV
-    bank   → WoeTables                   ⇒ EncryptedColumns of its own features
-    node   → LocalGram                   ⇒ EncryptedColumns under its own key, → MaskedProducts (to their owner),
-             MaskShare (to the bank)     owner → ProductShare (to the bank): the bank adds the two shares
-    bank   → PointTables                 node: MaskedTotals, which open only as the sum over all nodes
-    bank   ⇒ EncryptedResiduals          node → GradientShare; the bank refines and sends new PointTables; in the end
-    bank   → PointTables, ⇒ Manifest     node → ManifestSignature; bank ⇒ SignedManifest
+    0  bank   ⇒ RunSpec, EncryptedLabels    → Cohort (to each node): handed to the coordinator with the bank's request
+    1  node   → BinHistograms               bank merges bins, computes WOE and IV
+    2  bank   → WoeTables                   ⇒ EncryptedColumns of its own features
+    3  node   → LocalGram                   ⇒ EncryptedColumns under its own key, MaskedTotals of a first candidate
+    4  node   → MaskedProducts (to their owner), MaskShare (to the bank);   bank ⇒ EncryptedResiduals
+    5  node   → ProductShare (owner to the bank, which adds the two shares), GradientShare
+    6  bank   → PointTables                 ⇒ Manifest, with the last of them
+    7  node   ⇒ MaskedTotals, ManifestSignature
+    8  bank     opens the totals of what will be served, ⇒ SignedManifest to the log;   node: keeps its part
+
+Another refinement repeats EncryptedResiduals, GradientShare, PointTables, MaskedTotals before the last of them.
 """
 
 from __future__ import annotations
@@ -29,6 +33,9 @@ Name = Annotated[str, Meta(min_length=1, max_length=256)]
 Points = Annotated[int, Meta(ge=0, lt=1 << 24)]
 Rho = Annotated[int, Meta(ge=0, le=10**12)]
 Woe = Annotated[int, Meta(ge=-2047, le=2047)]
+Sum = Annotated[int, Meta(ge=-(1 << 52), le=1 << 52)]
+GAP_LIMIT: Final = 1 << 21
+Gap = Annotated[int, Meta(ge=-GAP_LIMIT, le=GAP_LIMIT)]
 
 
 class LeakClass(StrEnum):
@@ -40,7 +47,7 @@ class LeakClass(StrEnum):
 
 
 class Rows(StrEnum):
-    """Which rows of the cohort a release of totals covers; none for the final model, which is signed and served."""
+    """Which rows of the cohort a release of totals covers; none for tables that are signed and served unreleased."""
 
     ALL = "all"
     NONE = "none"
@@ -123,11 +130,14 @@ class ColumnCount(Message, frozen=True):
 class WoeTables(Message, frozen=True):
     """The integer WOE of each fine bin of each of a node's features; None for a feature that is dropped.
 
-    Reveals, to one node, how its own bins relate to default.
+    `sums` and `gaps` hold for each column its sum as the bank counts it, and its mean among good less that among bad
+    enterprises, in 1/WOE_SCALE² of WOE. Reveals, to one node, how its own bins relate to default.
     """
 
     features: tuple[Annotated[tuple[Woe, ...], Meta(min_length=1, max_length=512)] | None, ...]
     plan: tuple[ColumnCount, ...]
+    sums: tuple[Sum, ...] = ()
+    gaps: tuple[Gap, ...] = ()
 
 
 class EncryptedColumns(Message, frozen=True):
@@ -178,9 +188,9 @@ class FeaturePoints(Message, frozen=True):
 
 
 class PointTables(Message, frozen=True):
-    """One node's part of a candidate, and a call for its totals; or of the final model. Reveals, to one node, its part.
+    """One node's part of a candidate, and a call for its totals; the last is the model. Reveals, to one node, its part.
 
-    `release` counts the calls for totals before this one.
+    `release` counts the releases of totals before this one.
     """
 
     release: Annotated[int, Meta(ge=0, le=16)]
@@ -222,7 +232,12 @@ class GradientShare(Message, frozen=True):
 
 
 class ManifestSignature(Message, frozen=True):
-    """A node's consent to serve this model, having compared its own part with the manifest's hash."""
+    """A node's consent to serve this model, having compared its own part with the manifest's hash. Reveals nothing.
+
+    It goes to all: each party gathers the signatures for itself, and keeps its part only under all of them.
+    """
+
+    OPEN: ClassVar[bool] = True
 
     manifest: Key32
     signature: Signature

@@ -21,6 +21,8 @@ from protocols.scorecard.themes import ThemeNames
 class TrainingPlan:
     """What the bank decides before a run. The first candidate and each refinement cost one `row_totals` release.
 
+    The last release is of the model that is served: it calibrates it, and shows how good it is.
+
     Units: `rho`, the privacy that each node spends on noise, in billionths; 0 for exact sums.
     """
 
@@ -62,7 +64,7 @@ class BankRows:
 class TrainedScorecard:
     """What the bank holds at the end: the model, and each cohort enterprise's total for validation.
 
-    Shapes: `totals` (rows,) over all parties, to within the rounding of the served points.
+    Shapes: `totals` (rows,) over all parties, as the served points give them.
     """
 
     manifest: SignedManifest

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from protocols.channel.identity import PartyId
 from protocols.credit.binning import BinnedFeature
-from protocols.credit.logistic import Calibration, first_step, refine
-from protocols.scorecard.candidate import Candidate, Span, moments, prune_correlated, restrict
-from protocols.scorecard.curvature import column_sums, residuals, to_curvature
+from protocols.credit.logistic import Calibration
+from protocols.scorecard.candidate import Candidate
+from protocols.scorecard.curvature import column_sums
+from protocols.scorecard.fitting import Fitting
 from protocols.scorecard.histograms import bin_all, plain_histograms
 from protocols.scorecard.model import BankRows, TrainingPlan
 from protocols.scorecard.rows import BinnedRows, WoeColumns, owner_order, totals
@@ -46,21 +47,16 @@ def train_pooled(
         for party, (_, rows) in pooled.items()
     }
     matrix = np.column_stack([c.values() for c in columns.values()])
-    full = moments(features, n, everyone.good, matrix.T @ matrix)
-    features, kept = prune_correlated(features, full)
-    selected = restrict(full, kept)
-    span, coefficients = Span(), first_step(selected)
-    for release in range(plan.refinements + 1):
-        candidate = Candidate.build(coefficients, features)
-        span.add(candidate, _totals(pooled, candidate, len(data.bad)))
-        coefficients, log_odds = span.fit(1 - bad)
-        if release < plan.refinements:
-            residual, weight = residuals(log_odds[:n], bad)
-            sums = [column_sums(c, residual, weight) for c in columns.values() if c.count]
-            curvature = to_curvature(sums, residual, weight).restrict(kept)
-            coefficients = refine(coefficients, selected, curvature)
-    final = Candidate.build(coefficients, features)
-    return PooledScorecard(features, final, final.calibration(), final.nearest_totals(log_odds))
+    fitting = Fitting(features, bad, len(nodes))
+    start = fitting.start({party: c.gram() for party, c in columns.items()})
+    fitting.take_gram(matrix.T @ matrix)
+    candidate = start if plan.refinements else fitting.first()
+    for _ in range(plan.refinements):
+        residual, weight = fitting.take_totals(candidate, _totals(pooled, candidate, len(data.bad)))
+        sums = [column_sums(c, residual, weight) for c in columns.values() if c.count]
+        candidate = fitting.refine(sums, residual, weight)
+    found = _totals(pooled, candidate, len(data.bad))
+    return PooledScorecard(fitting.features, candidate, fitting.calibrate(found), found)
 
 
 def _totals(pooled: dict[PartyId, tuple[str, BinnedRows]], candidate: Candidate, count: int) -> NDArray[np.int64]:

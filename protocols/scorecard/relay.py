@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from protocols.channel.envelope import EVERYONE, Channel, Envelope
 from protocols.channel.identity import PartyId
 from protocols.errors import UnexpectedMessage
@@ -10,6 +12,9 @@ from protocols.scorecard import messages as m
 from protocols.scorecard.admission import check_spec
 from protocols.scorecard.releases import combine
 from protocols.scorecard.rows import owner_order
+
+FOR_THE_LOG: Final = frozenset({"SignedManifest", "RunFinished"})
+"""What the bank says to everyone and only the log keeps: the nodes have gathered the signatures themselves."""
 
 
 class RelayTraining:
@@ -40,9 +45,11 @@ class RelayTraining:
             return [PartyId(envelope.receiver)]
         if envelope.message == "EncryptedColumns":
             return list(self._order[self._order.index(sender) + 1 :])
+        if envelope.message == "ManifestSignature":
+            return [party for party in self._order if party != sender]
         if sender != self._bank:
             raise UnexpectedMessage(f"{sender} may not write to everyone")
-        return [] if envelope.message == "RunFinished" else list(self._order[1:])
+        return [] if envelope.message in FOR_THE_LOG else list(self._order[1:])
 
     def receive(self, envelope: Envelope) -> list[Envelope]:
         """Verify an envelope that passes; return the product of totals when it was the last share of a release.
@@ -51,7 +58,9 @@ class RelayTraining:
         """
         self._channel.verify(envelope)
         sender = PartyId(envelope.sender)
-        senders = {"RunFinished": self._order[:1], "MaskedTotals": self._order[1:]}.get(envelope.message, self._order)
+        nodes_alone = ("MaskedTotals", "ManifestSignature")
+        senders = self._order[1:] if envelope.message in nodes_alone else self._order
+        senders = self._order[:1] if envelope.message in FOR_THE_LOG else senders
         if sender not in senders:
             raise UnexpectedMessage(f"{envelope.message} is not for {sender} to send")
         if envelope.message == "RunFinished":

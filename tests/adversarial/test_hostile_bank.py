@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from nodes.ledger import open_node_ledger
-from protocols.assessment.manifest import Manifest, PartEntry, SignedManifest, Theme, sign_manifest
+from protocols.assessment.manifest import Manifest, PartEntry, Theme, sign_manifest
 from protocols.channel.envelope import Channel
 from protocols.channel.identity import PartyId
 from protocols.channel.wire import digest
@@ -153,7 +153,7 @@ def test_labels_other_than_the_committed_vector_are_refused() -> None:
 def crafted_columns(network: Network, columns: int) -> list[m.MaskedProducts | m.MaskShare]:
     """Row i of the secret at bit i of one product: the bank declares as many columns as that takes."""
     network.open_run(TAX)
-    network.tell(TAX, m.WoeTables(((0, 1),), network.plan(columns, TAX, 1)))
+    network.tell(TAX, network.woe(TAX, ((0, 1),), columns))
     packing = product_packing(ROWS, network.public[BANK].bits)
     groups = -(-columns // packing.slots)
     width = packing.slots * packing.slot_bits - 1
@@ -203,8 +203,7 @@ def test_crafted_columns_show_no_more_bits_than_honest_ones_fill() -> None:
 def test_crafted_residuals_read_no_more_than_the_slots_own_bits() -> None:
     network, secret = two_bins()
     network.open_run(TAX)
-    network.tell(TAX, m.WoeTables(((0, 1),), network.plan(0, TAX, 1)))
-    network.tell(TAX, m.PointTables(0, m.Rows.ALL, (m.FeaturePoints((0, 1)),), bytes(32)))
+    network.tell(TAX, network.woe(TAX, ((0, 1),)))
     plain = [1 << i if i < 740 else 0 for i in range(ROWS)]
     vector = OwnerEncryptor(network.paillier[BANK], secrets.token_bytes).encrypt(plain)
     (reply,) = network.tell(TAX, m.EncryptedResiduals(vector.to_bytes()), everyone=True)
@@ -241,10 +240,9 @@ def test_numbers_that_are_no_ciphertexts_are_refused_wherever_they_come(name: st
         crafted.tell(TAX, labels, everyone=True)
     network = small_network(rows=60, training_rows=50)
     network.open_run(TAX)
-    network.tell(TAX, m.WoeTables(((0,) * 9, tuple(range(9))), network.plan(1, TAX, 2)))
+    network.tell(TAX, network.woe(TAX, ((0,) * 9, tuple(range(9))), 1))
     with pytest.raises(VerificationFailed):
         network.tell(TAX, m.EncryptedColumns(bad * rows), everyone=True)
-    network.tell(TAX, m.PointTables(0, m.Rows.ALL, (m.FeaturePoints((0,) * 9),) * 2, bytes(32)))
     with pytest.raises(VerificationFailed):
         network.tell(TAX, m.EncryptedResiduals(bad * rows), everyone=True)
 
@@ -253,8 +251,7 @@ def test_numbers_that_are_no_ciphertexts_are_refused_wherever_they_come(name: st
 def test_a_wrong_number_of_ciphertexts_is_refused(count: int) -> None:
     network = small_network(rows=60, training_rows=50)
     network.open_run(TAX)
-    network.tell(TAX, m.WoeTables((None, tuple(range(9))), network.plan(1, TAX, 1)))
-    network.tell(TAX, m.PointTables(0, m.Rows.ALL, (m.FeaturePoints((0,) * 9),) * 2, bytes(32)))
+    network.tell(TAX, network.woe(TAX, (None, tuple(range(9))), 1))
     vector = OwnerEncryptor(network.paillier[BANK], secrets.token_bytes).encrypt([0] * count).to_bytes()
     for message in (m.EncryptedColumns(vector), m.EncryptedResiduals(vector)):
         with pytest.raises(MalformedMessage):
@@ -285,7 +282,7 @@ def test_a_cohort_told_differently_to_one_node_opens_no_totals() -> None:
 
 
 def test_without_the_cohort_in_the_masks_two_faces_open_totals(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("protocols.scorecard.node.cohort_subject", lambda ids: "")
+    monkeypatch.setattr("protocols.scorecard.node_role.cohort_subject", lambda ids: "")
     network = told_two_cohorts()
     network.run()
     assert network.bank.result is not None
@@ -298,7 +295,8 @@ def test_a_run_opened_twice_would_show_one_nodes_totals_so_the_ledger_refuses_it
     for points in ((0, 0), (0, 1)):
         with_spec(network, network.spec)
         network.open_run(TAX)
-        (reply,) = network.tell(TAX, m.PointTables(0, m.Rows.ALL, (m.FeaturePoints(points),), bytes(32)))
+        network.tell(TAX, network.woe(TAX, ((0, 1),)))
+        (reply,) = network.tell(TAX, m.PointTables(1, m.Rows.ALL, (m.FeaturePoints(points),), bytes(32)))
         masked.append(opened(network, network.channel(BANK).read_open(reply, m.MaskedTotals).vector))
     packing, n = total_packing(network.public[BANK].bits), network.public[BANK].n
     difference = [(b - a) % n for a, b in zip(*masked, strict=True)]
@@ -319,55 +317,96 @@ def tables(release: int, highest: int = 1, rows: m.Rows = m.Rows.ALL) -> m.Point
     return m.PointTables(release, rows, (m.FeaturePoints((0,) * 8 + (highest,)),) * 2, bytes(32))
 
 
-def test_a_release_beyond_those_planned_is_refused() -> None:
-    network = small_network(refinements=1)
+def started(refinements: int = 2) -> Network:
+    """A run in which one node has its WOE tables, and has released the totals of its own start."""
+    network = small_network(refinements=refinements)
     network.open_run(TAX)
-    assert network.spec.row_totals == 2
-    for release in (0, 1):
+    network.tell(TAX, network.woe(TAX, (tuple(range(9)),) * 2))
+    return network
+
+
+def row_totals(network: Network) -> list[str]:
+    return [step for step, leak in network.sites[TAX].releases if leak is m.LeakClass.ROW_TOTALS]
+
+
+def test_a_release_beyond_those_planned_is_refused() -> None:
+    network = started()
+    assert network.spec.row_totals == 3
+    for release in (1, 2):
         assert len(network.tell(TAX, tables(release))) == 1
     with pytest.raises(UnexpectedMessage):
-        network.tell(TAX, tables(2))
-    site = network.sites[TAX]
-    assert [step for step, leak in site.releases if leak is m.LeakClass.ROW_TOTALS] == [
-        "MaskedTotals/0",
-        "MaskedTotals/1",
-    ]
+        network.tell(TAX, tables(3))
+    assert row_totals(network) == ["MaskedTotals/0", "MaskedTotals/1", "MaskedTotals/2"]
 
 
 def test_a_release_repeated_or_out_of_order_is_refused() -> None:
-    network = small_network(refinements=1)
+    network = started()
+    for release in (0, 2):
+        with pytest.raises(UnexpectedMessage):
+            network.tell(TAX, tables(release))
+    network.tell(TAX, tables(1))
+    with pytest.raises(UnexpectedMessage):
+        network.tell(TAX, tables(1, highest=2))
+
+
+def test_no_release_before_the_bins_are_weighed_and_none_under_another_name() -> None:
+    network = small_network(refinements=0)
     network.open_run(TAX)
     with pytest.raises(UnexpectedMessage):
-        network.tell(TAX, tables(1))
+        network.tell(TAX, tables(0))
+    network = started()
+    with pytest.raises(UnexpectedMessage):
+        network.tell(TAX, tables(1, rows=m.Rows.NONE))
+    assert row_totals(network) == ["MaskedTotals/0"]
+
+
+def test_a_run_with_one_release_spends_it_on_the_model_alone() -> None:
+    network = started(refinements=0)
+    assert row_totals(network) == []
     network.tell(TAX, tables(0))
-    with pytest.raises(UnexpectedMessage):
-        network.tell(TAX, tables(0, highest=2))
-
-
-def test_no_release_and_no_other_model_after_the_final_one() -> None:
-    network = small_network(refinements=1)
-    network.open_run(TAX)
-    assert network.tell(TAX, tables(0, rows=m.Rows.NONE)) == []
-    for message in (tables(1), tables(1, rows=m.Rows.NONE)):
+    assert row_totals(network) == ["MaskedTotals/0"]
+    for message in (tables(0), tables(1)):
         with pytest.raises(UnexpectedMessage):
             network.tell(TAX, message)
 
 
-@pytest.mark.parametrize("highest", [1 << (TOTAL_BITS - 3), (1 << 24) - 1])
-def test_points_whose_totals_exceed_the_slot_are_refused(highest: int) -> None:
-    network = small_network()
+def test_residuals_are_taken_once_after_each_release_but_the_last() -> None:
+    network, key = started(refinements=1), small_network().paillier[BANK]
+
+    def residuals() -> m.EncryptedResiduals:
+        vector = OwnerEncryptor(key, secrets.token_bytes).encrypt([0] * network.spec.training_rows)
+        return m.EncryptedResiduals(vector.to_bytes())
+
+    assert [reply.message for reply in network.tell(TAX, residuals(), everyone=True)] == ["GradientShare"]
+    with pytest.raises(UnexpectedMessage):
+        network.tell(TAX, residuals(), everyone=True)
+    network.tell(TAX, tables(1))
+    with pytest.raises(UnexpectedMessage):
+        network.tell(TAX, residuals(), everyone=True)
+
+
+def test_weights_of_a_start_never_exceed_the_slot_whatever_the_tables_say() -> None:
+    """The bank chooses tables and gaps; the node shrinks what they lead to until totals fit."""
+    network = small_network(refinements=1)
     network.open_run(TAX)
+    woe = (tuple([-2047, 2047] * 4 + [0]),) * 2
+    replies = network.tell(TAX, m.WoeTables(woe, network.plan(0, TAX, 2), (1 << 52, -(1 << 52)), (1 << 21, -(1 << 21))))
+    assert [reply.message for reply in replies] == ["LocalGram", "MaskedTotals"]
+
+
+@pytest.mark.parametrize("highest", [1 << (TOTAL_BITS - 2), (1 << 24) - 1])
+def test_points_whose_totals_exceed_the_slot_are_refused(highest: int) -> None:
+    network = started()
     with pytest.raises(MalformedMessage):
-        network.tell(TAX, tables(0, highest))
-    assert all(leak is not m.LeakClass.ROW_TOTALS for _, leak in network.sites[TAX].releases)
+        network.tell(TAX, tables(1, highest))
+    assert row_totals(network) == ["MaskedTotals/0"]
 
 
 def test_points_for_other_bins_than_the_nodes_are_refused() -> None:
-    network = small_network()
-    network.open_run(TAX)
+    network = started()
     for features in ((), (m.FeaturePoints((0,) * 9),), (m.FeaturePoints((0,) * 9), m.FeaturePoints((0,) * 8))):
         with pytest.raises(MalformedMessage):
-            network.tell(TAX, m.PointTables(0, m.Rows.ALL, features, bytes(32)))
+            network.tell(TAX, m.PointTables(1, m.Rows.ALL, features, bytes(32)))
 
 
 # ---- manifests
@@ -376,7 +415,8 @@ def test_points_for_other_bins_than_the_nodes_are_refused() -> None:
 def final(network: Network) -> Manifest:
     """Give the node its final part, and return the manifest that an honest bank would have it sign."""
     network.open_run(TAX)
-    part = m.PointTables(0, m.Rows.NONE, (m.FeaturePoints((0,) * 8 + (90,), 0), m.FeaturePoints((0,) * 9)), bytes(32))
+    network.tell(TAX, network.woe(TAX, (tuple(range(9)),) * 2))
+    part = m.PointTables(1, m.Rows.ALL, (m.FeaturePoints((0,) * 8 + (90,), 0), m.FeaturePoints((0,) * 9)), bytes(32))
     network.tell(TAX, part)
     entries = tuple(PartEntry(n.party, n.domain, n.card, digest(part)) for n in network.spec.nodes)
     themes = (Theme("arrears", 2, BAND_POINTS),)
@@ -425,32 +465,45 @@ def test_a_false_manifest_is_not_signed(name: str) -> None:
 
 
 def test_a_manifest_before_the_final_part_is_not_signed() -> None:
-    network = small_network()
-    network.open_run(TAX)
-    network.tell(TAX, tables(0))
-    entries = tuple(PartEntry(n.party, n.domain, n.card, digest(tables(0))) for n in network.spec.nodes)
-    manifest = Manifest(
-        network.spec.transcript(), BANK, "assessment", entries, TOTAL_BITS, 500, (), 1, network.spec.row_totals
-    )
+    network = started()
+    network.tell(TAX, tables(1))
+    entries = tuple(PartEntry(n.party, n.domain, n.card, digest(tables(1))) for n in network.spec.nodes)
+    manifest = Manifest(network.spec.transcript(), BANK, "assessment", entries, TOTAL_BITS, 500, (), 1, 2)
     with pytest.raises(UnexpectedMessage):
         network.tell(TAX, manifest, everyone=True)
 
 
-@pytest.mark.parametrize("fault", ["one missing", "one forged", "another manifest"])
+def signatures(network: Network, manifest: Manifest) -> dict[PartyId, m.ManifestSignature]:
+    """What each of the other nodes says of a manifest."""
+    others = [PartyId(n.party) for n in manifest.nodes if n.party != TAX]
+    return {p: m.ManifestSignature(manifest.model_hash(), sign_manifest(manifest, network.keys[p])) for p in others}
+
+
+@pytest.mark.parametrize("fault", ["one missing", "one forged", "another manifest", "one twice", "the bank's"])
 def test_a_part_is_kept_only_under_all_signatures(fault: str) -> None:
     network = small_network()
     manifest = final(network)
     network.tell(TAX, manifest, everyone=True)
-    signatures = [sign_manifest(manifest, network.keys[PartyId(n.party)]) for n in manifest.nodes]
-    if fault == "one missing":
-        signatures.pop()
-    elif fault == "one forged":
-        signatures[0] = signatures[1]
-    else:
-        manifest = msgspec.structs.replace(manifest, maximum_total=501)
-    with pytest.raises(VerificationFailed):
-        network.tell(TAX, SignedManifest(manifest, tuple(signatures)), everyone=True)
+    signed = signatures(network, manifest)
+    *honest, last = signed
+    for node in honest:
+        network.tell(TAX, signed[node], sender=node, everyone=True)
+    other = msgspec.structs.replace(manifest, maximum_total=501)
+    faults = {
+        "one forged": (last, m.ManifestSignature(manifest.model_hash(), signed[honest[0]].signature)),
+        "another manifest": (last, signatures(network, other)[last]),
+        "one twice": (honest[0], signed[honest[0]]),
+        "the bank's": (BANK, signed[last]),
+    }
+    if fault in faults:
+        sender, message = faults[fault]
+        with pytest.raises(VerificationFailed):
+            network.tell(TAX, message, sender=sender, everyone=True)
     assert network.sites[TAX].part is None
+    assert not network.nodes[TAX].finished
+    network.tell(TAX, signed[last], sender=last, everyone=True)
+    assert network.sites[TAX].part is not None
+    assert network.nodes[TAX].finished
 
 
 # ---- runs that cannot be

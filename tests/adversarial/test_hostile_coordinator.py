@@ -411,7 +411,7 @@ def test_the_coordinator_cannot_speak_for_the_bank_or_a_node() -> None:
     network = small_network()
     network.open_run("tax")
     with pytest.raises(UnexpectedMessage):
-        network.tell("tax", m.WoeTables((), ()), sender=COORDINATOR)
+        network.tell("tax", m.WoeTables((), (), ()), sender=COORDINATOR)
     share = network.channel(COORDINATOR).wrap(BANK, m.MaskedTotals(0, b""), sealed=False)
     with pytest.raises(UnexpectedMessage):
         network.bank.receive(share)

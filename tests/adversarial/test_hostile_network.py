@@ -112,6 +112,7 @@ OPEN_KINDS = {
     "CombinedTotals",
     "EncryptedResiduals",
     "Manifest",
+    "ManifestSignature",
     "SignedManifest",
     "RunFinished",
 }

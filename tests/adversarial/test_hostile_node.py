@@ -184,7 +184,7 @@ def test_a_wrong_number_of_ciphertexts_is_refused(kind: type[Message], count: in
 def test_columns_of_a_node_that_announced_none_are_refused() -> None:
     network = small_network()
     network.open_run("tax")
-    network.tell("tax", m.WoeTables((None, tuple(range(9))), network.plan(0, "tax", 1)))
+    network.tell("tax", network.woe("tax", (None, tuple(range(9)))))
     with pytest.raises(UnexpectedMessage):
         network.tell("tax", m.EncryptedColumns(b""), sender=SOCIAL, everyone=True)
     with pytest.raises(UnexpectedMessage):  # nor from one that comes later in the order, nor from itself
@@ -198,7 +198,7 @@ def test_products_that_nobody_asked_for_are_not_decrypted() -> None:
     vector = OwnerEncryptor(network.paillier[SOCIAL], secrets.token_bytes).encrypt([7]).to_bytes()
     with pytest.raises(UnexpectedMessage):
         network.tell("social", m.MaskedProducts(vector), sender=TAX)
-    network.tell("social", m.WoeTables((tuple(range(9)), None), network.plan(0, "social", 1)))
+    network.tell("social", network.woe("social", (tuple(range(9)), None)))
     for sender in (TAX, PartyId("fund"), BANK):  # tax has no columns; fund comes before; the bank never does
         with pytest.raises(UnexpectedMessage):
             network.tell("social", m.MaskedProducts(vector), sender=sender)

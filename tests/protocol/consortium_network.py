@@ -23,11 +23,12 @@ from protocols.consortium.bank import BankConsortium
 from protocols.consortium.layout import Layout
 from protocols.consortium.model import BankMember
 from protocols.consortium.node import NodeConsortium
+from protocols.consortium.plaintext import train_pooled
 from protocols.consortium.relay import RelayConsortium
 from protocols.paillier import OwnerEncryptor, PublicKey
 from protocols.scorecard import messages as m
 from protocols.scorecard.model import BankRows, TrainingPlan
-from protocols.scorecard.plaintext import PooledScorecard, train_pooled
+from protocols.scorecard.plaintext import PooledScorecard
 from protocols.scorecard.rows import BinnedRows
 from tests.protocol.network import KEY_BITS, binned, economy, paillier_key
 

@@ -175,6 +175,11 @@ class Network:
         (reply,) = self.tell(node, self.cohorts()[PartyId(node)])
         return self.channel(BANK).unwrap(reply, m.BinHistograms)
 
+    def woe(self, node: str, features: tuple[tuple[int, ...] | None, ...], own: int = 0) -> m.WoeTables:
+        """WOE tables for one node, in a plan in which the bank brings `own` columns and the other nodes none."""
+        columns = sum(table is not None for table in features)
+        return m.WoeTables(features, self.plan(own, node, columns), (0,) * columns, (0,) * columns)
+
     def plan(self, own: int, node: str, columns: int) -> tuple[m.ColumnCount, ...]:
         """A plan in which the bank brings `own` columns, one node `columns` and the others none."""
         counts = dict.fromkeys(self.nodes, 0) | {BANK: own, PartyId(node): columns}
@@ -191,6 +196,6 @@ class Network:
             received = decode(data, Envelope)
             if party == BANK:
                 replies += self.bank.receive(received)
-            elif received.message not in ("RunSpec", "RunFinished"):
+            elif received.message != "RunSpec":
                 replies += self.nodes[party].receive(received)
         return replies + produced

@@ -34,7 +34,7 @@ class Tape:
     def to(self, party: PartyId) -> list[Envelope]:
         """What reached a party, in order."""
         network = self.network
-        skipped = ("RunSpec", "RunFinished") if party in network.nodes else ()
+        skipped = ("RunSpec",) if party in network.nodes else ()
         received: list[Envelope] = []
         for envelope in self.envelopes:
             audience = [BANK] if envelope.sender == COORDINATOR else network.relay.audience(envelope)

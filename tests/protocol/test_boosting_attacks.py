@@ -189,7 +189,7 @@ def test_nothing_but_ciphertexts_and_public_facts_travels_open() -> None:
     open_kinds = {envelope.message for envelope in made.sent if not envelope.sealed}
     assert open_kinds == {
         "BoostingSpec", "EncryptedLabels", "Gradients", "MaskedTotals", "CombinedTotals", "Manifest",
-        "SignedManifest", "RunFinished",
+        "ManifestSignature", "SignedManifest", "RunFinished",
     }  # fmt: skip
     assert all(
         envelope.receiver == EVERYONE or envelope.sealed or "Totals" in envelope.message for envelope in made.sent

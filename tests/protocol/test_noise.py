@@ -144,7 +144,7 @@ def test_tables_that_weigh_more_than_the_noise_is_made_for_are_refused() -> None
     network.open_run("tax")
     table = (NOISY_WOE_LIMIT + 1, *([0] * 8))
     with pytest.raises(MalformedMessage):
-        network.tell("tax", m.WoeTables((None, table), network.plan(0, "tax", 1)))
+        network.tell("tax", network.woe("tax", (None, table)))
 
 
 def test_noise_widens_the_slots_that_residuals_travel_in() -> None:

@@ -37,10 +37,13 @@ def grid_of(bank: Callable[[bytes], bytes], tax: Callable[[bytes], bytes]) -> Em
     return EmbeddedGrid({1: make_client_app(bank), 2: make_client_app(tax)}, {1: BANK, 2: TAX})
 
 
+OPENING = pack_parcel((envelope("bank", "tax", "Query", 100), envelope("bank", "nobody", "RunSpec")))
+
+
 def asking_bank(data: bytes) -> bytes:
-    """Says something when it is first visited, and nothing when it hears the answer."""
-    heard = open_parcel(data)
-    return pack_parcel(() if heard else (envelope("bank", "tax", "Query", 100), envelope("bank", "nobody", "RunSpec")))
+    """Has said all in its opening."""
+    assert open_parcel(data)
+    return pack_parcel(())
 
 
 def answering_tax(data: bytes) -> bytes:
@@ -49,42 +52,40 @@ def answering_tax(data: bytes) -> bytes:
 
 def test_rounds_end_when_nobody_has_more_to_say() -> None:
     relay, traffic, events = Relay(), Traffic(), list[RoundEvent]()
-    Mailroom(relay, BANK, traffic, events.append).run(grid_of(asking_bank, answering_tax))
+    Mailroom(relay, BANK, OPENING, traffic, events.append).run(grid_of(asking_bank, answering_tax))
     assert relay.passed == ["Query", "RunSpec", "ScoreShare"]
-    assert traffic.rounds == len(events) == 3
-    assert [event.phase for event in events] == ["opening", "assessment", "assessment"]
-    assert [event.parties for event in events] == [(BANK,), (TAX,), (BANK,)]
+    assert traffic.rounds == len(events) == 2
+    assert [event.phase for event in events] == ["assessment", "assessment"]
+    assert [event.parties for event in events] == [(TAX,), (BANK,)]
     assert traffic.messages_received == {BANK: 1, TAX: 1}
     assert traffic.kinds_received == {BANK: {"ScoreShare"}, TAX: {"Query"}}
-    assert sum(event.bytes for event in events) == sum(traffic.bytes_sent.values()) + sum(
-        traffic.bytes_received.values()
-    )
+    assert len(OPENING) + sum(event.bytes for event in events) == traffic.total_bytes
     assert traffic.bytes_received[TAX] == len(pack_parcel((envelope("bank", "tax", "Query", 100),)))
 
 
 def test_a_refusal_ends_the_run_with_the_partys_code() -> None:
     grid = grid_of(asking_bank, lambda data: pack_refusal("CONSENT_EXPIRED"))
     with pytest.raises(PeerRefused) as refusal:
-        Mailroom(Relay(), BANK, Traffic()).run(grid)
+        Mailroom(Relay(), BANK, OPENING, Traffic()).run(grid)
     assert refusal.value.code == "CONSENT_EXPIRED"
-    assert str(refusal.value) == "tax refused: CONSENT_EXPIRED (round 2, assessment)"
+    assert str(refusal.value) == "tax refused: CONSENT_EXPIRED (round 1, assessment)"
 
 
 @pytest.mark.parametrize("reply", [b"", b"\xc1\xff", pack_parcel(())[:-1]])
 def test_a_reply_that_is_no_parcel_ends_the_run(reply: bytes) -> None:
-    with pytest.raises(MalformedMessage, match=r"^the answer of tax: .* \(round 2, assessment\)$"):
-        Mailroom(Relay(), BANK, Traffic()).run(grid_of(asking_bank, lambda data: reply))
+    with pytest.raises(MalformedMessage, match=r"^the answer of tax: .* \(round 1, assessment\)$"):
+        Mailroom(Relay(), BANK, OPENING, Traffic()).run(grid_of(asking_bank, lambda data: reply))
 
 
 def test_a_party_that_fails_or_is_not_there_ends_the_run() -> None:
     def fail(data: bytes) -> bytes:
         raise RuntimeError("boom")
 
-    with pytest.raises(TransportError, match=r"^tax did not answer \(round 2, assessment\)$"):
-        Mailroom(Relay(), BANK, Traffic()).run(grid_of(asking_bank, fail))
+    with pytest.raises(TransportError, match=r"^tax did not answer \(round 1, assessment\)$"):
+        Mailroom(Relay(), BANK, OPENING, Traffic()).run(grid_of(asking_bank, fail))
     alone = EmbeddedGrid({1: make_client_app(asking_bank)}, {1: BANK})
-    with pytest.raises(TransportError, match=r"^tax is not connected \(round 2, assessment\)$"):
-        Mailroom(Relay(), BANK, Traffic()).run(alone)
+    with pytest.raises(TransportError, match=r"^tax is not connected \(round 1, assessment\)$"):
+        Mailroom(Relay(), BANK, OPENING, Traffic()).run(alone)
 
 
 def test_what_the_coordinator_refuses_goes_no_further() -> None:
@@ -98,8 +99,8 @@ def test_what_the_coordinator_refuses_goes_no_further() -> None:
         heard.append(data)
         return pack_parcel(())
 
-    with pytest.raises(VerificationFailed, match=r"^the answer of bank: no \(round 1, opening\)$"):
-        Mailroom(Refusing(), BANK, Traffic()).run(grid_of(asking_bank, listening))
+    with pytest.raises(VerificationFailed, match=r"^the answer of bank: no \(opening\)$"):
+        Mailroom(Refusing(), BANK, OPENING, Traffic()).run(grid_of(asking_bank, listening))
     assert heard == []
 
 
@@ -119,6 +120,6 @@ def test_a_grid_that_fails_is_a_transport_error_without_its_text() -> None:
             assert timeout == 7
             raise RuntimeError("what it carried")
 
-    grid = Failing({1: make_client_app(asking_bank)}, {1: BANK})
-    with pytest.raises(TransportError, match=r"bank: RuntimeError$"):
-        Mailroom(Relay(), BANK, Traffic(), timeout=7).run(grid)
+    grid = Failing({1: make_client_app(answering_tax)}, {1: TAX})
+    with pytest.raises(TransportError, match=r"tax: RuntimeError$"):
+        Mailroom(Relay(), BANK, OPENING, Traffic(), timeout=7).run(grid)

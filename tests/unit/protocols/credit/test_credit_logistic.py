@@ -59,7 +59,7 @@ def test_refinements_approach_scikit_learns_fit(columns: int) -> None:
     for _ in range(4):
         p = sigmoid(design @ fit)
         curvature = Curvature(design.T @ (good - p), ((p * (1 - p))[:, None] * design**2).sum(axis=0))
-        fit = refine(fit, moments, curvature)
+        fit = refine(fit, moments, curvature, np.arange(columns))
         errors.append(np.abs(fit - truth).max())
     assert errors == sorted(errors, reverse=True)
     assert errors[-1] < 0.2 * errors[0]
