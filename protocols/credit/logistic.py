@@ -92,7 +92,7 @@ def refine(
     The Gram matrix stands for the Hessian, rescaled to the curvature's diagonal with a tenth of the base rate's: where
     few rows carry a candidate's own curvature, it keeps the step short.
     """
-    basis, share = moments.hessian_basis(), moments.good / moments.rows
+    basis, share = moments.hessian_basis(), moments.good / max(1, moments.rows)
     squares = np.diag(basis)
     level = (1 - BASE_RATE_SHARE) * curvature.diagonal + BASE_RATE_SHARE * share * (1 - share) * squares
     scale = np.sqrt(level / np.maximum(squares, 1e-12))

@@ -24,7 +24,7 @@ from nodes.sources import read_bank_source, read_description, read_node_source
 from protocols.channel.identity import PartyId
 from protocols.channel.wire import encode
 from protocols.credit.metrics import validate
-from protocols.credit.scale import POINTS_PER_SCORE, score
+from protocols.credit.scale import SCORE_FACTOR, score
 from tests.conftest import TrainedFederation
 from tests.small_federation import MINIMUM_BIN
 
@@ -109,7 +109,7 @@ def test_points_add_up_to_the_score(trained: TrainedFederation, card: ModelCard)
     model = trained.training.model
     most = sum(max(step.points for step in f.bins) for f in card.features if f.selected)
     total = trained.training.scorecard.manifest.manifest.maximum_total
-    assert most == pytest.approx(total / POINTS_PER_SCORE)
+    assert most == pytest.approx(total * model.slope * SCORE_FACTOR)
     assert card.base_score + most == pytest.approx(score(model.intercept + model.slope * total), abs=0.05)
 
 

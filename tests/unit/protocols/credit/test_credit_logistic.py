@@ -56,7 +56,7 @@ def test_refinements_approach_scikit_learns_fit(columns: int) -> None:
     design = np.column_stack([np.ones(len(x)), x / WOE_SCALE])
     fit = first_step(moments)
     errors = [np.abs(fit - truth).max()]
-    for _ in range(4):
+    for _ in range(5):
         p = sigmoid(design @ fit)
         curvature = Curvature(design.T @ (good - p), ((p * (1 - p))[:, None] * design**2).sum(axis=0))
         fit = refine(fit, moments, curvature, np.arange(columns))
@@ -132,5 +132,5 @@ def test_a_combination_is_at_least_as_likely_as_each_of_its_columns() -> None:
 def test_moments_that_have_no_solution_end_the_fit_with_a_code() -> None:
     nothing = Moments(0, 0, np.array([0]), np.array([0]), np.array([[0]]))
     with pytest.raises(CreditFederationError) as caught:
-        refine(np.zeros(2), nothing, Curvature(np.zeros(2), np.zeros(2)))
+        refine(np.zeros(2), nothing, Curvature(np.zeros(2), np.zeros(2)), np.arange(1))
     assert caught.value.code == "FIT_DIVERGED"
