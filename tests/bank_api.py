@@ -71,7 +71,7 @@ def served(
 @contextmanager
 def _listening(service: BankService, database: Database, folder: Path, settings: ApiSettings) -> Iterator[str]:
     app = create_app(service, database, open_signer(folder / BANK), settings)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="info", log_config=None))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="info", log_config=None, ws="none"))
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

@@ -1,6 +1,6 @@
-"""Files of applicants that a bank's systems send: CSV or JSON lines, read strictly.
+"""Files of applicants that a bank's systems send: CSV, JSON lines or one JSON object, read strictly.
 
-Both say the same: `enterprise`, and optionally its `consent` and the bank's own `reference`. A file that is not what it
+All say the same: `enterprise`, and optionally its `consent` and the bank's own `reference`. A file that is not what it
 must be is refused whole, with the line that is wrong; an applicant that cannot be asked is not this module's question.
 """
 
@@ -29,12 +29,17 @@ class FileFormat(StrEnum):
 
     CSV = "text/csv"
     JSON_LINES = "application/x-ndjson"
+    JSON = "application/json"
 
 
 class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     enterprise: Annotated[str, Meta(min_length=1, max_length=MAX_ENTERPRISE)]
     consent: Annotated[str, Meta(max_length=MAX_CONSENT)] = ""
     reference: Annotated[str, Meta(max_length=64, pattern=r"^([A-Za-z0-9][A-Za-z0-9._:/-]*)?\Z")] = ""
+
+
+class _Object(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    applicants: Annotated[list[_Line], Meta(max_length=MAX_ROWS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,7 @@ def read_batch_file(data: bytes, form: FileFormat) -> list[FileRow]:
     except UnicodeDecodeError as error:
         raise MalformedMessage("the file is not UTF-8", code="BATCH_FILE") from error
     rows = []
-    for row in _read_csv(text) if form is FileFormat.CSV else _read_lines(text):
+    for row in _READERS[form](text):
         rows.append(row)
         if len(rows) > MAX_ROWS:
             raise MalformedMessage(f"a file holds at most {MAX_ROWS} applicants", code="BATCH_FILE")
@@ -92,6 +97,16 @@ def _read_csv(text: str) -> Iterator[FileRow]:
             return
         except (csv.Error, msgspec.ValidationError, ValueError) as error:
             raise _wrong(max(1, reader.line_num)) from error
+
+
+def _read_object(text: str) -> Iterator[FileRow]:
+    try:
+        yield from map(_row, msgspec.json.decode(text, type=_Object).applicants)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise _wrong(1) from error
+
+
+_READERS: Final = {FileFormat.CSV: _read_csv, FileFormat.JSON_LINES: _read_lines, FileFormat.JSON: _read_object}
 
 
 def _header(cells: list[str]) -> list[str]:

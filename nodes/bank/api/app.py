@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Final
 
 from fastapi import FastAPI, Request, Response
@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request, Response
 from nodes.bank.api import assessments, batches, health, monitors, outcomes, problems
 from nodes.bank.api.context import BankContext
 from nodes.bank.api.limits import BodyLimit
-from nodes.bank.api.schemas import ProblemOut
+from nodes.bank.api.schemas import BatchIn, ProblemOut
 from nodes.bank.api.settings import ApiSettings
 from nodes.bank.service import BankService
 from nodes.bank.store.database import Database
@@ -27,6 +27,7 @@ that never hand them over. Every result is advisory only: a person decides on th
 
 Every error is `application/problem+json` with a stable `code`. Every `POST` takes an `Idempotency-Key`. No identifier
 of an enterprise belongs into an address, so none is ever in a log."""
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 _log = logging.getLogger(__name__)
 
 
@@ -45,21 +46,32 @@ def create_app(service: BankService, database: Database, signer: WebhookSigner, 
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    app = _described(running)
+    app.state.bank = bank
+    problems.install(app)
+    app.add_middleware(BodyLimit, settings=settings)
+    app.middleware("http")(_kept_private)
+    return app
+
+
+def openapi_document() -> dict[str, object]:
+    """Return the OpenAPI document of the API, which depends on nothing that it serves."""
+    return _described(None).openapi()
+
+
+def _described(lifespan: Lifespan | None) -> FastAPI:
+    """Return an application with all resources and their documentation."""
     app = FastAPI(
         title="Credit Federation: bank API",
         version=OPENAPI_VERSION,
         description=DESCRIPTION,
-        lifespan=running,
+        lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
         separate_input_output_schemas=False,
     )
-    app.state.bank = bank
     for module in (assessments, batches, outcomes, monitors, health):
         app.include_router(module.router)
-    problems.install(app)
-    app.add_middleware(BodyLimit, settings=settings)
-    app.middleware("http")(_kept_private)
     _document_problems(app)
     return app
 
@@ -101,16 +113,17 @@ async def _repeat(turn: Callable[[], Awaitable[int]], wake: asyncio.Event, idle_
 
 
 def _document_problems(app: FastAPI) -> None:
-    """Let the OpenAPI document hold the schema that every error refers to, in place of FastAPI's own."""
+    """Let the OpenAPI document hold the schemas that no function of a resource names, in place of FastAPI's own."""
     made = app.openapi
 
     def openapi() -> dict[str, object]:
         if app.openapi_schema is None:
             document = made()
             schemas = document["components"]["schemas"]
-            problem = ProblemOut.model_json_schema(ref_template="#/components/schemas/{model}")
-            schemas.update(problem.pop("$defs", {}))
-            schemas["ProblemOut"] = problem
+            for model in (ProblemOut, BatchIn):
+                shown = model.model_json_schema(ref_template="#/components/schemas/{model}")
+                schemas.update(shown.pop("$defs", {}))
+                schemas[model.__name__] = shown
             schemas.pop("HTTPValidationError", None)
             schemas.pop("ValidationError", None)
         return app.openapi_schema or {}

@@ -16,7 +16,7 @@ from nodes.bank.api.auth import needs
 from nodes.bank.api.context import Bank, BankContext, Finish, IdempotencyKey
 from nodes.bank.api.paging import Cursor, Limit, cursor_of, number_of
 from nodes.bank.api.problems import Problem, documented, not_found
-from nodes.bank.api.schemas import AskedPurpose, AssessmentOut, BatchOut, BatchPage, RowOut, RowPage
+from nodes.bank.api.schemas import AskedPurpose, AssessmentOut, BatchIn, BatchOut, BatchPage, RowOut, RowPage
 from nodes.bank.batch_file import FileFormat, FileRow, read_batch_file
 from nodes.bank.store import assessments, batches
 from nodes.bank.store.api_keys import ApiKey, Scope
@@ -45,16 +45,17 @@ COLUMNS: Final = (
 _FILE: Final = {
     "requestBody": {
         "required": True,
-        "content": {
-            "text/csv": {
-                "schema": {"type": "string", "format": "batch-csv"},
-                "example": "enterprise,consent,reference\n91350100M000100Y43,eyJhbGciOi…,LN-2026-0042\n",
-            },
-            "application/x-ndjson": {
-                "schema": {"type": "string", "format": "batch-lines"},
-                "example": '{"enterprise":"91350100M000100Y43","consent":"eyJhbGciOi…","reference":"LN-2026-0042"}\n',
-            },
-        },
+        "description": """One JSON object; or a file, which JSON Schema cannot describe: `text/csv` with a header,
+
+    enterprise,consent,reference
+    91350100M000100Y43,eyJhbGciOi…,LN-2026-0042
+
+or `application/x-ndjson` with one applicant a line,
+
+    {"enterprise":"91350100M000100Y43","consent":"eyJhbGciOi…","reference":"LN-2026-0042"}
+
+where consent and reference may be left out.""",
+        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{BatchIn.__name__}"}}},
     }
 }
 
@@ -74,7 +75,7 @@ async def send(
     purpose: Annotated[AskedPurpose, Query()] = "assessment",
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Accept a CSV or JSON lines file of up to 100,000 applicants and begin to ask about them.
+    """Accept up to 100,000 applicants, as JSON, CSV or JSON lines, and begin to ask about them.
 
     A row that cannot be asked, for a wrong or repeated identifier, is `invalid`; one whose owner denies is `denied`;
     neither stops the others. A batch goes on after a restart where it was.
@@ -147,7 +148,7 @@ def _format(request: Request) -> FileFormat:
     try:
         return FileFormat(said)
     except ValueError as error:
-        raise Problem(415, "MEDIA_TYPE", "a batch is text/csv or application/x-ndjson") from error
+        raise Problem(415, "MEDIA_TYPE", "a batch is application/json, text/csv or application/x-ndjson") from error
 
 
 def _checked(bank: BankContext, rows: Sequence[FileRow]) -> list[BatchRow]:

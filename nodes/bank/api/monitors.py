@@ -25,7 +25,11 @@ Identifier = Annotated[str, Path(pattern=r"^mon_[0-9a-f]{32}$", examples=["mon_9
 
 
 @router.post(
-    "", status_code=201, response_model=MonitorOut, summary="Watch an enterprise", responses=documented(400, 409, 413)
+    "",
+    status_code=201,
+    response_model=MonitorOut,
+    summary="Watch an enterprise",
+    responses=documented(400, 404, 409, 413),
 )
 async def watch(
     wanted: MonitorIn, request: Request, bank: Bank, caller: Writer, idempotency_key: IdempotencyKey = None
@@ -88,7 +92,7 @@ def _monitor(bank: BankContext, wanted: MonitorIn) -> Monitor:
     try:
         check_webhook(wanted.webhook, bank.settings.webhook_hosts, loopback=bank.settings.loopback_webhooks)
     except WebhookRefused as refused:
-        raise Problem(422, "WEBHOOK_REFUSED", str(refused)) from refused
+        raise Problem(403, "WEBHOOK_REFUSED", str(refused)) from refused
     now = bank.now()
     return Monitor(
         monitors.new_id("mon"),

@@ -30,7 +30,7 @@ Writer = Annotated[ApiKey, Depends(needs(Scope.REPORT_OUTCOMES))]
     status_code=201,
     response_model=OutcomesOut,
     summary="Report repayment outcomes",
-    responses=documented(400, 409, 413),
+    responses=documented(400, 404, 409, 413),
 )
 async def report(
     reported: OutcomesIn, request: Request, bank: Bank, caller: Writer, idempotency_key: IdempotencyKey = None
@@ -62,7 +62,7 @@ async def list_outcomes(bank: Bank, caller: Reader, cursor: Cursor = "", limit: 
 def _outcome(bank: BankContext, said: OutcomeIn) -> Outcome:
     bank.service.check_enterprise(said.enterprise)
     if said.observed_on < said.drawn_on:
-        raise Problem(422, "OUTCOME_DATES", "an outcome is observed after its loan was drawn")
+        raise Problem(409, "OUTCOME_CONFLICT", "an outcome of the list was observed before its loan was drawn")
     return Outcome(said.enterprise, said.loan, said.drawn_on, said.observed_on, said.days_past_due)
 
 

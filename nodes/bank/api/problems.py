@@ -9,6 +9,7 @@ from typing import Final
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from nodes.bank.api.schemas import FieldError, ProblemOut
 from protocols.errors import ConfigurationError, CreditFederationError, MalformedMessage, PolicyDenied
@@ -41,9 +42,11 @@ def not_found(what: str) -> Problem:
 
 
 def problem_of(error: CreditFederationError) -> Problem:
-    """Return how an error of the federation is answered: 422 for the request's fault, 503 for what may pass."""
+    """Return how an error of the federation is answered: as the request's fault, or with 503 for what may pass."""
     if isinstance(error, MalformedMessage | PolicyDenied):
         return Problem(422, error.code, str(error))
+    if error.code in ("INVALID_USCC", "INVALID_ID"):
+        return Problem(404, error.code, f"no enterprise can have this identifier: {error}")
     if isinstance(error, ConfigurationError) and error.code not in _NOT_CONFIGURED:
         return Problem(422, error.code, str(error))
     text = "the federation gave no answer; nothing was recorded, and the same request can be sent again"
@@ -66,13 +69,13 @@ def answer(problem: Problem) -> Response:
 def install(app: FastAPI) -> None:
     """Let the application answer every error as a problem."""
 
-    async def on_problem(_: Request, error: Exception) -> Response:
+    async def on_problem(request: Request, error: Exception) -> Response:
         if isinstance(error, Problem):
             return answer(error)
         if not isinstance(error, HTTPException):
             raise error
         code = _HTTP_CODES.get(error.status_code, "HTTP_ERROR")
-        headers = dict(error.headers) if error.headers else None
+        headers = {"Allow": _methods(request)} if error.status_code == 405 else None
         return answer(Problem(error.status_code, code, HTTPStatus(error.status_code).phrase, headers=headers))
 
     async def on_invalid(_: Request, error: Exception) -> Response:
@@ -92,6 +95,13 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(CreditFederationError, on_federation)
     app.add_exception_handler(Exception, on_anything)
+
+
+def _methods(request: Request) -> str:
+    """Return the methods that a request's path takes, over all resources that share it."""
+    app: FastAPI = request.app
+    matching = (r for r in app.routes if isinstance(r, Route) and r.matches(request.scope)[0] is not Match.NONE)
+    return ", ".join(sorted({method for route in matching for method in route.methods or ()}))
 
 
 def _invalid(error: RequestValidationError) -> Problem:

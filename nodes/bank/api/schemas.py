@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from nodes.bank.batch_file import MAX_CONSENT, MAX_ENTERPRISE
 from nodes.bank.results import AssessmentResult
@@ -42,6 +42,24 @@ Reference = Annotated[
         examples=["LN-2026-0042"],
     ),
 ]
+
+
+def _written(value: object) -> object:
+    """Let a date be what JSON Schema calls one: a text, never a number of seconds."""
+    if not isinstance(value, str) or len(value) != 10:
+        raise ValueError("a date is written YYYY-MM-DD")
+    return value
+
+
+def _whole(value: object) -> object:
+    """Let a whole number be what JSON Schema calls one: 3 and 3.0, never true."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+        raise ValueError("a whole number")
+    return int(value)
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+Day = Annotated[datetime.date, BeforeValidator(_written)]
 AskedPurpose = Annotated[Literal["assessment"], Field(description="What the result is for, as the consent says.")]
 
 
@@ -164,6 +182,20 @@ class AssessmentPage(BaseModel):
 # ---- batches
 
 
+class ApplicantIn(Strict):
+    """One enterprise of a batch."""
+
+    enterprise: Enterprise
+    consent: Consent = ""
+    reference: Reference = ""
+
+
+class BatchIn(Strict):
+    """A batch as one JSON object; documentation alone, for `batch_file` reads it in all its forms."""
+
+    applicants: list[ApplicantIn] = Field(min_length=1, max_length=100_000)
+
+
 class BatchOut(BaseModel):
     """A batch and how far it is. Denials and failures concern single enterprises; the others go on."""
 
@@ -232,10 +264,13 @@ class OutcomeIn(Strict):
 
     enterprise: Enterprise
     loan: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}$", examples=["LN-2026-0042"])
-    drawn_on: datetime.date = Field(ge=datetime.date(1980, 1, 1), le=datetime.date(2200, 1, 1))
-    observed_on: datetime.date = Field(ge=datetime.date(1980, 1, 1), le=datetime.date(2200, 1, 1))
-    days_past_due: int = Field(
-        ge=0, le=100_000, examples=[12], description="The most days past due within twelve months of draw-down, so far."
+    drawn_on: Day
+    observed_on: Day
+    days_past_due: Whole = Field(
+        ge=0,
+        le=100_000,
+        examples=[12],
+        description="The most days past due within twelve months of draw-down, so far.",
     )
 
 
@@ -292,7 +327,7 @@ class MonitorIn(Strict):
     enterprise: Enterprise
     consent: Consent = ""
     reference: Reference = ""
-    every_days: int = Field(default=30, ge=1, le=366)
+    every_days: Whole = Field(default=30, ge=1, le=366)
     webhook: str = Field(
         max_length=2000,
         pattern=r"^https?://[!-~]+$",

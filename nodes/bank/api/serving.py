@@ -89,6 +89,7 @@ def _config(app: object, address: ApiAddress) -> uvicorn.Config:
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]
         log_config=None,
+        ws="none",
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_SECONDS,

@@ -56,6 +56,8 @@ class Outcome:
 
 def anniversary(day: datetime.date) -> datetime.date:
     """Return the day twelve months after `day`; 28 February for 29 February."""
+    if day.year == datetime.MAXYEAR:
+        return datetime.date.max
     try:
         return day.replace(year=day.year + 1)
     except ValueError:

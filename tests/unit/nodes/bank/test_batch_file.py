@@ -24,6 +24,12 @@ def test_json_lines_come_back_as_they_were_written(rows: list[FileRow]) -> None:
     assert read_batch_file("\n".join(lines).encode(), FileFormat.JSON_LINES) == rows
 
 
+@given(ROWS)
+def test_a_json_object_comes_back_as_it_was_written(rows: list[FileRow]) -> None:
+    applicants = [{"enterprise": r.enterprise, "consent": r.consent, "reference": r.reference} for r in rows]
+    assert read_batch_file(json.dumps({"applicants": applicants}).encode(), FileFormat.JSON) == rows
+
+
 @given(ROWS, st.permutations(["enterprise", "consent", "reference"]), st.booleans())
 def test_a_csv_file_comes_back_as_it_was_written(rows: list[FileRow], columns: list[str], mark: bool) -> None:
     text = io.StringIO(newline="")
@@ -50,7 +56,11 @@ def test_any_bytes_are_applicants_or_a_malformed_message(data: bytes, form: File
 
 @given(st.text(max_size=200), st.sampled_from(FileFormat))
 def test_any_text_behind_a_good_line_is_applicants_or_a_malformed_message(text: str, form: FileFormat) -> None:
-    good = "enterprise\nfirst\n" if form is FileFormat.CSV else '{"enterprise":"first"}\n'
+    good = {
+        FileFormat.CSV: "enterprise\nfirst\n",
+        FileFormat.JSON_LINES: '{"enterprise":"first"}\n',
+        FileFormat.JSON: '{"applicants":[{"enterprise":"first"}]}',
+    }[form]
     found = read_or_code((good + text).encode("utf-8", "surrogatepass"), form)
     assert found == "BATCH_FILE" or found[0] == FileRow("first", "", "")
 
@@ -71,6 +81,9 @@ def test_any_text_behind_a_good_line_is_applicants_or_a_malformed_message(text: 
         (FileFormat.CSV, b'enterprise,reference\nx,"a\n"\n', "line 3 "),
         (FileFormat.CSV, b"enterprise\n" + b"x" * 200_000, "line 2 "),
         (FileFormat.JSON_LINES, b"\n\n", "no applicant"),
+        (FileFormat.JSON, b'{"applicants":[]}', "no applicant"),
+        (FileFormat.JSON, b"[]", "line 1 "),
+        (FileFormat.JSON, b'{"applicants":[{"enterprise":"x"}],"more":1}', "line 1 "),
         (FileFormat.JSON_LINES, b'{"enterprise":"x"}\n[', "line 2 "),
         (FileFormat.JSON_LINES, b'{"enterprise":""}', "line 1 "),
         (FileFormat.JSON_LINES, b'{"enterprise":"x","turnover":1}', "line 1 "),

@@ -85,7 +85,8 @@ def test_pages_of_results_follow_the_file(api: RunningApi) -> None:
         (b"enterprise\n", "text/csv", 422, "BATCH_FILE"),
         (b"name\nx\n", "text/csv; charset=utf-8", 422, "BATCH_FILE"),
         (b'{"enterprise": 1}', "application/x-ndjson", 422, "BATCH_FILE"),
-        (b"[]", "application/json", 415, "MEDIA_TYPE"),
+        (b"[]", "application/xml", 415, "MEDIA_TYPE"),
+        (b"[]", "application/json", 422, "BATCH_FILE"),
         (b"enterprise\n" + b"x\n" * (MAX_ROWS + 1), "text/csv", 422, "BATCH_FILE"),
     ],
 )

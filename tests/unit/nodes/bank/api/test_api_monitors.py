@@ -173,7 +173,7 @@ def test_a_redirect_is_not_followed(api: RunningApi) -> None:
 def test_no_event_goes_where_the_operator_has_not_allowed_it(api: RunningApi, webhook: str) -> None:
     with api.client() as client:
         refused = client.post("/v1/monitors", json={"enterprise": codes(1)[0], "webhook": webhook})
-    assert (refused.status_code, refused.json()["code"]) == (422, "WEBHOOK_REFUSED")
+    assert (refused.status_code, refused.json()["code"]) == (403, "WEBHOOK_REFUSED")
     assert "secret" not in refused.text
 
 

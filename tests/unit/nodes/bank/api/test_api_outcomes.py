@@ -61,16 +61,19 @@ def test_a_contradiction_refuses_the_whole_list(api: RunningApi) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "code"),
+    ("change", "status", "code"),
     [
-        ({"observed_on": "2024-02-01"}, "OUTCOME_DATES"),
-        ({"days_past_due": -1}, "INVALID_REQUEST"),
-        ({"drawn_on": "yesterday"}, "INVALID_REQUEST"),
-        ({"enterprise": "91350100M000100Y44"}, "INVALID_USCC"),
-        ({"loan": "=1+1"}, "INVALID_REQUEST"),
+        ({"observed_on": "2024-02-01"}, 409, "OUTCOME_CONFLICT"),
+        ({"days_past_due": -1}, 422, "INVALID_REQUEST"),
+        ({"days_past_due": True}, 422, "INVALID_REQUEST"),
+        ({"drawn_on": 0}, 422, "INVALID_REQUEST"),
+        ({"drawn_on": "2024-01-01T00:00:00"}, 422, "INVALID_REQUEST"),
+        ({"drawn_on": "yesterday"}, 422, "INVALID_REQUEST"),
+        ({"enterprise": "91350100M000100Y44"}, 404, "INVALID_USCC"),
+        ({"loan": "=1+1"}, 422, "INVALID_REQUEST"),
     ],
 )
-def test_a_wrong_outcome_is_refused(api: RunningApi, change: dict[str, object], code: str) -> None:
+def test_a_wrong_outcome_is_refused(api: RunningApi, change: dict[str, object], status: int, code: str) -> None:
     with api.client() as client:
         refused = client.post("/v1/outcomes", json={"outcomes": [outcome(120, 0) | change]})
-    assert (refused.status_code, refused.json()["code"]) == (422, code)
+    assert (refused.status_code, refused.json()["code"]) == (status, code)
