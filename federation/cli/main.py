@@ -14,10 +14,12 @@ from federation.cli import audit as audit_command
 from federation.cli import bank as bank_command
 from federation.cli import bank_api as bank_api_command
 from federation.cli import bench as bench_command
+from federation.cli import consent as consent_command
 from federation.cli import coordinator as coordinator_command
 from federation.cli import demo as demo_command
 from federation.cli import model as model_command
 from federation.cli import node as node_command
+from federation.cli import policy as policy_command
 from federation.cli import train as train_command
 from federation.cli import transcript as transcript_command
 
@@ -37,6 +39,8 @@ app.add_typer(bench_command.app, name="bench")
 app.add_typer(transcript_command.app, name="transcript")
 app.add_typer(coordinator_command.app, name="coordinator")
 app.add_typer(node_command.app, name="node")
+app.add_typer(policy_command.app, name="policy")
+app.add_typer(consent_command.app, name="consent")
 bank_command.app.command("api")(bank_api_command.api)
 bank_command.app.add_typer(bank_api_command.keys_app, name="api-key")
 app.add_typer(bank_command.app, name="bank")

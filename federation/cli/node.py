@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from federation.cli import owner
 from federation.cli.output import reported_errors
 from federation.cli.running import AsJson, Check, Home, begin, report_check, settings_path
 from federation.process.http import check_http
@@ -19,6 +20,11 @@ app = typer.Typer(help="A data node: answers by its owner's own rules.", no_args
 @app.callback()
 def node() -> None:
     """A data node: answers by its owner's own rules."""
+
+
+app.command("stop-answering")(owner.stop_answering)
+app.command()(owner.resume)
+app.command()(owner.log)
 
 
 @app.command()

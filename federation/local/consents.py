@@ -40,10 +40,10 @@ REVOKED_FILE: Final = "revoked.txt"
 class ConsentService:
     """Issues the consents of all enterprises but those that have withheld theirs, and the list of those revoked."""
 
-    def __init__(self, folder: Path, domains: tuple[str, ...], pins: Pins, clock: Callable[[], int]) -> None:
-        self._home, self._domains, self._clock = folder / CONSENT_SERVICE, domains, clock
+    def __init__(self, home: Path, domains: tuple[str, ...], pins: Pins, clock: Callable[[], int]) -> None:
+        self._home, self._domains, self._clock = home, domains, clock
         self._keys = read_keys(self._home)
-        self._pins = pins
+        self.pins = pins
         self._issuer = issuer_of_card(pins.cards[CONSENT_SERVICE])
 
     def withhold(self, enterprise: str) -> None:
@@ -63,7 +63,7 @@ class ConsentService:
             Consent(
                 subject=subject,
                 bank=bank,
-                bank_card=self._pins.cards[bank].fingerprint(),
+                bank_card=self.pins.cards[bank].fingerprint(),
                 purposes=(purpose,),
                 domains=self._domains,
                 uses=CONSENT_USES,
@@ -83,7 +83,7 @@ class ConsentService:
         """Revoke a consent, by its id: it is in the next list, which is signed now."""
         with (self._home / REVOKED_FILE).open("a", encoding="utf-8") as file:
             file.write(f"{consent_handle(self._keys.party, token_id).hex()}\n")
-        self._sign_list()
+        self.sign_list()
 
     def revocations(self) -> str:
         """Return a list of revocations that is fresh, signed anew when the last one grows old or lacks one."""
@@ -92,7 +92,7 @@ class ConsentService:
             known, text = latest
             if known.revoked == self._revoked() and known.issued <= self._clock() < known.issued + RENEW_SECONDS:
                 return text
-        return self._sign_list()
+        return self.sign_list()
 
     @contextmanager
     def publishing(self) -> Iterator[None]:
@@ -112,14 +112,13 @@ class ConsentService:
             done.set()
             thread.join()
 
-    def _sign_list(self) -> str:
+    def sign_list(self) -> str:
+        """Sign a list of all that is revoked, put it in the place of the last one, and return it."""
         now, latest = self._clock(), self._latest()
         sequence = now if latest is None else max(latest[0].sequence + 1, now)
         found = RevocationList(self._keys.party, sequence, now, now + LIST_SECONDS, self._revoked())
         text = sign_revocations(found, self._keys.signing)
-        partial = self._home / f".{REVOCATIONS_FILE}.{os.getpid()}"
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(self._home / REVOCATIONS_FILE)
+        write_list(self._home / REVOCATIONS_FILE, text)
         return text
 
     def _latest(self) -> tuple[RevocationList, str] | None:
@@ -132,3 +131,10 @@ class ConsentService:
         path = self._home / REVOKED_FILE
         lines = path.read_text(encoding="utf-8").split() if path.exists() else []
         return frozenset(map(bytes.fromhex, lines))
+
+
+def write_list(path: Path, text: str) -> None:
+    """Write a signed list so that a reader finds the old one or the new one whole. Raises: OSError."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)

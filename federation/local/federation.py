@@ -20,6 +20,7 @@ from sklearn.model_selection import train_test_split
 from federation.grid import EmbeddedGrid, Observer
 from federation.local.consents import ConsentService
 from federation.local.layout import (
+    CONSENT_SERVICE,
     COORDINATOR,
     MODEL_FILE,
     FederationFile,
@@ -89,7 +90,7 @@ class LocalFederation:
         self.description = read_description(folder / self.file.data)
         self.pins = read_cards(folder / "cards")
         self.traffic = Traffic()
-        self.consents = ConsentService(folder, self.file.domains, self.pins, clock)
+        self.consents = ConsentService(folder / CONSENT_SERVICE, self.file.domains, self.pins, clock)
         self.domains = {party_of(domain): domain for domain in self.file.domains}
         records = read_records(self.description, self.file)
         self.tables, self.bank_tables, self.bank_outcomes = records.nodes, records.banks, records.outcomes

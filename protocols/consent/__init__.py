@@ -6,7 +6,7 @@ slips        what the coordinator may see of it: that it exists, for which bank,
 revocation   the signed list of handles that are revoked, and when a list is too old to be believed
 """
 
-from protocols.consent.issuers import ConsentIssuer, Issuers, issuer_of_card, parse_issuer
+from protocols.consent.issuers import ConsentIssuer, Issuers, issuer_of_card, parse_issuer, unverified_claims
 from protocols.consent.revocation import (
     LIST_SECONDS,
     RevocationList,
@@ -21,6 +21,7 @@ from protocols.consent.tokens import (
     Purpose,
     cohort_subject,
     issue_consent,
+    unverified_subject,
     verify_consent,
 )
 
@@ -43,6 +44,8 @@ __all__ = [
     "parse_issuer",
     "sign_revocations",
     "split_consent",
+    "unverified_claims",
+    "unverified_subject",
     "verify_consent",
     "verify_revocations",
     "verify_slip",

@@ -74,10 +74,7 @@ class Issuers:
 
     def of(self, token: str) -> ConsentIssuer:
         """Return the issuer that a token names, unverified. Raises: PolicyDenied, code CONSENT_INVALID."""
-        try:
-            name = jwt.decode(token, options={"verify_signature": False, **_UNCHECKED}).get("iss")
-        except (jwt.InvalidTokenError, TypeError, ValueError, RecursionError, OverflowError) as error:
-            raise PolicyDenied("not a signed token", code="CONSENT_INVALID") from error
+        name = unverified_claims(token).get("iss")
         issuer = self._by_name.get(name) if isinstance(name, str) else None
         if issuer is None:
             raise PolicyDenied("the token's issuer is not accredited here", code="CONSENT_INVALID")
@@ -85,6 +82,15 @@ class Issuers:
 
     def __len__(self) -> int:
         return len(self._by_name)
+
+
+def unverified_claims(token: str) -> Claims:
+    """Return what a token says, whoever wrote it. Raises: PolicyDenied, code CONSENT_INVALID, if it is no token."""
+    try:
+        claims: Claims = jwt.decode(token, options={"verify_signature": False, **_UNCHECKED})
+    except (jwt.InvalidTokenError, TypeError, ValueError, RecursionError, OverflowError) as error:
+        raise PolicyDenied("not a signed token", code="CONSENT_INVALID") from error
+    return claims
 
 
 def issuer_of_card(card: PartyCard) -> ConsentIssuer:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from protocols.consent import claims as read
-from protocols.consent.issuers import Claims, Issuers, SigningKey, sign
+from protocols.consent.issuers import Claims, Issuers, SigningKey, sign, unverified_claims
 from protocols.errors import PolicyDenied
 
 KIND: Final = "consent+jwt"
@@ -105,6 +105,14 @@ def verify_consent(token: str, issuers: Issuers, demand: ConsentDemand, now: int
     if consent.bank_card != demand.bank_card:
         raise PolicyDenied("the consent is bound to another key of the bank", code="CONSENT_KEY")
     return consent
+
+
+def unverified_subject(token: str) -> str:
+    """Return whom a token is about, by its own word alone, to ask `verify_consent` about it. Raises: PolicyDenied."""
+    try:
+        return read.text(unverified_claims(token)["sub"])
+    except (KeyError, TypeError) as error:
+        raise read.malformed("consent") from error
 
 
 def check_time(not_before: int, expires: int, now: int) -> None:

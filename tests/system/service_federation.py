@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import yaml
 
-from federation.local import BANK, read_federation
+from federation.local import BANK, CONSENT_SERVICE, read_federation
 from federation.local.consents import ConsentService
 from federation.local.processes import PartyProcess, coordinator_process, free_ports, node_process, running
 from federation.local.services import Ports, equip
@@ -83,7 +83,7 @@ def prepare(folder: Path, **coordinator: object) -> ServiceFederation:
     domains = read_federation(folder).domains
     nodes = {node: node_process(folder, PartyId(node)) for node in NODES}
     pins = read_cards(folder / "cards")
-    consents = ConsentService(folder, domains, pins, lambda: int(time.time()))
+    consents = ConsentService(folder / CONSENT_SERVICE, domains, pins, lambda: int(time.time()))
     with open_bank_site(folder / BANK, read_settings(folder / BANK / BANK_FILE, BankSettings)) as site:
         ids = site.table.ids
     return ServiceFederation(folder, f"127.0.0.1:{relay}", coordinator_process(folder), nodes, consents, tuple(ids))

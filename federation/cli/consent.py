@@ -1,0 +1,211 @@
+"""`credfed consent`: what a consent service does: issue, revoke, publish what is revoked; and read a consent."""
+
+from __future__ import annotations
+
+import datetime
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from federation.cli.consent_text import read_consent_text
+from federation.cli.output import FAILED, console, print_json, reported_errors
+from federation.local.consents import ConsentService, write_list
+from nodes.consent_sources import read_issuers
+from nodes.keystore import read_cards, read_keys
+from protocols.channel.identity import PartyId, PartyRole
+from protocols.consent import Consent, ConsentDemand, Purpose, split_consent, unverified_claims, verify_consent
+from protocols.errors import ConfigurationError, PolicyDenied
+
+app = typer.Typer(help="Issue, revoke, publish and read consents.", no_args_is_help=True)
+
+Home = Annotated[Path, typer.Argument(metavar="DIR", help="The consent service's own directory.")]
+Cards = Annotated[Path | None, typer.Option("--cards", help="The federation's cards; by default beside DIR.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON object.")]
+
+
+@app.callback()
+def consent() -> None:
+    """Issue, revoke, publish and read consents: for tests, and for the services that speak for enterprises."""
+
+
+@app.command()
+def issue(
+    home: Home,
+    subject: Annotated[str, typer.Argument(help="The enterprise that consents, by its code.")],
+    bank: Annotated[str, typer.Option("--bank", help="The bank that may ask, under its pinned card.")],
+    purpose: Annotated[list[Purpose] | None, typer.Option("--purpose", help="What for; may be repeated.")] = None,
+    domain: Annotated[
+        list[str] | None, typer.Option("--domain", help="Whose records; may be repeated. By default every node's.")
+    ] = None,
+    uses: Annotated[int, typer.Option("--uses", help="How many questions it serves.", min=1)] = 10,
+    days: Annotated[int, typer.Option("--days", help="How long it holds.", min=1, max=3660)] = 30,
+    cards: Cards = None,
+    as_json: AsJson = False,
+) -> None:
+    """Sign a consent and print it: one text, which the bank hands on as it is.
+
+    It holds from now on, for this bank under its present key alone. The part before ~ is for the data nodes and travels
+    sealed; the part after it is the slip that the coordinator may see, which names no enterprise.
+
+    Example: credfed consent issue OUT/consent_service 91999999MANLAYN443 --bank bank
+    """
+    with reported_errors(as_json):
+        service = _service(home, cards)
+        known = service.pins.cards
+        if bank not in known or known[PartyId(bank)].role is not PartyRole.BANK:
+            raise ConfigurationError(f"no card of a bank {bank!r}", code="UNKNOWN_BANK")
+        nodes = tuple(sorted(name for name, card in known.items() if card.role is PartyRole.DATA_NODE))
+        now = int(time.time())
+        given = Consent(
+            subject=subject,
+            bank=bank,
+            bank_card=known[PartyId(bank)].fingerprint(),
+            purposes=tuple(purpose or [Purpose.ASSESSMENT]),
+            domains=tuple(domain) if domain else nodes,
+            uses=uses,
+            issued=now,
+            not_before=now,
+            expires=now + days * 86_400,
+            token_id=secrets.token_hex(16),
+        )
+        text = service.issue_as(given)
+    if as_json:
+        print_json({"id": given.token_id, "consent": text, "expires": given.expires})
+    else:
+        typer.echo(text)
+
+
+@app.command()
+def revoke(
+    home: Home,
+    consents: Annotated[list[str], typer.Argument(metavar="CONSENT…", help="Ids, consents, or files that hold one.")],
+    cards: Cards = None,
+    as_json: AsJson = False,
+) -> None:
+    """Revoke consents for good, and sign the next list of revocations at once.
+
+    Every node denies them as soon as it has that list, and without a fresh list it denies all: within one minute.
+    """
+    with reported_errors(as_json):
+        service = _service(home, cards)
+        ids = [_token_id(value) for value in consents]
+        for token_id in ids:
+            service.revoke(token_id)
+    if as_json:
+        print_json({"revoked": ids})
+    else:
+        console.print(f"revoked: {escape(', '.join(ids))}; in force within a minute", soft_wrap=True)
+
+
+@app.command()
+def publish(
+    home: Home,
+    to: Annotated[
+        list[Path] | None, typer.Option("--to", help="Also write the list to this file; may be repeated.")
+    ] = None,
+    every: Annotated[float, typer.Option("--every", help="Seconds between lists.", min=1, max=30)] = 20.0,
+    once: Annotated[bool, typer.Option("--once", help="Write one list and exit.")] = False,
+    cards: Cards = None,
+    as_json: AsJson = False,
+) -> None:
+    """Keep the signed list of revocations fresh: a list holds for a minute, and without one every consent is denied.
+
+    It is written to DIR/revocations.jwt, from where the coordinator (its setting `revocations`) passes it on to every
+    node. Runs until Ctrl-C.
+    """
+    with reported_errors(as_json):
+        service = _service(home, cards)
+        while True:
+            text = service.sign_list()
+            for path in to or []:
+                write_list(path, text)
+            if once:
+                break
+            try:
+                time.sleep(every)
+            except KeyboardInterrupt:
+                break
+    if as_json:
+        print_json(unverified_claims(text))
+    else:
+        console.print(f"list {unverified_claims(text)['seq']} is signed", soft_wrap=True)
+
+
+@app.command()
+def show(
+    text: Annotated[str, typer.Argument(metavar="CONSENT", help="A consent, a file that holds one, or -.")],
+    cards: Annotated[Path | None, typer.Option("--cards", help="Verify it under the cards of this folder.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print what a consent says; with --cards also whether it verifies, now, for the bank that it names.
+
+    Exit code 0, or 1 if it does not verify.
+    """
+    with reported_errors(as_json):
+        token, _ = split_consent(read_consent_text(text))
+        claims = _read(token)
+        code = "" if cards is None else _verdict(token, cards)
+    if as_json:
+        print_json({"claims": claims} | ({} if cards is None else {"verified": not code, "code": code}))
+    else:
+        for name, value in claims.items():
+            console.print(f"  {name:<9} {escape(_spelled(name, value))}", soft_wrap=True)
+        if cards is not None:
+            console.print("[green]verifies[/]" if not code else f"[red]does not verify[/], {code}")
+    if code:
+        raise typer.Exit(FAILED)
+
+
+def _service(home: Path, cards: Path | None) -> ConsentService:
+    pins = read_cards(cards if cards is not None else home.resolve().parent / "cards")
+    read_keys(home)  # a directory that is no party's is named first
+    return ConsentService(home, (), pins, lambda: int(time.time()))
+
+
+def _token_id(value: str) -> str:
+    """Return the id that a person means: an id as it is, or that of a consent."""
+    if "." not in value and "/" not in value:
+        return value
+    return str(_read(split_consent(read_consent_text(value))[0]).get("jti", ""))
+
+
+def _read(token: str) -> dict[str, object]:
+    try:
+        return dict(unverified_claims(token))
+    except PolicyDenied as error:
+        raise ConfigurationError("not a consent", code="NO_CONSENT") from error
+
+
+def _verdict(token: str, folder: Path) -> str:
+    """Return the code with which a node would refuse it, for whom and what it itself names."""
+    pins, claims = read_cards(folder), _read(token)
+    bank, purposes, domains = (claims.get(name) for name in ("aud", "purposes", "domains"))
+    card = pins.cards.get(PartyId(str(bank)))
+    if card is None:
+        return "CONSENT_SCOPE"
+    try:
+        purpose = Purpose(purposes[0]) if isinstance(purposes, list) else Purpose.ASSESSMENT
+        domain = str(domains[0]) if isinstance(domains, list) else ""
+        demand = ConsentDemand(str(claims.get("sub")), card.party, card.fingerprint(), purpose, domain)
+        verify_consent(token, read_issuers(folder.parent, pins), demand, int(time.time()))
+    except PolicyDenied as refusal:
+        return refusal.code
+    except (ValueError, IndexError):
+        return "CONSENT_INVALID"
+    return ""
+
+
+_SPELL: dict[str, Callable[[int], str]] = dict.fromkeys(
+    ("iat", "nbf", "exp"), lambda at: datetime.datetime.fromtimestamp(at, datetime.UTC).isoformat()
+)
+
+
+def _spelled(name: str, value: object) -> str:
+    if name in _SPELL and isinstance(value, int):
+        return _SPELL[name](value)
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

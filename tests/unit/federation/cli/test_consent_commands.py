@@ -1,0 +1,96 @@
+"""`credfed consent`: what it issues the federation takes, what it revokes no longer, and what it shows is there."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from federation.cli.main import app
+from federation.local import LocalFederation
+from tests.conftest import TrainedFederation
+from tests.small_federation import NODES, codes
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["consent", *map(str, arguments)])
+
+
+@pytest.fixture
+def service(federation_folder: Path) -> Path:
+    return federation_folder / "consent_service"
+
+
+def issue(service: Path, *options: object) -> dict[str, str]:
+    result = run("issue", service, codes()[0], "--bank", "bank", *options, "--json")
+    assert result.exit_code == 0
+    found = json.loads(result.stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+def ask(folder: Path, consent: str) -> tuple[str, str]:
+    with LocalFederation(folder, clock=lambda: int(time.time())) as federation:
+        (result,) = federation.assess_with([(codes()[0], consent)])
+    return result.status, result.code
+
+
+def test_what_is_issued_is_taken_until_it_is_used_up(
+    service: Path, federation_folder: Path, trained: TrainedFederation
+) -> None:
+    consent = issue(service, "--uses", 1)["consent"]
+    assert ask(federation_folder, consent) == ("ok", "")
+    assert ask(federation_folder, consent) == ("denied", "CONSENT_OVERUSED")
+
+
+@pytest.mark.parametrize("by", ["id", "consent", "file"])
+def test_what_is_revoked_is_taken_no_longer(service: Path, federation_folder: Path, tmp_path: Path, by: str) -> None:
+    issued, other = issue(service), issue(service)["consent"]
+    (tmp_path / "consent.txt").write_text(issued["consent"], encoding="utf-8")
+    named = {"id": issued["id"], "consent": issued["consent"], "file": tmp_path / "consent.txt"}[by]
+    result = run("revoke", service, named, "--json")
+    assert json.loads(result.stdout) == {"revoked": [issued["id"]]}
+    assert ask(federation_folder, issued["consent"]) == ("denied", "CONSENT_REVOKED")
+    assert ask(federation_folder, other) == ("ok", "")
+
+
+def test_show_prints_the_claims_and_verifies_them(service: Path, federation_folder: Path) -> None:
+    consent = issue(service, "--days", 1, "--purpose", "assessment")["consent"]
+    shown = json.loads(run("show", consent, "--json").stdout)
+    assert (shown["claims"]["sub"], shown["claims"]["aud"]) == (codes()[0], "bank")
+    assert sorted(shown["claims"]["domains"]) == sorted(NODES)
+    cards = federation_folder / "cards"
+    good = run("show", consent, "--cards", cards)
+    assert good.exit_code == 0
+    assert "verifies" in good.stdout
+    token, slip = consent.split("~")
+    bad = run("show", token[:-8] + "AAAAAAAA~" + slip, "--cards", cards, "--json")
+    assert (bad.exit_code, json.loads(bad.stdout)["code"]) == (1, "CONSENT_INVALID")
+
+
+def test_publish_writes_a_list_that_holds_for_a_minute_wherever_it_is_wanted(service: Path, tmp_path: Path) -> None:
+    result = run("publish", service, "--to", tmp_path / "list.jwt", "--once", "--json")
+    claims = json.loads(result.stdout)
+    assert claims["exp"] - claims["iat"] == 60
+    assert (tmp_path / "list.jwt").read_text() == (service / "revocations.jwt").read_text()
+    again = json.loads(run("publish", service, "--once", "--json").stdout)
+    assert again["seq"] > claims["seq"]
+
+
+def test_a_wrong_directory_bank_or_consent_gets_one_line(
+    service: Path, federation_folder: Path, tmp_path: Path
+) -> None:
+    for arguments in (
+        ("issue", federation_folder / "cards", "x", "--bank", "bank"),
+        ("issue", service, "x", "--bank", "tax"),
+        ("show", "nothing"),
+        ("show", tmp_path),
+        ("revoke", service, "a.b.c"),
+    ):
+        result = run(*arguments)
+        assert result.exit_code == 2
+        assert len(result.stderr.splitlines()) == 1
