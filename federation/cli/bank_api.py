@@ -15,7 +15,7 @@ from rich.table import Table
 
 from federation.cli.output import BAD_INPUT, console, errors, print_json, quiet_libraries, reported_errors
 from federation.local import BANK, FEDERATION_FILE, LocalBankService, LocalFederation
-from nodes.bank.api.serving import ApiAddress, serve_api
+from nodes.bank.api.serving import ApiAddress, read_notice, serve_api
 from nodes.bank.api.settings import ApiSettings
 from nodes.bank.store import api_keys
 from nodes.bank.store.api_keys import ApiKey, Scope
@@ -62,7 +62,7 @@ def api(
             bank=BANK,
             webhook_hosts=frozenset(webhook_host or ()),
             loopback_webhooks=loopback_webhooks,
-            objections=_text(objections),
+            objections=read_notice(objections) if objections else "",
         )
         with (
             LocalFederation(federation) as parties,
@@ -150,10 +150,3 @@ def _database(home: Path) -> Database:
     if not folder.is_dir():
         raise ConfigurationError(f"{folder} is not a folder", code="NOT_A_FOLDER")
     return Database(folder / DATABASE_FILE)
-
-
-def _text(path: Path | None) -> str:
-    try:
-        return "" if path is None else path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeError) as error:
-        raise ConfigurationError(f"{path}: not a text file that can be read", code="BAD_SETTINGS") from error

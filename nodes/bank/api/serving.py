@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 
 from nodes.bank.api.app import create_app
 from nodes.bank.api.settings import ApiSettings
 from nodes.bank.service import BankService
+from nodes.bank.settings import ApiOptions
 from nodes.bank.store.database import DATABASE_FILE, Database
 from nodes.bank.watching.webhooks import open_signer
 from protocols.errors import ConfigurationError
@@ -52,6 +53,29 @@ class ApiAddress:
         return f"{'https' if self.certificate else 'http'}://{host}:{self.port}"
 
 
+def configured(home: Path, bank: str, options: ApiOptions) -> tuple[ApiAddress, ApiSettings]:
+    """Return where and how a bank's configuration wants its API served.
+
+    Raises: ConfigurationError, code BAD_SETTINGS.
+    """
+    host, _, port = options.listen.rpartition(":")
+    if not port.isdecimal() or not 0 < int(port) < 65_536:
+        raise ConfigurationError(f"api.listen: {options.listen}: not an address and a port", code="BAD_SETTINGS")
+    certificate, key = (home / path if path else None for path in (options.certificate, options.key))
+    address = ApiAddress(host.strip("[]"), int(port), certificate, key)
+    address.check()
+    notice = read_notice(home / options.objections) if options.objections else ""
+    return address, ApiSettings(bank=bank, webhook_hosts=frozenset(options.webhook_hosts), objections=notice)
+
+
+def read_notice(path: Path) -> str:
+    """Return the bank's notice on objections. Raises: ConfigurationError, code BAD_SETTINGS."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeError) as error:
+        raise ConfigurationError(f"{path}: not a text file that can be read", code="BAD_SETTINGS") from error
+
+
 class _Server(uvicorn.Server):
     """A server that leaves signals to its process."""
 
@@ -83,6 +107,23 @@ async def serve_api(
         finally:
             server.should_exit = True
             await serving
+
+
+async def serve_together(service: Coroutine[Any, Any, None], api: Coroutine[Any, Any, None]) -> None:
+    """Run a bank's service and its API until one ends or both are cancelled; the API, which needs the other, first.
+
+    Raises: what either raises.
+    """
+    tasks = [asyncio.create_task(api), asyncio.create_task(service)]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+    for task in tasks:
+        if not task.cancelled():
+            task.result()
 
 
 def _config(app: object, address: ApiAddress) -> uvicorn.Config:
