@@ -59,7 +59,7 @@ def train(
     depth: Annotated[int, typer.Option("--depth", help="Boosting: levels of splits in a tree.", min=1, max=6)] = 3,
     learning_rate: Annotated[
         float, typer.Option("--learning-rate", help="Boosting: share of its step that one tree takes.", min=0.01, max=1)
-    ] = 0.1,
+    ] = 0.07,
     rho: Annotated[
         float,
         typer.Option(
@@ -219,13 +219,27 @@ def catalogue_themes() -> dict[tuple[str, str], str]:
     return {(entry.domain, entry.name): entry.theme.value for entry in load_catalogue()}
 
 
+def catalogue_signs() -> dict[tuple[str, str], int]:
+    """Return the sign of the risk as a feature's values rise, of each feature for which the catalogue declares one."""
+    return {(entry.domain, entry.name): entry.sign for entry in load_catalogue() if entry.sign}
+
+
 def boosting_plan(trees: int, depth: int, learning_rate: float, row_totals: int, seed: int) -> BoostingPlan:
     """Return the plan of a boosting run. Raises: ConfigurationError, code BAD_PLAN, for fewer trees than turns."""
     if trees < row_totals:
         raise ConfigurationError(f"--trees {trees} is fewer than one in each of {row_totals} turns", code="BAD_PLAN")
     group = min(GROUP, trees // row_totals)
     shrinkage = Shrinkage(learning_rate=learning_rate)
-    return BoostingPlan(trees, depth, row_totals, group, seed=seed, shrinkage=shrinkage, themes=catalogue_themes())
+    return BoostingPlan(
+        trees,
+        depth,
+        row_totals,
+        group,
+        seed=seed,
+        shrinkage=shrinkage,
+        themes=catalogue_themes(),
+        signs=catalogue_signs(),
+    )
 
 
 def warn_of_pooling() -> None:

@@ -77,7 +77,7 @@ class BankBoosting(BankRole):
         if node in self._shapes:
             raise UnexpectedMessage(f"features of {node} were already received")
         fitted = self._fitted()
-        shapes, histograms = open_offer(message, self._domains[node], fitted.total, self._paillier)
+        shapes, histograms = open_offer(message, self._domains[node], fitted.total, self._paillier, self._plan.signs)
         require_outcomes(histograms, fitted)
         self._shapes[node], self._histograms[node] = shapes, histograms
         return self._open_turn() if len(self._shapes) == len(self._domains) else []

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from protocols.boosting.arithmetic import gain_unit
 from protocols.boosting.groups import is_grouping
+from protocols.boosting.leaves import Leaf, after, bounded
 from protocols.boosting.messages import LeafShape
 from protocols.boosting.splits import GroupSums, Shape, Shrinkage, best_split
 from protocols.boosting.trees import Level, PointedTree, Split, Tree
@@ -72,16 +73,9 @@ Order = Opening | Deepening | Closing
 
 
 @dataclass(slots=True)
-class _Leaf:
-    residual: int
-    curvature: int
-    sums: dict[int, GroupSums] | None
-
-
-@dataclass(slots=True)
 class _Growing:
     features: tuple[int, ...]
-    leaves: list[_Leaf]
+    leaves: list[Leaf]
     levels: list[Level]
 
 
@@ -166,7 +160,7 @@ class Grower:
         parts = self._parts(shapes, sums)
         if self._level == 0:
             for tree, root in zip(self._growing, parts, strict=True):
-                tree.leaves = [_leaf(root)]
+                tree.leaves = [Leaf.of(root)]
         else:
             self._take_children(shapes, parts)
         splits = tuple(self._choose(tree) for tree in self._growing)
@@ -191,44 +185,27 @@ class Grower:
         return parts
 
     def _take_children(self, shapes: Sequence[LeafShape], parts: Sequence[dict[int, GroupSums]]) -> None:
-        children: dict[tuple[int, int], tuple[_Leaf, _Leaf]] = {}
+        children: dict[tuple[int, int], tuple[Leaf, Leaf]] = {}
         for shape, part, (tree, leaf, _) in zip(shapes, parts, self._wanted(), strict=True):
-            small, other = _leaf(part), _leaf(self._sibling(self._growing[tree].leaves[leaf], part))
-            children[tree, leaf] = (small, other) if shape.left else (other, small)
+            above = self._growing[tree]
+            split, pair = above.levels[-1][leaf], above.leaves[leaf].children(part, shape.left)
+            sign = self._shapes[split.feature].sign if split else 0
+            children[tree, leaf] = bounded(pair, sign, self._rules.shrinkage)
         for index, growing in enumerate(self._growing):
-            below: list[_Leaf] = []
+            below: list[Leaf] = []
             for leaf, split in enumerate(growing.levels[-1]):
                 if split is None:
-                    stays = growing.leaves[leaf]
-                    below.append(_Leaf(stays.residual, stays.curvature, None))
+                    below.append(growing.leaves[leaf].closed())
                 else:
                     below += children[index, leaf]
             growing.leaves = below
-
-    @staticmethod
-    def _sibling(parent: _Leaf, part: dict[int, GroupSums]) -> dict[int, GroupSums]:
-        """Return parent minus child. Raises: MalformedMessage if the groups are not unions of the parent's."""
-        found = {}
-        for feature, child in part.items():
-            above = (parent.sums or {})[feature]
-            pairs = set(zip(above.groups, child.groups, strict=True))
-            if len(pairs) != len(above.residual):
-                raise MalformedMessage("a leaf's groups are not unions of its parent's")
-            table = np.array([group for _, group in sorted(pairs)])
-            residual, curvature = -child.residual, -child.curvature
-            np.add.at(residual, table, above.residual)
-            np.add.at(curvature, table, above.curvature)
-            if (curvature < 0).any():
-                raise MalformedMessage("a child's curvature exceeds its parent's")
-            found[feature] = GroupSums(child.groups, residual, curvature)
-        return found
 
     def _choose(self, tree: _Growing) -> Level:
         splits: list[Split | None] = []
         shrinkage, last = self._rules.shrinkage, self._level == self._rules.depth - 1
         for leaf in tree.leaves:
             sums = None if leaf.sums is None else [*leaf.sums.items()]
-            best = None if sums is None else best_split(sums, self._shapes, shrinkage, last)
+            best = None if sums is None else best_split(sums, self._shapes, shrinkage, last, leaf.bounds)
             splits.append(None if best is None else best.split)
         return tuple(splits)
 
@@ -237,12 +214,11 @@ class Grower:
     def _close(self, splits: tuple[Level, ...]) -> list[Order]:
         points, decrements, grown = [], [], []
         for tree, level in zip(self._growing, splits, strict=True):
-            sums = _after(tree.leaves, level)
-            rate = self._rules.shrinkage.learning_rate
-            steps = rate * self._rules.shrinkage.step(sums[:, 0], sums[:, 1])
+            shrinkage, leaves = self._rules.shrinkage, after(tree.leaves, level, self._shapes, self._rules.shrinkage)
+            steps = shrinkage.learning_rate * np.array([leaf.step(shrinkage) for leaf in leaves])
             values = np.rint(steps * POINTS_PER_LOG_ODDS).astype(np.int64)
             points.append(tuple(values.tolist()))
-            shrink = self._rules.folds * values / POINTS_PER_LOG_ODDS * sums[:, 1]
+            shrink = self._rules.folds * values / POINTS_PER_LOG_ODDS * np.array([leaf.curvature for leaf in leaves])
             decrements.append(tuple(np.rint(shrink).astype(np.int64).tolist()))
             grown.append(PointedTree(Tree((*tree.levels, level)), points[-1]))
         self._grown.append(grown)
@@ -273,24 +249,3 @@ class Grower:
         """Return the step whose gain is due, or None."""
         step = len(self._gains)
         return step if self._validated and step < len(self._grown) and not self._stopped else None
-
-
-def _leaf(sums: dict[int, GroupSums]) -> _Leaf:
-    """Return a leaf; every feature's groups cover the same rows, so the first tells its sums."""
-    first = next(iter(sums.values()))
-    return _Leaf(int(first.residual.sum()), int(first.curvature.sum()), sums)
-
-
-def _after(leaves: Sequence[_Leaf], level: Level) -> Integers:
-    """Return the sums of the leaves that the last splits lead to. Shapes: (leaves, 2)."""
-    found: list[tuple[int, int]] = []
-    for leaf, split in zip(leaves, level, strict=True):
-        if split is None or leaf.sums is None:
-            found.append((leaf.residual, leaf.curvature))
-            continue
-        sums = leaf.sums[split.feature]
-        left_of = dict(zip(sums.groups, split.left, strict=True))
-        marks = np.array([left_of[group] for group in range(len(sums.residual))])
-        left = int(sums.residual[marks].sum()), int(sums.curvature[marks].sum())
-        found += [left, (leaf.residual - left[0], leaf.curvature - left[1])]
-    return np.array(found, dtype=np.int64).reshape(-1, 2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,9 +18,9 @@ Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-def shapes_of(rows: BinnedRows) -> list[Shape]:
+def shapes_of(rows: BinnedRows, domain: str, signs: Mapping[tuple[str, str], int]) -> list[Shape]:
     """Return the shapes of a party's features."""
-    return [Shape(len(feature.counts), feature.ordered) for feature in rows.features]
+    return [Shape(len(f.counts), f.ordered, signs.get((domain, f.name), 0)) for f in rows.features]
 
 
 def grow_turn(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -37,7 +38,8 @@ UNSEEN_WEIGHT: Final = 0.5
 class BoostingPlan:
     """What the bank decides before a run: at most `trees` trees a party, in as many turns as totals are released.
 
-    Within a step a party grows `group` trees on the same gradients, each on a share of its features.
+    Within a step a party grows `group` trees on the same gradients, each on a share of its features. `signs` gives the
+    sign of the risk as a feature's values rise, by domain and name: no tree then says otherwise.
     """
 
     trees: int = 192
@@ -49,6 +51,7 @@ class BoostingPlan:
     shrinkage: Shrinkage = field(default_factory=Shrinkage)
     rules: BinningRules = DEFAULT_RULES
     themes: ThemeNames = field(default_factory=dict)
+    signs: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not (1 <= self.row_totals <= 16 and 1 <= self.depth <= 6 and 1 <= self.group <= 16):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from protocols.boosting.groups import is_grouping
@@ -45,7 +47,7 @@ def group_count(groups: Group) -> int:
 
 
 def open_offer(
-    message: FeatureHistograms, domain: str, rows: int, key: PrivateKey
+    message: FeatureHistograms, domain: str, rows: int, key: PrivateKey, signs: Mapping[tuple[str, str], int]
 ) -> tuple[list[Shape], list[FineHistogram]]:
     """Return the shapes of a node's features, and their good and bad outcomes by group. Shapes: `rows` training rows.
 
@@ -57,5 +59,8 @@ def open_offer(
         if not groups or not is_grouping(groups, len(groups)) or len(shape.counts) != group_count(groups):
             raise MalformedMessage("a feature's groups do not match its counts")
     histograms = open_histograms(BinHistograms(message.features, message.vector), domain, rows, key)
-    ordered = [shape.ordered for shape in message.features]
-    return [Shape(len(groups), order) for groups, order in zip(message.groups, ordered, strict=True)], histograms
+    shapes = [
+        Shape(len(groups), shape.ordered, signs.get((domain, shape.name), 0))
+        for groups, shape in zip(message.groups, message.features, strict=True)
+    ]
+    return shapes, histograms

@@ -50,8 +50,8 @@ def train_pooled(
         rows, folds = PlainRows(*ensemble.gradients()) if turn else labels, turns.partition_folds(turn)
         trees: dict[PartyId, list[PointedTree]] = {}
         points = np.zeros(count, dtype=np.int64)
-        for node, (_, theirs) in nodes.items():
-            grower = turns.grower(node, turn, shapes_of(theirs))
+        for node, (domain, theirs) in nodes.items():
+            grower = turns.grower(node, turn, shapes_of(theirs, domain, plan.signs))
             partition = TurnPartition(theirs, n, folds, minimum, first=not turn)
             trees[node] = grow_turn(grower, partition, rows, to_log_odds(ensemble.base))
             points += honest_totals(trees[node], theirs, count, n, folds)

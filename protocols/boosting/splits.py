@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +14,20 @@ from protocols.scorecard.arithmetic import RESIDUAL_SCALE
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Bounds = tuple[float, float]
+UNBOUNDED: Final[Bounds] = (-np.inf, np.inf)
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A feature as the bank knows it: how many fine bins, missing last, and whether they are in order."""
+    """A feature as the bank knows it: how many fine bins, missing last, and whether they are in order.
+
+    `sign` is that of the risk as an ordered feature's values rise, whatever the rows say; 0 leaves it to them.
+    """
 
     bins: int
     ordered: bool
+    sign: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +39,7 @@ class Shrinkage:
     log-odds; `learning_rate` is the share of a leaf's step that one tree takes; `least_gain` is twice a log-likelihood.
     """
 
-    learning_rate: float = 0.1
+    learning_rate: float = 0.07
     penalty: float = 5.0
     least_curvature: float = 2.0
     least_share: float = 0.05
@@ -68,21 +75,27 @@ class GroupSums:
 
 
 def best_split(
-    sums: Sequence[tuple[int, GroupSums]], shapes: Sequence[Shape], shrinkage: Shrinkage, last: bool
+    sums: Sequence[tuple[int, GroupSums]],
+    shapes: Sequence[Shape],
+    shrinkage: Shrinkage,
+    last: bool,
+    bounds: Bounds = UNBOUNDED,
 ) -> Candidate | None:
     """Return the split with the highest gain over all features, the first among equals; None if nothing is gained.
 
-    `last` tells that the children will not be split again.
+    `last` tells that the children will not be split again; `bounds` are those of the leaf's steps.
     """
     best: Candidate | None = None
     for feature, found in sums:
-        candidate = _split_of(feature, found, shapes[feature], shrinkage, last)
+        candidate = _split_of(feature, found, shapes[feature], shrinkage, last, bounds)
         if candidate is not None and (best is None or candidate.gain > best.gain):
             best = candidate
     return best
 
 
-def _split_of(feature: int, sums: GroupSums, shape: Shape, shrinkage: Shrinkage, last: bool) -> Candidate | None:
+def _split_of(
+    feature: int, sums: GroupSums, shape: Shape, shrinkage: Shrinkage, last: bool, bounds: Bounds
+) -> Candidate | None:
     """Try every cut of the groups in order, with the missing values on either side.
 
     Groups of an unordered feature are put in the order of their steps first. Empty groups go right: like the sums, a
@@ -102,6 +115,9 @@ def _split_of(feature: int, sums: GroupSums, shape: Shape, shrinkage: Shrinkage,
         r = left_r + (gone[0] if with_missing else 0)
         h = left_h + (gone[1] if with_missing else 0)
         gains = _gains(r, h, total, shrinkage, last)
+        if shape.ordered and shape.sign:
+            fall = _steps(r, h, shrinkage, bounds) - _steps(total[0] - r, total[1] - h, shrinkage, bounds)
+            gains = np.where(shape.sign * fall >= 0, gains, -np.inf)
         if len(gains) and (best is None or gains.max() > best[0]):
             best = float(gains.max()), int(gains.argmax()), with_missing
     if best is None or best[0] <= shrinkage.least_gain * RESIDUAL_SCALE:
@@ -117,3 +133,7 @@ def _gains(residual: Integers, curvature: Integers, total: tuple[int, int], shri
     share = 0.0 if last else shrinkage.least_share * total[1]
     least = max(shrinkage.least_curvature * RESIDUAL_SCALE, share)
     return np.where((curvature >= least) & (rest_h >= least), gains, -np.inf)
+
+
+def _steps(residual: Integers, curvature: Integers, shrinkage: Shrinkage, bounds: Bounds) -> Floats:
+    return np.asarray(np.clip(shrinkage.step(residual, curvature), *bounds), dtype=np.float64)

@@ -61,5 +61,5 @@ class Turns:
         data, bad = self._data, self._data.training_bad
         partition = TurnPartition(data.rows, len(bad), self.partition_folds(turn), self._minimum, first=True)
         labels = PlainRows(bad, np.zeros_like(bad))
-        grower = self.grower(self._bank, turn, shapes_of(data.rows))
+        grower = self.grower(self._bank, turn, shapes_of(data.rows, "bank", self._plan.signs))
         return grow_turn(grower, partition, labels, self.ensemble.log_odds[: len(bad)])

@@ -29,10 +29,14 @@ def trained(features: dict[str, int], plan: BoostingPlan, minimum_bin: int, stre
     return network
 
 
+SIGNED = BoostingPlan(trees=12, group=2, signs={("tax", "f0"): 1, ("tax", "f1"): -1, (BANK, "f0"): -1})
+
+
 @pytest.mark.parametrize(
     ("features", "plan", "minimum_bin", "strength"),
     [
         ({"bank": 2, "tax": 3, "social": 2, "electricity": 1}, BoostingPlan(trees=12, group=2), 20, 0.9),
+        ({"bank": 1, "tax": 2, "social": 1}, SIGNED, 20, 0.9),
         ({"bank": 0, "tax": 2, "social": 1}, BoostingPlan(trees=6, group=3, row_totals=2, depth=2), 5, 0.9),
         ({"bank": 1, "tax": 1, "social": 0}, BoostingPlan(trees=3, group=1, row_totals=1, depth=1), 50, 0.9),
         ({"bank": 1, "tax": 2, "social": 1}, BoostingPlan(trees=4, group=2, row_totals=2, depth=4), 100, 0.0),
