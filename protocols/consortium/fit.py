@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from protocols.consortium.shares import Residues
 from protocols.credit.logistic import sigmoid
 from protocols.credit.scale import POINTS_PER_LOG_ODDS
-from protocols.errors import CreditFederationError
+from protocols.errors import CreditFederationError, VerificationFailed
+from protocols.scorecard.arithmetic import TOTAL_BITS
 from protocols.scorecard.candidate import Candidate
 
 Floats = NDArray[np.float64]
@@ -65,8 +66,13 @@ class PooledSpan:
         return Residues.of([sum(own), sum(value * value for value in own)], SUM_BITS)
 
     def begin(self, moments: list[int]) -> bool:
-        """Take the pooled moments and start at the newest candidate; say whether there is nothing to fit."""
+        """Take the pooled moments and start at the newest candidate; say whether there is nothing to fit.
+
+        Raises: VerificationFailed, code WRONG_FIT, for moments that no totals have.
+        """
         first, second = moments
+        if not 0 <= first * first <= self._rows * second <= (self._rows << TOTAL_BITS) ** 2 or first < 0:
+            raise VerificationFailed("the pooled moments are of no totals", code="WRONG_FIT")
         self._means.append(first / self._rows)
         self._spreads.append(math.sqrt(max(0, self._rows * second - first * first)) / self._rows)
         share = (self._all_good + 0.5) / (self._rows + 1.0)
@@ -96,7 +102,7 @@ class PooledSpan:
     def advance(self, sums: list[int]) -> bool:
         """Take the pooled sums at the point and move on; say whether the fit is done.
 
-        Raises: CreditFederationError, code FIT_DIVERGED.
+        Raises: VerificationFailed, code WRONG_FIT, for sums that no rows have; CreditFederationError, FIT_DIVERGED.
         """
         self._evaluations += 1
         size = len(self._point)
@@ -105,6 +111,8 @@ class PooledSpan:
         hessian = np.zeros((size, size))
         for (i, j), value in zip(_upper(size), values[3 + size :], strict=True):
             hessian[i, j] = hessian[j, i] = value
+        if likelihood > 0 or not 0 <= hessian[0, 0] <= 0.26 * self._rows or abs(gradient[0]) > self._rows:
+            raise VerificationFailed("the pooled sums of the fit are of no rows", code="WRONG_FIT")
         likelihood += self._add_prior(gradient, hessian)
         if self._evaluations > MOST_EVALUATIONS or not np.isfinite(likelihood):
             raise CreditFederationError("the fit did not converge", code="FIT_DIVERGED")

@@ -25,6 +25,7 @@ from protocols.consortium.model import BankMember
 from protocols.consortium.node import NodeConsortium
 from protocols.consortium.plaintext import train_pooled
 from protocols.consortium.relay import RelayConsortium
+from protocols.errors import MalformedMessage
 from protocols.paillier import OwnerEncryptor, PublicKey
 from protocols.scorecard import messages as m
 from protocols.scorecard.model import BankRows, TrainingPlan
@@ -74,11 +75,11 @@ class PooledEconomy:
 
 
 def pooled_economy(
-    sizes: dict[str, tuple[int, int]], features: dict[str, int], own: int = 1, seed: int = 7
+    sizes: dict[str, tuple[int, int]], features: dict[str, int], own: int = 1, seed: int = 7, strength: float = 0.7
 ) -> PooledEconomy:
     """Rows of the parties in `features`, and of `own` columns that all banks have; `sizes` are training and test."""
     training, test = (sum(size[i] for size in sizes.values()) for i in (0, 1))
-    parts, bad = economy(seed, features | {"bank": own}, 0.7, training + test, training)
+    parts, bad = economy(seed, features | {"bank": own}, strength, training + test, training)
     return PooledEconomy({n: parts[n] for n in features}, parts["bank"], bad, sizes)
 
 
@@ -151,7 +152,8 @@ class ConsortiumNetwork:
 
     @staticmethod
     def _bin_own(data: BinnedRows, cut: bytes) -> BinnedRows:
-        assert cut == CUT
+        if cut != CUT:
+            raise MalformedMessage("a cut that is not the lead's")
         return data
 
     def _bank_role(self, bank: PartyId) -> BankConsortium:
