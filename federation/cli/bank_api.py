@@ -1,4 +1,4 @@
-"""`credfed bank api` and `api-key`: the REST API over a federation in one process, and who may call it."""
+"""`credfed bank api`, `api-key` and `labels`: the REST API, who may call it, and what its outcomes teach."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from federation.cli.output import BAD_INPUT, console, errors, print_json, quiet_
 from federation.local import BANK, FEDERATION_FILE, LocalBankService, LocalFederation
 from nodes.bank.api.serving import ApiAddress, read_notice, serve_api
 from nodes.bank.api.settings import ApiSettings
-from nodes.bank.store import api_keys
+from nodes.bank.labels import write_labelled
+from nodes.bank.store import api_keys, outcomes
 from nodes.bank.store.api_keys import ApiKey, Scope
 from nodes.bank.store.database import DATABASE_FILE, Database
+from nodes.sources import read_description
 from protocols.errors import ConfigurationError
 
 DAY = 86_400
@@ -71,6 +73,32 @@ def api(
         ):
             text = f"serving {address.url}   described at {address.url}/openapi.json"
             asyncio.run(serve_api(federation / BANK, address, service, settings, lambda: console.print(text)))
+
+
+def labels(
+    home: Annotated[Path, HOME],
+    data: Annotated[Path, typer.Option("--data", help="Folder with domains.json and the bank's own file.")],
+    out: Annotated[Path, typer.Option("--out", help="The file to write, CSV; it must not exist.")],
+    bank: Annotated[
+        str, typer.Option("--bank", help="The bank's name in domains.json; the first one's if left out.")
+    ] = "",
+    as_json: Annotated[bool, AS_JSON] = False,
+) -> None:
+    """Write the bank's file anew, with outcomes reported over the API as the labels of the next training run.
+
+    A default is 1, a good loan 0, and an indeterminate one is left out; open ones keep their label. Put the file in
+    the place of the bank's own in a folder of its own, and give that to `credfed train --data`.
+    """
+    with reported_errors(as_json), closing(_database(home)) as database:
+        counts = write_labelled(read_description(data), bank, database.do(outcomes.labels), out)
+    if as_json:
+        print_json(counts)
+        return
+    console.print(
+        f"{counts.rows:,} rows written to {escape(str(out))}: {counts.changed:,} labels changed, {counts.added:,} "
+        f"enterprises added, {counts.left_out:,} left out as indeterminate",
+        soft_wrap=True,
+    )
 
 
 @keys_app.command()
