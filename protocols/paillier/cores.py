@@ -14,10 +14,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
+from multiprocessing.connection import wait
 from types import ModuleType, TracebackType
 from typing import TypeVar
 
@@ -41,7 +44,8 @@ class Cores:
         if _in_use:
             raise RuntimeError("cores are already in use by this process")
         if self.count > 1:
-            self._processes = ProcessPoolExecutor(self.count, mp_context=multiprocessing.get_context("spawn"))
+            spawn = multiprocessing.get_context("spawn")
+            self._processes = ProcessPoolExecutor(self.count, mp_context=spawn, initializer=_serve_the_parent)
             self._threads = ThreadPoolExecutor(self.count, thread_name_prefix="paillier")
         _in_use.append(self)
         return self
@@ -67,6 +71,19 @@ class Cores:
         if self._threads is None:
             return [function(task) for task in tasks]
         return list(self._threads.map(function, tasks))
+
+
+def _serve_the_parent() -> None:
+    """In a new process: leave interrupts to the parent, and end when it does, even if it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_after(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
 
 
 @contextmanager

@@ -7,6 +7,9 @@ import multiprocessing
 import pickle
 import secrets
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -115,6 +118,44 @@ def test_one_core_is_none_and_two_uses_at_once_are_an_error() -> None:
     with pytest.raises(ValueError, match="one core"):
         Cores(0)
     assert cores_in_use() is None
+
+
+@pytest.mark.slow
+def test_processes_and_shared_memory_go_when_their_parent_is_killed() -> None:
+    before = _shared_memory()
+    program = [sys.executable, "-c", KILLED]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        processes = [int(number) for number in parent.stdout.readline().split()]
+        assert len(processes) == 2
+        assert _shared_memory() > before
+        parent.kill()
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and (any(map(_is_alive, processes)) or _shared_memory() > before):
+        time.sleep(0.1)
+    assert not any(map(_is_alive, processes))
+    assert not _shared_memory() - before
+
+
+KILLED = """
+import multiprocessing, secrets, time
+from protocols.paillier import CiphertextVector, OwnerEncryptor, PrivateKey
+from protocols.paillier.cores import Cores
+
+key = PrivateKey.generate(512, secrets.token_bytes)
+with Cores(2):
+    data = OwnerEncryptor(key, secrets.token_bytes).encrypt([1] * 5000).to_bytes()
+    vector = CiphertextVector.from_bytes(key.public_key, data)
+    print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+    time.sleep(600)
+"""
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().split()[2] != "Z"
+    except OSError:
+        return False
 
 
 def _shared_memory() -> set[str]:
