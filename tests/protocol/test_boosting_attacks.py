@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from protocols.boosting import messages as b
+from protocols.boosting.admission import check_boosting
 from protocols.boosting.arithmetic import gradient_packing
 from protocols.boosting.model import BoostingPlan
 from protocols.boosting.partition import TurnPartition
@@ -194,3 +195,29 @@ def test_nothing_but_ciphertexts_and_public_facts_travels_open() -> None:
     assert all(
         envelope.receiver == EVERYONE or envelope.sealed or "Totals" in envelope.message for envelope in made.sent
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [({"folds": 2}, "WRONG_FOLDS"), ({"group": 16, "folds": 16, "minimum_bin": 44}, "WRONG_ROWS")],
+)
+def test_folds_too_many_for_the_trees_or_for_k_are_not_taken_part_in(changes: dict[str, int], code: str) -> None:
+    """A fold of fewer than k rows would be the difference of two roots."""
+    made = network()
+    made.spec = msgspec.structs.replace(made.spec, **changes)
+    with pytest.raises(VerificationFailed) as refused:
+        check_boosting(made.spec, made.cards)
+    assert refused.value.code == code
+
+
+def test_trees_of_one_fold_are_summed_without_its_rows() -> None:
+    rows, _ = economy(3, {TAX: 2}, 0.9)
+    partition = TurnPartition(rows[TAX], TRAINING, 2, MINIMUM, first=True)
+    summary = partition.open_step([(0,), (0,)], 0.0)
+    for fold, span in enumerate(summary.cells[0].spans):
+        of_fold = np.arange(TRAINING) % 2 == fold
+        inside = np.zeros(TRAINING, dtype=bool)
+        for start in span.starts:
+            codes = summary.cells[0].codes[:, span.column]
+            inside |= (codes >= start) & (codes < start + span.length)
+        np.testing.assert_array_equal(inside, ~of_fold)
