@@ -16,7 +16,7 @@ from federation.cli.parties import party_views
 from federation.cli.progress import round_progress
 from federation.cli.reporting import run_report
 from federation.cli.results import Results
-from federation.cli.train import KEY_BITS, SEED, Job, Outcome, catalogue_themes, show_results
+from federation.cli.train import KEY_BITS, SEED, Job, Outcome, binning_rules, catalogue_themes, show_results
 from federation.cli.workspace import whole_folder
 from federation.local import LocalFederation
 from federation.report import render
@@ -52,9 +52,10 @@ def demo(
         with whole_folder(out) as folder:
             _tell(as_json, f"[bold]1 · An economy[/]: {enterprises:,} enterprises with a loan outcome, seed {seed}")
             write(generate(enterprises, seed), folder / "data")
-            plan = TrainingPlan(themes=catalogue_themes())
+            description = read_description(folder / "data")
+            plan = TrainingPlan(rules=binning_rules(description), themes=catalogue_themes())
             name = f"synthetic economy, {enterprises:,} enterprises, seed {seed}"
-            job = Job(read_description(folder / "data"), TEST_SIZE, seed, key_bits, plan, MINIMUM_BIN, name)
+            job = Job(description, TEST_SIZE, seed, key_bits, plan, MINIMUM_BIN, name)
             _tell(as_json, f"[bold]2 · Training[/] on encrypted aggregates, {key_bits}-bit Paillier keys")
             with round_progress(as_json) as on_round:
                 outcome = job.run(folder, on_round, do_compare=True)

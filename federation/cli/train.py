@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -28,12 +29,24 @@ from nodes.policy import PrivacyRules, TrainingRules, usual_policy
 from nodes.sources import DatasetDescription, read_description
 from protocols.boosting.model import GROUP, BoostingPlan
 from protocols.boosting.splits import Shrinkage
+from protocols.credit.binning import DEFAULT_RULES, BinningRules, Direction
+from protocols.credit.logistic import Signs
 from protocols.errors import ConfigurationError
 from protocols.paillier.cores import Cores, available_cores
 from protocols.privacy import NANO
 from protocols.scorecard.model import TrainingPlan
 
 FAMILIES = (SCORECARD, BOOSTING)
+
+
+class Monotone(StrEnum):
+    """Which way default rates may run along ordered features."""
+
+    DECLARED = "declared"
+    AUTO = "auto"
+    NONE = "none"
+
+
 KEY_BITS = typer.Option("--key-bits", help="Length of every Paillier key: 2048 or more.", min=2048, max=8192)
 CORES = typer.Option("--cores", help="Cores to compute on; all of this machine's by default.", min=1)
 SEED = typer.Option("--seed", help="Seed of the train/test split.", min=0, max=2**32 - 1)
@@ -60,6 +73,18 @@ def train(
     learning_rate: Annotated[
         float, typer.Option("--learning-rate", help="Boosting: share of its step that one tree takes.", min=0.01, max=1)
     ] = 0.07,
+    monotone: Annotated[
+        Monotone,
+        typer.Option(
+            "--monotone",
+            help="How default rates run along a feature: as the catalogue and domains.json declare and else one way, "
+            "always the better one way, or freely.",
+        ),
+    ] = Monotone.DECLARED,
+    signs: Annotated[
+        Signs,
+        typer.Option("--signs", help="Scorecard: whether coefficients may be negative; constraining costs some AUC."),
+    ] = Signs.FREE,
     rho: Annotated[
         float,
         typer.Option(
@@ -106,9 +131,15 @@ def train(
         dataset = data.resolve().name
         with event_log(events, Started(dataset, model)) as record, whole_folder(out, data) as folder:
             plan = (
-                TrainingPlan(refinements=refinements, themes=catalogue_themes(), rho=round(rho * NANO))
+                TrainingPlan(
+                    refinements=refinements,
+                    rules=binning_rules(description, monotone),
+                    themes=catalogue_themes(),
+                    rho=round(rho * NANO),
+                    signs=signs,
+                )
                 if model == SCORECARD
-                else boosting_plan(trees, depth, learning_rate, row_totals, seed)
+                else boosting_plan(trees, depth, learning_rate, row_totals, seed, binning_rules(description, monotone))
             )
             job = Job(description, test_size, seed, key_bits, plan, min_bin, dataset, cores)
             with round_progress(as_json, Outlook(stages_of(plan)), record) as on_round:
@@ -168,6 +199,8 @@ class Job:
             raise ConfigurationError("several banks train a scorecard together, no boosted trees", code="UNKNOWN_MODEL")
         if self.plan.rho:
             raise ConfigurationError("--rho is for one bank: a consortium's sums carry no noise", code="NO_NOISE")
+        if self.plan.signs is not Signs.FREE:
+            raise ConfigurationError("--signs is for one bank: a consortium's are free", code="FREE_SIGNS")
         self._found(folder)
         with Cores(self.cores or available_cores()), LocalFederation(folder, on_round=on_round) as federation:
             outcomes = federation.bank_outcomes
@@ -219,12 +252,24 @@ def catalogue_themes() -> dict[tuple[str, str], str]:
     return {(entry.domain, entry.name): entry.theme.value for entry in load_catalogue()}
 
 
-def catalogue_signs() -> dict[tuple[str, str], int]:
-    """Return the sign of the risk as a feature's values rise, of each feature for which the catalogue declares one."""
-    return {(entry.domain, entry.name): entry.sign for entry in load_catalogue() if entry.sign}
+def binning_rules(description: DatasetDescription, monotone: Monotone = Monotone.DECLARED) -> BinningRules:
+    """Return how features are binned: what `domains.json` declares counts more than what the catalogue does."""
+    if monotone is not Monotone.DECLARED:
+        return replace(DEFAULT_RULES, direction=Direction(monotone.value))
+    signs = {1: Direction.INCREASING, -1: Direction.DECREASING, 0: Direction.AUTO}
+    catalogue = {(entry.domain, entry.name): signs[entry.sign] for entry in load_catalogue()}
+    return replace(DEFAULT_RULES, directions=catalogue | dict(description.directions))
 
 
-def boosting_plan(trees: int, depth: int, learning_rate: float, row_totals: int, seed: int) -> BoostingPlan:
+def declared_signs(rules: BinningRules) -> dict[tuple[str, str], int]:
+    """Return the sign of the risk as a feature's values rise, of each feature for which one is declared."""
+    signs = {Direction.INCREASING: 1, Direction.DECREASING: -1}
+    return {key: signs[direction] for key, direction in rules.directions.items() if direction in signs}
+
+
+def boosting_plan(
+    trees: int, depth: int, learning_rate: float, row_totals: int, seed: int, rules: BinningRules = DEFAULT_RULES
+) -> BoostingPlan:
     """Return the plan of a boosting run. Raises: ConfigurationError, code BAD_PLAN, for fewer trees than turns."""
     if trees < row_totals:
         raise ConfigurationError(f"--trees {trees} is fewer than one in each of {row_totals} turns", code="BAD_PLAN")
@@ -238,7 +283,8 @@ def boosting_plan(trees: int, depth: int, learning_rate: float, row_totals: int,
         seed=seed,
         shrinkage=shrinkage,
         themes=catalogue_themes(),
-        signs=catalogue_signs(),
+        rules=rules,
+        signs=declared_signs(rules),
     )
 
 

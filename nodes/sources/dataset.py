@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from nodes.sources.declarations import Key, read_directions, read_special
+from protocols.credit.binning import Direction
 from protocols.errors import ConfigurationError
 
 BANK_DOMAIN: Final = "bank"
@@ -22,6 +25,8 @@ class _Description(msgspec.Struct, frozen=True):
     label: str
     domains: dict[str, list[str]]
     banks: list[str] = []
+    monotone: dict[str, str] = {}
+    special: dict[str, list[float]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,7 @@ class DatasetDescription:
     """A directory of node files. Shapes: `domains` maps each domain to its feature columns; the bank's may be empty.
 
     `banks` names the label files, `node_<bank>`; a bank that `domains` does not list has the columns of "bank".
+    `directions` and `special` map (domain, column) to how the bad rate must run, and to the values that are codes.
     """
 
     directory: Path
@@ -36,6 +42,8 @@ class DatasetDescription:
     label_column: str
     domains: dict[str, tuple[str, ...]]
     banks: tuple[str, ...] = (BANK_DOMAIN,)
+    directions: Mapping[Key, Direction] = field(default_factory=dict)
+    special: Mapping[Key, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def node_domains(self) -> tuple[str, ...]:
@@ -71,7 +79,9 @@ def read_description(directory: Path) -> DatasetDescription:
     except (msgspec.DecodeError, UnicodeError) as error:
         raise ConfigurationError(f"{path}: {error}") from error
     domains, banks = {d: tuple(c) for d, c in raw.domains.items()}, tuple(raw.banks) or (BANK_DOMAIN,)
-    description = DatasetDescription(directory, raw.id, raw.label, domains, banks)
+    directions = read_directions(path, raw.monotone, domains)
+    special = read_special(path, raw.special, domains)
+    description = DatasetDescription(directory, raw.id, raw.label, domains, banks, directions, special)
     _check(path, description)
     return description
 

@@ -6,7 +6,8 @@ bin holds, merges neighbours until what is left is a step of a scorecard. Determ
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
 from typing import Final
@@ -18,12 +19,12 @@ from protocols.credit.woe import WOE_LIMIT, Outcomes, information_value, integer
 
 
 class Direction(StrEnum):
-    """How the bad rate may run along an ordered feature."""
+    """How the bad rate may run along an ordered feature: as the data say, one way, the other, or any way."""
 
     AUTO = "auto"
     INCREASING = "increasing"
     DECREASING = "decreasing"
-    FREE = "free"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class BinningRules:
 
     Units: shares of the training rows; IV without unit. §7's floor of IV .02 is a rule of thumb for a few thousand
     rows; what is kept here must exceed `minimum_iv` *and* be distinguishable from chance at `significance`.
+    `directions` maps (domain, feature) to how its bad rate must run; `direction` is that of all others.
     """
 
     minimum_share: float = 0.05
@@ -40,6 +42,7 @@ class BinningRules:
     minimum_iv: float = 0.002
     significance: float = 0.01
     direction: Direction = Direction.AUTO
+    directions: Mapping[tuple[str, str], Direction] = field(default_factory=dict)
     woe_limit: int = WOE_LIMIT
 
 
@@ -90,7 +93,8 @@ def bin_feature(histogram: FineHistogram, everyone: Outcomes, rules: BinningRule
     steps = [_Step([i], o) for i, o in enumerate(histogram.outcomes[:missing])]
     floor = max(rules.minimum_count, round(rules.minimum_share * everyone.total))
     if histogram.ordered:
-        steps = _merge_ordered(steps, everyone, rules, floor)
+        direction = rules.directions.get((histogram.domain, histogram.name), rules.direction)
+        steps = _merge_ordered(steps, everyone, direction, floor, rules.maximum_bins)
     else:
         steps = sorted(steps, key=lambda step: (step.outcomes.bad_rate, step.bins))
         steps = _merge_to_count(_merge_small(steps, floor), everyone, rules.maximum_bins)
@@ -118,13 +122,13 @@ def _why_dropped(iv: float, bins: int, everyone: Outcomes, rules: BinningRules) 
     return ""
 
 
-def _merge_ordered(steps: list[_Step], everyone: Outcomes, rules: BinningRules, floor: int) -> list[_Step]:
+def _merge_ordered(steps: list[_Step], everyone: Outcomes, direction: Direction, floor: int, limit: int) -> list[_Step]:
     steps = _merge_small(steps, floor)
-    if rules.direction is not Direction.FREE:
-        signs = {Direction.INCREASING: (1,), Direction.DECREASING: (-1,)}.get(rules.direction, (1, -1))
+    if direction is not Direction.NONE:
+        signs = {Direction.INCREASING: (1,), Direction.DECREASING: (-1,)}.get(direction, (1, -1))
         candidates = [_merge_to_monotone(steps, sign) for sign in signs]
         steps = max(candidates, key=lambda c: information_value([step.outcomes for step in c], everyone))
-    return _merge_to_count(steps, everyone, rules.maximum_bins)
+    return _merge_to_count(steps, everyone, limit)
 
 
 def _join(steps: list[_Step], at: int) -> list[_Step]:

@@ -9,11 +9,14 @@ Source: fixed-Hessian Newton, Böhning & Lindsay 1988; the diagonal rescaling of
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+from itertools import combinations
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from protocols.credit.nonnegative import solve_nonnegative
 from protocols.credit.woe import WOE_SCALE
 from protocols.errors import CreditFederationError
 
@@ -27,6 +30,13 @@ BASE_RATE_SHARE: Final = 0.1
 """How much of a refinement's curvature is that of the base rate."""
 
 MAXIMUM_STEPS: Final = 200
+
+
+class Signs(StrEnum):
+    """Whether a coefficient may be negative: may count for a firm what speaks, by itself, against it."""
+
+    FREE = "free"
+    CONSTRAINED = "constrained"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +67,10 @@ def sigmoid(values: Floats) -> Floats:
     return np.asarray(0.5 * (1.0 + np.tanh(0.5 * values)), dtype=np.float64)
 
 
-def first_step(moments: Moments) -> Floats:
+def first_step(moments: Moments, signs: Signs = Signs.FREE) -> Floats:
     """Return the coefficients after one Newton step from the base rate: intercept first, then one per column.
 
-    Units: log-odds of a *good* outcome per unit of WOE.
+    Units: log-odds of a *good* outcome per unit of WOE; with constrained signs the best that are not negative.
     """
     share = moments.good / moments.rows
     gradient = np.empty(len(moments.sums) + 1)
@@ -68,7 +78,8 @@ def first_step(moments: Moments) -> Floats:
     gradient[1:] = (moments.good_sums - share * moments.sums) / WOE_SCALE
     start = np.zeros_like(gradient)
     start[0] = np.log(share / (1.0 - share))
-    return start + _solve(share * (1.0 - share) * moments.hessian_basis(), gradient)
+    hessian = share * (1.0 - share) * moments.hessian_basis()
+    return _solve(hessian, hessian @ start + gradient, signs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +96,11 @@ class Curvature:
 
 
 def refine(
-    coefficients: Floats, moments: Moments, curvature: Curvature, kept: NDArray[np.intp] | None = None
+    coefficients: Floats,
+    moments: Moments,
+    curvature: Curvature,
+    kept: NDArray[np.intp] | None = None,
+    signs: Signs = Signs.FREE,
 ) -> Floats:
     """Return the candidate after one more Newton step, which sets the columns not in `kept`, if given, to 0.
 
@@ -100,15 +115,20 @@ def refine(
     target = hessian @ coefficients + curvature.gradient
     places = np.arange(len(coefficients)) if kept is None else np.concatenate([[0], kept + 1])
     result = np.zeros_like(coefficients)
-    result[places] = _solve(hessian[np.ix_(places, places)], target[places])
+    result[places] = _solve(hessian[np.ix_(places, places)], target[places], signs)
     return result
 
 
-def _solve(hessian: Floats, gradient: Floats) -> Floats:
-    """Return the step. Raises: CreditFederationError, code FIT_DIVERGED, where the Hessian has no inverse."""
-    ridge = RIDGE * np.trace(hessian) / len(hessian)
+def _solve(hessian: Floats, target: Floats, signs: Signs) -> Floats:
+    """Return the coefficients at which the quadratic of this Hessian and linear part is highest.
+
+    Raises: CreditFederationError, code FIT_DIVERGED, where the Hessian has no inverse.
+    """
+    steady = hessian + RIDGE * np.trace(hessian) / len(hessian) * np.eye(len(hessian))
     try:
-        return np.asarray(np.linalg.solve(hessian + ridge * np.eye(len(hessian)), gradient), dtype=np.float64)
+        if signs is Signs.CONSTRAINED:
+            return solve_nonnegative(steady, target)
+        return np.asarray(np.linalg.solve(steady, target), dtype=np.float64)
     except np.linalg.LinAlgError as error:
         raise CreditFederationError("the fit has no solution", code="FIT_DIVERGED") from error
 
@@ -150,6 +170,22 @@ def fit_columns(columns: Floats, good: Integers) -> Floats:
     result[1:][used] = fit[1:] / spread[used]
     result[0] = fit[0] - float(result[1:] @ centre)
     return result
+
+
+def fit_nonnegative(columns: Floats, good: Integers) -> Floats:
+    """Return the logistic fit of which no weight but the intercept is negative. Shapes: as `fit_columns`, k small.
+
+    The likelihood is concave: its maximum over non-negative weights is the best fit of some of the columns alone.
+    """
+    best, likelihood = np.zeros(columns.shape[1] + 1), -np.inf
+    for size in range(columns.shape[1] + 1):
+        for chosen in combinations(range(columns.shape[1]), size):
+            fit = fit_columns(columns[:, chosen], good)
+            found = _log_likelihood(fit[0] + columns[:, chosen] @ fit[1:], good.astype(np.float64))
+            if found > likelihood and not np.any(fit[1:] < 0):
+                best, likelihood = np.zeros_like(best), found
+                best[[0, *(column + 1 for column in chosen)]] = fit
+    return best
 
 
 def _maximise(design: Floats, target: Floats, fit: Floats) -> Floats:

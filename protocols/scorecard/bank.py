@@ -15,7 +15,7 @@ from protocols.errors import UnexpectedMessage
 from protocols.paillier import OwnerEncryptor, PrivateKey, PublicKey
 from protocols.scorecard import messages as m
 from protocols.scorecard.bank_role import BankRole, Handlers, Sent
-from protocols.scorecard.candidate import Candidate
+from protocols.scorecard.candidate import Candidate, explain_zeros
 from protocols.scorecard.curvature import column_sums, open_gradient, pack_residuals
 from protocols.scorecard.fitting import Fitting
 from protocols.scorecard.gram import GramAssembly
@@ -94,7 +94,7 @@ class BankTraining(BankRole):
         ordered = {self._me: own} | {node: self._histograms[node] for node in sorted(self._nodes)}
         rules = replace(self._plan.rules, woe_limit=self._noise.woe_limit)
         features = bin_all(ordered, self._data.everyone, rules)
-        self._fitting = Fitting(features, self._data.training_bad, len(self._nodes))
+        self._fitting = Fitting(features, self._data.training_bad, len(self._nodes), self._plan.signs)
         return self._send_woe(self._fitting)
 
     def _send_woe(self, fitting: Fitting) -> Sent:
@@ -261,5 +261,7 @@ class BankTraining(BankRole):
             return []
         fitting = require(self._fitting)
         calibration = fitting.calibrate(self._found)
-        self.result = TrainedScorecard(signed, fitting.features, require(self._candidate), calibration, self._found)
+        candidate = require(self._candidate)
+        features = explain_zeros(fitting.features, candidate)
+        self.result = TrainedScorecard(signed, features, candidate, calibration, self._found)
         return self._close(signed)

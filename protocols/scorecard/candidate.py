@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from protocols.channel.identity import PartyId
 from protocols.credit.binning import BinnedFeature
-from protocols.credit.logistic import Calibration, Moments, fit_columns
+from protocols.credit.logistic import Calibration, Moments, Signs, fit_columns, fit_nonnegative
 from protocols.credit.scale import POINTS_PER_LOG_ODDS
 from protocols.credit.woe import Outcomes
 from protocols.errors import CreditFederationError, VerificationFailed
@@ -146,6 +146,16 @@ class Candidate:
         return np.rint((log_odds - calibration.intercept) / calibration.slope).astype(np.int64)
 
 
+def explain_zeros(features: Features, candidate: Candidate) -> dict[PartyId, list[BinnedFeature]]:
+    """Say of each selected feature whose coefficient is exactly 0 why the model does not use it."""
+    coefficients = iter(candidate.coefficients[1:].tolist())
+    reason = "its coefficient would be negative, beside the other features, and is held at 0"
+    return {
+        party: [replace(f, reason=reason) if f.selected and next(coefficients) == 0.0 else f for f in found]
+        for party, found in features.items()
+    }
+
+
 class Span:
     """The candidates whose totals were released, and the best model among all their combinations.
 
@@ -153,7 +163,9 @@ class Span:
     their weights exactly, by maximum likelihood on a handful of columns, without another release.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, signs: Signs = Signs.FREE) -> None:
+        """Combine candidates by any weights, or by such that keep constrained coefficients from being negative."""
+        self._fit = fit_columns if signs is Signs.FREE else fit_nonnegative
         self._coefficients: list[Floats] = []
         self._log_odds: list[Floats] = []
 
@@ -168,7 +180,7 @@ class Span:
         Shapes: `good` (training rows,), the first of the rows.
         """
         columns = np.column_stack(self._log_odds)
-        weights = fit_columns(columns[: len(good)], good)
+        weights = self._fit(columns[: len(good)], good)
         coefficients = np.column_stack(self._coefficients) @ weights[1:]
         coefficients[0] += weights[0]
         return coefficients, np.asarray(weights[0] + columns @ weights[1:], dtype=np.float64)

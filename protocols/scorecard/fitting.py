@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from protocols.channel.identity import PartyId
 from protocols.credit.binning import BinnedFeature
-from protocols.credit.logistic import Calibration, Moments, calibrate, first_step, refine
+from protocols.credit.logistic import Calibration, Moments, Signs, calibrate, first_step, refine
 from protocols.credit.woe import Outcomes
 from protocols.scorecard.candidate import Candidate, Span, check_gram, column_sums, moments, prune_correlated, restrict
 from protocols.scorecard.curvature import residuals, to_curvature
@@ -26,7 +26,13 @@ Floats = NDArray[np.float64]
 class Fitting:
     """One fit. Shapes: d selected columns of all parties, in the order of `features`; `bad` (training rows,)."""
 
-    def __init__(self, features: Mapping[PartyId, Sequence[BinnedFeature]], bad: Integers, nodes: int) -> None:
+    def __init__(
+        self,
+        features: Mapping[PartyId, Sequence[BinnedFeature]],
+        bad: Integers,
+        nodes: int,
+        signs: Signs = Signs.FREE,
+    ) -> None:
         self.features = {party: list(binned) for party, binned in features.items()}
         self._offered, self._bad, self._nodes = self.features, bad, nodes
         defaults = int(bad.sum())
@@ -34,7 +40,7 @@ class Fitting:
         self._columns = {party: sum(f.selected for f in binned) for party, binned in self.features.items()}
         self._kept = np.arange(sum(self._columns.values()), dtype=np.intp)
         self._moments: Moments | None = None
-        self._span = Span()
+        self._signs, self._span = signs, Span(signs)
         self._at: Floats = np.zeros(0)
         self._coefficients: Floats = np.zeros(0)
 
@@ -78,7 +84,7 @@ class Fitting:
         """Return one Newton step from the base rate: the candidate where no release was spared for a start."""
         places = np.concatenate([[0], self._kept + 1])
         found = np.zeros(len(self._known.sums) + 1)
-        found[places] = first_step(restrict(self._known, self._kept))
+        found[places] = first_step(restrict(self._known, self._kept), self._signs)
         return self._candidate(found)
 
     def refine(self, sums: Sequence[list[int]], residual: Integers, weight: Integers, floor: float = 0.0) -> Candidate:
@@ -87,7 +93,7 @@ class Fitting:
         Shapes: each party's column sums, in order.
         """
         curvature = to_curvature(sums, residual, weight, floor)
-        return self._candidate(refine(self._coefficients, self._known, curvature, self._kept))
+        return self._candidate(refine(self._coefficients, self._known, curvature, self._kept, self._signs))
 
     def calibrate(self, totals: Integers) -> Calibration:
         """Return how totals of the model become log-odds: the fit to the training rows' outcomes."""

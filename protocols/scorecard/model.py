@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from protocols.assessment.manifest import SignedManifest
 from protocols.channel.identity import PartyId
 from protocols.credit.binning import DEFAULT_RULES, BinnedFeature, BinningRules
-from protocols.credit.logistic import Calibration
+from protocols.credit.logistic import Calibration, Signs
 from protocols.credit.woe import Outcomes
 from protocols.scorecard.candidate import Candidate
 from protocols.scorecard.rows import BinnedRows
@@ -30,6 +30,7 @@ class TrainingPlan:
     rules: BinningRules = DEFAULT_RULES
     themes: ThemeNames = field(default_factory=dict)
     rho: int = 0
+    signs: Signs = Signs.FREE
 
     @property
     def row_totals(self) -> int:

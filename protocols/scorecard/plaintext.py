@@ -47,7 +47,7 @@ def train_pooled(
         for party, (_, rows) in pooled.items()
     }
     matrix = np.column_stack([c.values() for c in columns.values()])
-    fitting = Fitting(features, bad, len(nodes))
+    fitting = Fitting(features, bad, len(nodes), plan.signs)
     start = fitting.start({party: c.gram() for party, c in columns.items()})
     fitting.take_gram(matrix.T @ matrix)
     candidate = start if plan.refinements else fitting.first()

@@ -84,7 +84,7 @@ def test_a_violator_is_pooled_with_its_neighbour() -> None:
 
 def test_a_free_direction_keeps_a_u_shape() -> None:
     outcomes = [Outcomes(200, 50), Outcomes(200, 5), Outcomes(200, 50), Outcomes(0, 0)]
-    assert binned(outcomes, replace(RULES, direction=Direction.FREE)).groups == ((0,), (1,), (2,), (3,))
+    assert binned(outcomes, replace(RULES, direction=Direction.NONE)).groups == ((0,), (1,), (2,), (3,))
 
 
 def test_categories_are_joined_by_their_rates_not_by_their_order() -> None:
