@@ -226,7 +226,7 @@ class LocalFederation:
 
     def consent_of(self, enterprise: str, bank: PartyId | None = None) -> str:
         """Return the consent that the consent service issues for an enterprise, or "" if it has withheld it."""
-        return self.consents.of_enterprise(enterprise, bank or self.lead)
+        return self.consents.of_enterprise(enterprise, known_bank(self.folder, self.file, bank or self.lead))
 
     def check_identifier(self, enterprise: str) -> None:
         """Return if `enterprise` is an identifier of this federation's kind. Raises: ConfigurationError."""
@@ -268,10 +268,16 @@ def read_bank_model(folder: Path, file: FederationFile, pins: Pins, bank: PartyI
 
     Raises: ConfigurationError, codes UNKNOWN_BANK, NO_MODEL; VerificationFailed.
     """
+    known_bank(folder, file, bank)
+    return read_model_file(folder / bank / MODEL_FILE, pins.card(bank, PartyRole.BANK))
+
+
+def known_bank(folder: Path, file: FederationFile, bank: PartyId) -> PartyId:
+    """Return the bank if the federation has it. Raises: ConfigurationError, code UNKNOWN_BANK."""
     if bank not in file.bank_parties:
         known = ", ".join(file.bank_parties)
         raise ConfigurationError(f"{folder}: no bank {bank} there; known: {known}", code="UNKNOWN_BANK")
-    return read_model_file(folder / bank / MODEL_FILE, pins.card(bank, PartyRole.BANK))
+    return bank
 
 
 def split_rows(outcomes: NDArray[np.int64], test_size: float, seed: int) -> Split:

@@ -17,6 +17,7 @@ from nodes.bank.training import Split, TrainingTerms
 from protocols.channel.envelope import EVERYONE, Envelope
 from protocols.channel.identity import PartyId, PartyRole
 from protocols.channel.wire import decode, digest
+from protocols.consent import split_consent
 from protocols.consortium import messages as c
 from protocols.consortium.admission import check_invitation, form, plan_digest
 from protocols.consortium.bank import BankConsortium
@@ -197,7 +198,8 @@ class Consortia:
         brought = BankMember(prepared.bad, count, prepared.terms.plan, bin_own)
         role = BankConsortium(spec, channel, site.paillier, self._public_keys(spec), brought, site.randomness)
         run = self._runs[channel.transcript] = _Run(role, prepared.terms.split.seed)
-        cohorts = {PartyId(node.party): m.Cohort(prepared.ids, prepared.terms.consent) for node in spec.nodes}
+        token = split_consent(prepared.terms.consent)[0]
+        cohorts = {PartyId(node.party): m.Cohort(prepared.ids, token) for node in spec.nodes}
         return role.start(prepared.labels, cohorts, cut)
 
     def _public_keys(self, spec: c.ConsortiumSpec) -> Mapping[PartyId, PublicKey]:
