@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from federation.local import LocalFederation, Training
+from tests.mariadb_server import mariadb_server
+from tests.postgres_server import PostgresServer, postgres_server
 from tests.small_federation import MINIMUM_BIN, NOW, PLAN, default_split, make_federation, quick_keys
 
 
@@ -42,3 +45,17 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedFederation:
 def federation_folder(trained: TrainedFederation, tmp_path: Path) -> Path:
     """A copy of the trained federation, for this test alone."""
     return Path(shutil.copytree(trained.folder, tmp_path / "federation"))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of the tests' own."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[str]:
+    """The socket of a MariaDB server of the tests' own."""
+    with mariadb_server() as socket:
+        yield socket

@@ -53,7 +53,7 @@ def postgres_server() -> Iterator[PostgresServer]:
     try:
         user = _owner(home)
         options = f"-c listen_addresses='' -c unix_socket_directories='{home}' -c fsync=off"
-        _run([initdb, "-D", str(data), "-U", "tester", "-A", "trust", "--no-instructions"], user, home)
+        _run([initdb, "-D", str(data), "-U", "tester", "-A", "trust", "--no-instructions", "--no-sync"], user, home)
         _run([pg_ctl, "-D", str(data), "-o", options, "-l", str(home / "log"), "-w", "start"], user, home)
         try:
             yield PostgresServer(home)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from federation.cli import owner
+from federation.cli import owner, sources
 from federation.cli.output import reported_errors
 from federation.cli.running import AsJson, Check, Home, begin, report_check, settings_path
 from federation.process.http import check_http
@@ -25,6 +25,7 @@ def node() -> None:
 app.command("stop-answering")(owner.stop_answering)
 app.command()(owner.resume)
 app.command()(owner.log)
+app.command()(sources.check)
 
 
 @app.command()

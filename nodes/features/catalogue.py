@@ -41,6 +41,21 @@ class Unit(StrEnum):
     GRADE = "grade"
 
 
+class Refresh(StrEnum):
+    """How often the owner's records of a feature are brought up to date."""
+
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+    QUARTERLY = "quarterly"
+    YEARLY = "yearly"
+
+    @property
+    def days(self) -> int:
+        """Return after how many days records are older than they should be."""
+        return {"daily": 2, "weekly": 10, "monthly": 45, "quarterly": 120, "yearly": 400}[self.value]
+
+
 class Use(StrEnum):
     """What a feature may be used for."""
 
@@ -63,7 +78,9 @@ class FeatureDefinition:
     definition_zh: str
     unit: Unit
     grade: int
+    refresh: Refresh
     owner: str
+    legal_basis: str
     theme: Theme
     sign: int
     purposes: tuple[Use, ...]
@@ -99,7 +116,7 @@ def _parse_entry(position: int, entry: object) -> FeatureDefinition:
     expected = {field.name for field in fields(FeatureDefinition)}
     if not isinstance(entry, dict) or set(entry) != expected:
         raise ValueError(f"catalogue entry {position} must have exactly the keys {', '.join(sorted(expected))}")
-    texts = [entry[key] for key in ("name", "domain", "name_zh", "definition", "definition_zh", "owner")]
+    texts = [entry[key] for key in ("name", "domain", "name_zh", "definition", "definition_zh", "owner", "legal_basis")]
     if not all(isinstance(text, str) and text for text in texts):
         raise ValueError(f"catalogue entry {position} has an empty text")
     if entry["grade"] not in range(1, 6) or entry["sign"] not in (-1, 0, 1) or not entry["purposes"]:
@@ -112,7 +129,9 @@ def _parse_entry(position: int, entry: object) -> FeatureDefinition:
         definition_zh=entry["definition_zh"],
         unit=Unit(entry["unit"]),
         grade=entry["grade"],
+        refresh=Refresh(entry["refresh"]),
         owner=entry["owner"],
+        legal_basis=entry["legal_basis"],
         theme=Theme(entry["theme"]),
         sign=entry["sign"],
         purposes=tuple(Use(use) for use in entry["purposes"]),

@@ -70,7 +70,7 @@ def compute_features(
     names = [feature.name for feature in load_catalogue() if feature.domain == domain]
     if domain == "bank":
         names.append(LABEL)
-    with _open(folder) as connection:
+    with open_folder(folder) as connection:
         connection.execute(f"SET VARIABLE as_of = DATE '{as_of.isoformat()}'")
         try:
             arrays = connection.execute(query).fetchnumpy()
@@ -80,7 +80,7 @@ def compute_features(
 
 
 @contextmanager
-def _open(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_folder(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a DuckDB in memory whose views are the folder's Parquet files and which may read that folder alone."""
     files = sorted(folder.glob("*.parquet"))
     if not files:

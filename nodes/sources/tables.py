@@ -5,6 +5,7 @@ Rows are counted from 1, the header of a CSV file not included.
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 from typing import Final
 
@@ -12,8 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodes.features import FeatureTable, compute_features
+from nodes.features.owned import FEATURES_FILE
 from nodes.sources.dataset import BANK_DOMAIN, DatasetDescription
 from nodes.sources.files import Text, read_columns
+from nodes.sources.records import Records
+from nodes.sources.views import read_views
 from protocols import uscc
 from protocols.errors import ConfigurationError
 
@@ -28,6 +32,8 @@ def read_node_source(description: DatasetDescription, domain: str) -> FeatureTab
     Raises: ConfigurationError with a stable code and a text that names file, column and row.
     """
     path = description.source(domain)
+    if (path / FEATURES_FILE).exists():
+        return _checked(path, read_views(path)[1], description.domains[domain])
     if path.is_dir():
         return _selected(path, compute_features(domain, path), description.domains[domain])
     raw = _Raw(path)
@@ -37,6 +43,18 @@ def read_node_source(description: DatasetDescription, domain: str) -> FeatureTab
             code="LABEL_IN_DATA_NODE",
         )
     return raw.table(description.id_column, description.domains[domain])
+
+
+def read_raw(description: DatasetDescription, domain: str) -> Records:
+    """Return a data node's rows as a file or folder gives them, ids unchecked. Raises: ConfigurationError."""
+    path, names = description.source(domain), description.domains[domain]
+    if path.is_dir():
+        table = _selected(path, compute_features(domain, path), names)
+        return Records(list(table.ids), dict(table.columns), _modified(*path.glob("*.parquet")))
+    raw = _Raw(path)
+    raw.require(description.id_column, names)
+    ids = [None if value is None else str(value).strip() for value in raw.columns[description.id_column].tolist()]
+    return Records(ids, {name: _typed(_without_missing(raw.columns[name])) for name in names}, _modified(path))
 
 
 def read_bank_source(description: DatasetDescription, bank: str = "") -> tuple[FeatureTable, NDArray[np.int64]]:
@@ -87,10 +105,13 @@ class _Raw:
         self.path = path
         self.columns = read_columns(path)
 
-    def table(self, id_column: str, names: tuple[str, ...]) -> FeatureTable:
+    def require(self, id_column: str, names: tuple[str, ...]) -> None:
         for name in (id_column, *names):
             if name not in self.columns:
                 raise ConfigurationError(f"{self.path}: column {name!r} is missing", code="MISSING_COLUMN")
+
+    def table(self, id_column: str, names: tuple[str, ...]) -> FeatureTable:
+        self.require(id_column, names)
         ids = self._ids(id_column)
         return FeatureTable(ids, {name: _typed(_without_missing(self.columns[name])) for name in names})
 
@@ -156,6 +177,29 @@ def _outcome(value: object) -> int:
     except ValueError:
         return -1
     return int(number) if number in (0.0, 1.0) else -1
+
+
+def _modified(*files: Path) -> datetime.date:
+    """Return when the newest of some files was written (UTC): the best that a file says of how fresh it is."""
+    return datetime.datetime.fromtimestamp(max(file.stat().st_mtime for file in files), datetime.UTC).date()
+
+
+def _checked(path: Path, records: Records, names: tuple[str, ...]) -> FeatureTable:
+    """Return the rows that views gave, if each has an id of its own. Raises: ConfigurationError, naming the row."""
+    first_row: dict[str, int] = {}
+    for row, identifier in enumerate(records.ids, start=1):
+        if identifier is None or not is_identifier(identifier):
+            raise ConfigurationError(
+                f"{path}: row {row} of the view 'features': the id is empty, too long, or not printable text",
+                code="INVALID_ID",
+            )
+        if identifier in first_row:
+            raise ConfigurationError(
+                f"{path}: row {row} of the view 'features': the id of row {first_row[identifier]} again",
+                code="DUPLICATE_ID",
+            )
+        first_row[identifier] = row
+    return _selected(path, FeatureTable(list(first_row), records.columns), names)
 
 
 def _selected(path: Path, table: FeatureTable, names: tuple[str, ...]) -> FeatureTable:

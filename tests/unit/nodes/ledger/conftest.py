@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from nodes.ledger.location import Location
-from tests.postgres_server import PostgresServer, postgres_server
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[PostgresServer]:
-    with postgres_server() as running:
-        yield running
+from tests.postgres_server import PostgresServer
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -22,5 +15,5 @@ def location(request: pytest.FixtureRequest, tmp_path: Path) -> Location:
     """Where a new ledger may live."""
     if request.param == "sqlite":
         return tmp_path / "ledger.sqlite"
-    server: PostgresServer = request.getfixturevalue("server")
+    server: PostgresServer = request.getfixturevalue("postgres")
     return server.new_database()

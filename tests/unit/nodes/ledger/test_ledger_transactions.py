@@ -135,11 +135,11 @@ def test_two_connections_cannot_exceed_a_quota_together(location: Location) -> N
     assert sorted(outcomes) == ["refused"] * 13 + ["released"] * 7
 
 
-def test_a_ledger_survives_the_loss_of_its_connection(server: PostgresServer) -> None:
-    location = server.new_database()
+def test_a_ledger_survives_the_loss_of_its_connection(postgres: PostgresServer) -> None:
+    location = postgres.new_database()
     with contextlib.closing(open_node_ledger(location)) as ledger:
         with pytest.raises(psycopg.OperationalError):
-            _commit_over_a_restart(ledger, server)
+            _commit_over_a_restart(ledger, postgres)
         assert ledger.answers.find(answer(0).query, answer(0).transcript) is None
         ledger.answers.release(answer(0), Quota(10))
     assert recorded(location) == 1
