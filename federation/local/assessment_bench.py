@@ -16,7 +16,7 @@ from typing import Final
 from federation.local.consents import ConsentService
 from federation.local.federation import LocalFederation, split_rows
 from federation.local.founding import create_federation
-from federation.local.layout import BANK, party_of, read_federation
+from federation.local.layout import BANK, CONSENT_SERVICE, party_of, read_federation
 from federation.local.load import Ask, LoadFigures, in_turn, paced, saturated
 from federation.local.processes import PartyProcess, coordinator_process, free_ports, node_process, running
 from federation.local.services import Ports, equip
@@ -99,7 +99,9 @@ def measure(folder: Path, load: Load, tell: Callable[[str], None]) -> Assessment
     home = folder / BANK
     settings = read_settings(home / BANK_FILE, BankSettings)
     tell("starting the processes")
-    consents = ConsentService(folder, file.domains, read_cards(folder / "cards"), lambda: int(time.time()))
+    consents = ConsentService(
+        folder / CONSENT_SERVICE, file.domains, read_cards(folder / "cards"), lambda: int(time.time())
+    )
     with consents.publishing(), running(parties), open_bank_site(home, settings) as site:
         bench = _Bench(home, settings, site, consents, parties, tell)
         return asyncio.run(bench.run(load, file.key_bits))
