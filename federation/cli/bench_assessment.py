@@ -72,7 +72,7 @@ def show(found: AssessmentBench) -> None:
     figures.add_row("median, ms", f"{found.p50_ms:,.0f}", "")
     figures.add_row("99th percentile, ms", f"{found.p99_ms:,.0f}", "")
     figures.add_row("answers a second", f"{found.throughput:,.1f}", f"{found.rate:g}")
-    figures.add_row("questions without a score", f"{found.errors}", "0")
+    figures.add_row("questions without an answer", f"{found.errors}", "0")
     if found.saturation is not None:
         figures.add_row("at saturation, a second", f"{found.saturation.throughput:,.1f}", f"≥ {GOAL_SATURATION:g}")
         figures.add_row("  95th percentile, ms", f"{found.saturation.p95_ms:,.0f}", "")
@@ -85,5 +85,7 @@ def show(found: AssessmentBench) -> None:
         unit = "" if "parcels" in name else " ms"
         stages.add_row(name.replace("_", " "), f"{value:,.2f}{unit}")
     console.print(stages)
+    used = " · ".join(f"{party} {milliseconds:.1f}" for party, milliseconds in found.cpu_ms.items())
+    console.print(f"processor time, ms per answer: {used}; together {sum(found.cpu_ms.values()):.1f}")
     for code, count in found.codes.items():
-        console.print(f"without a score: {count} × {code}")
+        console.print(f"without an answer: {count} × {code}")

@@ -56,7 +56,11 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class AssessmentBench:
-    """What came of it. `stages` are means in milliseconds under the paced load."""
+    """What came of it. `stages` are means in milliseconds under the paced load.
+
+    `cpu_ms` is each process's processor time per answer under the heaviest load measured: on a machine that has other
+    work to do as well, what does not depend on that.
+    """
 
     key_bits: int
     rate: float
@@ -68,6 +72,7 @@ class AssessmentBench:
     errors: int
     codes: dict[str, int]
     stages: dict[str, float]
+    cpu_ms: dict[str, float]
     saturation: LoadFigures | None
     batch: int
     batch_seconds: float | None
@@ -137,11 +142,14 @@ class _Bench:
             before = await self._snapshot()
             self._tell(f"{load.rate:g} questions a second for {load.seconds:g} s")
             figures = await paced(asks, load.rate, load.seconds)
-            stages = (await self._snapshot()).means_since(before)
+            after = await self._snapshot()
+            stages, cpu = after.means_since(before), after.cpu_since(before, round(load.rate * load.seconds))
             saturation = None
             if load.saturation_seconds:
                 self._tell(f"{UNDER_WAY} questions always under way for {load.saturation_seconds:g} s")
                 saturation = await saturated(asks, UNDER_WAY, load.saturation_seconds)
+                answers = round(saturation.throughput * load.saturation_seconds)
+                cpu = (await self._snapshot()).cpu_since(after, answers)
             batch, seconds, scores = await self._batch(load.batch)
         finally:
             stream.cancel()
@@ -158,6 +166,7 @@ class _Bench:
             errors=figures.errors,
             codes=dict(figures.codes),
             stages=stages,
+            cpu_ms=dict(zip((BANK, *(party.home.name for party in self._parties)), cpu, strict=True)),
             saturation=saturation,
             batch=batch,
             batch_seconds=seconds,

@@ -16,12 +16,15 @@ from dataclasses import dataclass, field
 from nodes.bank.results import AssessmentResult
 from protocols.errors import CreditFederationError
 
+UNKNOWN = "INSUFFICIENT_COVERAGE"
+"""No node knows the enterprise: no score, but an answer as good as any."""
+
 Ask = Callable[[], Awaitable[AssessmentResult]]
 
 
 @dataclass(frozen=True, slots=True)
 class LoadFigures:
-    """Units: milliseconds from when a question was due to its answer; answers a second; questions without a score."""
+    """Units: milliseconds from when a question was due to its answer; answers a second; questions without an answer."""
 
     p50_ms: float
     p95_ms: float
@@ -43,7 +46,7 @@ class _Record:
         except CreditFederationError as error:
             code = error.code
         self.milliseconds.append(1000 * (time.perf_counter() - due))
-        if code:
+        if code and code != UNKNOWN:
             self.codes[code] += 1
 
     def figures(self, seconds: float) -> LoadFigures:

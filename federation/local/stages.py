@@ -26,9 +26,15 @@ STAGES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Sum and count of every histogram at one moment, over all processes."""
+    """Sum and count of every histogram at one moment, over all processes, and each one's processor time so far."""
 
     sums: Sums
+    cpu_seconds: tuple[float, ...]
+
+    def cpu_since(self, earlier: Snapshot, answers: int) -> list[float]:
+        """Return the processor time of each process since then. Units: milliseconds per answer."""
+        pairs = zip(self.cpu_seconds, earlier.cpu_seconds, strict=True)
+        return [1000 * (now - then) / max(answers, 1) for now, then in pairs]
 
     def means_since(self, earlier: Snapshot) -> dict[str, float]:
         """Return each stage's mean since then. Units: milliseconds; parcels for those named so."""
@@ -50,8 +56,11 @@ def own_metrics() -> str:
 def snapshot(texts: list[str]) -> Snapshot:
     """Return what several processes' metrics add up to."""
     sums: Sums = {}
-    for text in texts:
+    cpu = [0.0] * len(texts)
+    for number, text in enumerate(texts):
         for family in text_string_to_metric_families(text):
+            if family.name == "process_cpu_seconds":
+                cpu[number] = family.samples[0].value
             if family.type != "histogram":
                 continue
             for sample in family.samples:
@@ -62,4 +71,4 @@ def snapshot(texts: list[str]) -> Snapshot:
                     sums[name] = (total + sample.value, count)
                 elif sample.name.endswith("_count"):
                     sums[name] = (total, count + sample.value)
-    return Snapshot(sums)
+    return Snapshot(sums, tuple(cpu))

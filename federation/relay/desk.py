@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection, Sequence
+from typing import Final
 
 from prometheus_client import Counter, Histogram
 
@@ -27,6 +28,9 @@ GROUPS = Histogram("credfed_commit_parcels", "Parcels that shared one commit.", 
 COMMITS = Histogram("credfed_commit_seconds", "Time to verify, log and route one group of parcels.")
 
 Arrival = tuple[PartyId, bytes]
+
+BYTES_PER_SECOND: Final = 50_000
+"""How much longer a node may take for more: a batch of a thousand enterprises brings it half a megabyte."""
 
 
 class RelayDesk:
@@ -87,7 +91,9 @@ class RelayDesk:
         return collected
 
     async def _ask(self, node: PartyId, envelopes: tuple[Envelope, ...], asker: PartyId) -> list[Envelope]:
-        reply = await self._switchboard.ask(node, pack_parcel(envelopes), self._node_seconds)
+        parcel = pack_parcel(envelopes)
+        seconds = self._node_seconds + len(parcel) / BYTES_PER_SECOND
+        reply = await self._switchboard.ask(node, parcel, seconds)
         return await self._pass_on(await self._gatherer.submit((node, reply)), asker)
 
     def _route(self, arrivals: Sequence[Arrival]) -> list[Routed | Exception]:

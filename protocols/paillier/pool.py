@@ -6,10 +6,14 @@ import threading
 import time
 from collections import deque
 from types import TracebackType
+from typing import Final
 
 from protocols.paillier.keys import PrivateKey, PublicKey
 from protocols.paillier.obfuscators import Obfuscator, ObfuscatorSource, OthersResidues, OwnerResidues
 from protocols.paillier.sampling import Randomness
+
+_TOGETHER: Final = 8
+"""Obfuscators made at once: by the table, eight cost a fifth less each than one alone."""
 
 
 class ObfuscatorPool:
@@ -91,12 +95,12 @@ class ObfuscatorPool:
                 self._changed.wait_for(lambda: self._closed or len(self._stock) < self.capacity)
                 if self._closed:
                     return
+                missing = self.capacity - len(self._stock)
             with self._making:
-                fresh = self._source.take(1)
+                fresh = self._source.take(min(_TOGETHER, missing))
             with self._changed:
                 if self._closed:
                     return
-                if len(self._stock) < self.capacity:
-                    self._stock += fresh
+                self._stock += fresh
                 self._changed.notify_all()
             time.sleep(0)  # let a thread that serves a request have the interpreter
