@@ -124,7 +124,7 @@ def _show(events: list[Event], counts: dict[str, int]) -> None:
         table.add_column(heading, overflow="fold")
     for event in events:
         decided = "[green]released[/]" if event.decision == "RELEASE" else f"[red]denied[/] {event.code}"
-        why = f"{event.step} ({event.leak})" if event.kind is EventKind.TRAINING else event.rule
+        why = f"{event.rule}: {event.step}, {event.leak}" if event.kind is EventKind.TRAINING else event.rule
         about = event.subject or ("sums over many" if event.kind is EventKind.TRAINING else "a whole batch")
         table.add_row(_moment(event.at), event.kind, escape(event.bank), escape(about), decided, escape(why))
     if events:

@@ -14,7 +14,7 @@ from nodes.data_node.cohorts import check_difference, names_of, pack, unpack
 from nodes.data_node.consents import ConsentDesk
 from nodes.data_node.consortium import PoolSite, asked_by, check_members
 from nodes.data_node.site import NodeSite
-from nodes.ledger import StoredPart
+from nodes.ledger import Release, StoredPart
 from nodes.policy import Request, Rule, decide
 from protocols.assessment.manifest import SignedManifest
 from protocols.boosting.messages import BoostingSpec
@@ -76,7 +76,8 @@ class TrainingSite:
         site = self._site
         site.switch.check()
         charges = release_charges(self._rule.training, spec, step, leak)
-        site.ledger.runs.record_release(spec.transcript(), step, leak, site.clock(), charges)
+        release = Release(step, leak, site.clock(), self._rule.name, site.policy.digest())
+        site.ledger.runs.record_release(spec.transcript(), release, charges)
 
     def keep_part(self, manifest: SignedManifest, tables: PointTables) -> None:
         """Store the part with the bins it refers to."""
@@ -97,7 +98,11 @@ class TrainingRuns:
         return tuple(self._runs)
 
     def receive(self, envelope: Envelope) -> list[Envelope]:
-        """Take a run's announcement or a message of an open run. Raises: as role, policy and pins say."""
+        """Take a run's announcement or a message of an open run; a stopped node takes neither.
+
+        Raises: as role, policy and pins say; PolicyDenied, code NODE_STOPPED.
+        """
+        self._site.switch.check()
         if envelope.message in SPECS:
             return self._open_run(envelope, SPECS[envelope.message])
         run = self._runs.get(envelope.transcript)

@@ -9,6 +9,7 @@ from nodes.ledger.database import Database, DuplicateRecord
 from nodes.ledger.ledgers import BankLedger, NodeLedger, open_bank_ledger, open_node_ledger
 from nodes.ledger.location import ledger_location
 from nodes.ledger.parts import StoredPart
+from nodes.ledger.runs import Release
 from nodes.ledger.witness import WitnessRecords
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Database",
     "DuplicateRecord",
     "NodeLedger",
+    "Release",
     "StoredPart",
     "WitnessRecords",
     "ledger_location",

@@ -20,7 +20,7 @@ _EVENTS: Final = """
         a.model, '', '', e.query
     FROM batch_entry AS e JOIN answer AS a ON a.query = e.query
     UNION ALL
-    SELECT r.at, 'training', run.bank, '', 'RELEASE', '', '', NULL, r.step, r.leak, r.transcript
+    SELECT r.at, 'training', run.bank, '', 'RELEASE', '', r.rule, NULL, r.step, r.leak, r.transcript
     FROM release AS r JOIN run ON run.transcript = r.transcript
 """
 

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from nodes.budgets import Charge
 from nodes.ledger.database import Database, DuplicateRecord
 from nodes.ledger.spending import SpendingRecords
 from protocols.errors import BudgetExceeded, VerificationFailed
 from protocols.scorecard.messages import LeakClass
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One release of a run, as it is about to be made: under which rule of which policy. Units: `at` in seconds."""
+
+    step: str
+    leak: LeakClass
+    at: int
+    rule: str
+    policy: bytes
 
 
 class RunRecords:
@@ -33,9 +45,7 @@ class RunRecords:
         """Record a run's training rows before anything about them is released."""
         self._database.write("INSERT INTO cohort VALUES (?, ?, ?)", transcript, bank, names)
 
-    def record_release(
-        self, transcript: bytes, step: str, leak: LeakClass, at: int, charges: Sequence[Charge] = ()
-    ) -> None:
+    def record_release(self, transcript: bytes, release: Release, charges: Sequence[Charge] = ()) -> None:
         """Record a release of an open run, and charge it to the bank's year, before it is made.
 
         Raises: BudgetExceeded, codes LEAK_BUDGET, PRIVACY_BUDGET; DuplicateRecord: nothing is then recorded.
@@ -44,10 +54,14 @@ class RunRecords:
             ((bank, allowed),) = self._database.rows(
                 "SELECT bank, row_totals FROM run WHERE transcript = ?", transcript
             )
+            leak = release.leak
             if leak is LeakClass.ROW_TOTALS and self.leaks(transcript).get(leak.value, 0) >= allowed:
                 raise BudgetExceeded(f"all {allowed} releases of row totals are spent", code="LEAK_BUDGET")
-            self._spending.spend(transcript, step, bank, at, charges)
-            self._database.write("INSERT INTO release VALUES (?, ?, ?, ?)", transcript, step, leak.value, at)
+            self._spending.spend(transcript, release.step, bank, release.at, charges)
+            self._database.write(
+                "INSERT INTO release (transcript, step, leak, at, rule, policy) VALUES (?, ?, ?, ?, ?, ?)",
+                *(transcript, release.step, leak.value, release.at, release.rule, release.policy),
+            )
 
     def leaks(self, transcript: bytes) -> dict[str, int]:
         """Return how often each leak class was released in a run."""

@@ -90,6 +90,13 @@ MIGRATIONS: Final = (
                 issuer TEXT PRIMARY KEY, sequence BIGINT NOT NULL, revocations TEXT NOT NULL)""",
         ),
     ),
+    Migration(
+        "what decided a training release",
+        (
+            "ALTER TABLE release ADD COLUMN rule TEXT NOT NULL DEFAULT ''",
+            "ALTER TABLE release ADD COLUMN policy BLOB",
+        ),
+    ),
 )
 
 

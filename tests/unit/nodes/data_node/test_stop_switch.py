@@ -69,6 +69,12 @@ def test_a_stopped_node_opens_no_run_and_releases_no_sum_of_one(node: AtNode, tr
         )
     assert stopped.value.code == "NODE_STOPPED"
     assert node.site.ledger.runs.leaks(spec.transcript()) == {}
+    labels = next(
+        e for party, _, data in trained.recorded for e in envelopes_in(data) if e.message == "EncryptedLabels"
+    )
+    with pytest.raises(PeerRefused) as refusal:
+        open_parcel(node.agent.handle(pack_parcel((labels,))))
+    assert refusal.value.code == "NODE_STOPPED"
     other = msgspec.structs.replace(spec, run=b"sixteen others..")
     with pytest.raises(PeerRefused) as refusal:
         open_parcel(node.agent.handle(pack_parcel((node.bank_channel(other.transcript()).wrap(EVERYONE, other),))))

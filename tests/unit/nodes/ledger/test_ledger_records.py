@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from nodes.budgets import Budget, Charge
-from nodes.ledger import Answer, DuplicateRecord, NodeLedger, StoredPart, open_node_ledger
+from nodes.ledger import Answer, DuplicateRecord, NodeLedger, Release, StoredPart, open_node_ledger
 from nodes.ledger.location import Location
 from nodes.policy import Quota
 from protocols.errors import BudgetExceeded, PolicyDenied, VerificationFailed
@@ -32,6 +32,10 @@ ANSWER = Answer(
     code="",
     response=bytes(range(256)),
 )
+
+
+def release(step: str, leak: LeakClass, at: int) -> Release:
+    return Release(step, leak, at, "admitted banks may train", bytes(32))
 
 
 def totals(amount: int, per_year: int = 5) -> Charge:
@@ -130,12 +134,12 @@ def test_the_budget_of_totals_survives_reopening(location: Location) -> None:
         ledger = open_node_ledger(location)
         if step == 0:
             ledger.runs.open(RUN, "bank", 2)
-        ledger.runs.record_release(RUN, f"MaskedTotals/{step}", LeakClass.ROW_TOTALS, 1)
+        ledger.runs.record_release(RUN, release(f"MaskedTotals/{step}", LeakClass.ROW_TOTALS, 1))
         ledger.close()
     ledger = open_node_ledger(location)
-    ledger.runs.record_release(RUN, "BinHistograms", LeakClass.AGGREGATE, 1)
+    ledger.runs.record_release(RUN, release("BinHistograms", LeakClass.AGGREGATE, 1))
     with pytest.raises(BudgetExceeded) as refusal:
-        ledger.runs.record_release(RUN, "MaskedTotals/2", LeakClass.ROW_TOTALS, 1)
+        ledger.runs.record_release(RUN, release("MaskedTotals/2", LeakClass.ROW_TOTALS, 1))
     assert refusal.value.code == "LEAK_BUDGET"
     assert ledger.runs.leaks(RUN) == {"row_totals": 2, "aggregate": 1}
     ledger.close()
@@ -149,7 +153,9 @@ def test_the_years_budget_is_shared_by_all_runs_and_survives_reopening(location:
         ledger.spending.require("bank", NEW_YEAR - 1, [totals(2)])
         ledger.runs.open(run, "bank", 2)
         for step in range(2):
-            ledger.runs.record_release(run, f"MaskedTotals/{step}", LeakClass.ROW_TOTALS, NEW_YEAR - 1, [totals(1)])
+            ledger.runs.record_release(
+                run, release(f"MaskedTotals/{step}", LeakClass.ROW_TOTALS, NEW_YEAR - 1), [totals(1)]
+            )
         ledger.close()
     ledger = open_node_ledger(location)
     with pytest.raises(BudgetExceeded) as refusal:
@@ -167,9 +173,9 @@ def test_a_release_that_the_year_has_no_room_for_is_not_recorded(ledger: NodeLed
     for run in (RUN, b"s" * 32):
         ledger.runs.open(run, "bank", 3)
     for step in range(3):
-        ledger.runs.record_release(RUN, f"MaskedTotals/{step}", LeakClass.ROW_TOTALS, NEW_YEAR, [totals(1, 3)])
+        ledger.runs.record_release(RUN, release(f"MaskedTotals/{step}", LeakClass.ROW_TOTALS, NEW_YEAR), [totals(1, 3)])
     with pytest.raises(BudgetExceeded):
-        ledger.runs.record_release(b"s" * 32, "MaskedTotals/0", LeakClass.ROW_TOTALS, NEW_YEAR, [totals(1, 3)])
+        ledger.runs.record_release(b"s" * 32, release("MaskedTotals/0", LeakClass.ROW_TOTALS, NEW_YEAR), [totals(1, 3)])
     assert ledger.runs.leaks(b"s" * 32) == {}
     assert ledger.spending.spent("bank", NEW_YEAR)[Budget.ROW_TOTALS] == 3
 
@@ -186,9 +192,9 @@ def test_a_run_is_opened_once_for_ever(ledger: NodeLedger, location: Location) -
 
 def test_a_step_is_released_once(ledger: NodeLedger) -> None:
     ledger.runs.open(RUN, "bank", 2)
-    ledger.runs.record_release(RUN, "LocalGram", LeakClass.AGGREGATE, 1)
+    ledger.runs.record_release(RUN, release("LocalGram", LeakClass.AGGREGATE, 1))
     with pytest.raises(DuplicateRecord):
-        ledger.runs.record_release(RUN, "LocalGram", LeakClass.AGGREGATE, 1)
+        ledger.runs.record_release(RUN, release("LocalGram", LeakClass.AGGREGATE, 1))
     assert ledger.runs.leaks(RUN) == {"aggregate": 1}
 
 
