@@ -27,7 +27,9 @@ class FineBinning(msgspec.Struct, frozen=True):
     """How one feature is cut. Kept with the node's part of a model, so that a later value falls in the same bin.
 
     `bins` counts the ordinary bins; code `bins` is that of missing values, which is where `missing` points unless too
-    few values were missing for a bin of their own. `unknown` takes categories that training did not see.
+    few values were missing for a bin of their own. `unknown` takes categories that training did not see. `special`
+    holds numbers that are codes, and `special_codes` the bin of each: its own, one of the last before that of missing
+    values, or that of missing values where fewer than k firms had it.
     """
 
     name: str
@@ -37,26 +39,55 @@ class FineBinning(msgspec.Struct, frozen=True):
     bins: int
     missing: int
     unknown: int
+    special: tuple[float, ...] = ()
+    special_codes: tuple[int, ...] = ()
+
+    @property
+    def own_bins(self) -> int:
+        """Return how many special values have a bin of their own."""
+        return sum(code != self.missing for code in self.special_codes)
 
     def assign(self, column: Column) -> Codes:
         """Return the fine bin of each value. Shapes: (rows,) in and out."""
         if self.ordered:
             values = _as_numbers(column)
             steps = np.searchsorted(np.array(self.edges), values, side="right")
-            return np.where(np.isfinite(values), steps, self.missing).astype(np.uint16)
+            assigned = np.where(np.isfinite(values), steps, self.missing).astype(np.uint16)
+            for value, code in zip(self.special, self.special_codes, strict=True):
+                assigned[values == value] = code
+            return assigned
         texts = [None if _is_missing(value) else str(value) for value in column.tolist()]
         codes = [self.missing if text is None else self.categories.get(text, self.unknown) for text in texts]
         return np.array(codes, dtype=np.uint16)
 
 
-def fit_binning(name: str, column: Column, limit: int, minimum: int) -> FineBinning:
+def fit_binning(name: str, column: Column, limit: int, minimum: int, special: tuple[float, ...] = ()) -> FineBinning:
     """Return bins of at least `minimum` values each, at most `limit`, without looking at any label.
 
-    Shapes: `column` holds the training rows, missing for enterprises that the node does not know.
+    Shapes: `column` holds the training rows, missing for enterprises that the node does not know; `special` the numbers
+    that are codes, each kept apart from the others and from the values in order.
     """
     if column.dtype == np.float64:
-        return _fit_numbers(name, _as_numbers(column), limit, minimum)
+        return _fit_special(name, _as_numbers(column), limit, minimum, special)
     return _fit_categories(name, column, limit, minimum)
+
+
+def _fit_special(
+    name: str, values: NDArray[np.float64], limit: int, minimum: int, special: tuple[float, ...]
+) -> FineBinning:
+    """Cut what is no code, and give each frequent code a bin of its own, unless too few values would remain."""
+    frequent = [value for value in special if np.count_nonzero(values == value) >= minimum]
+    own = frequent[: max(0, limit - 2)]
+    ordinary = np.where(np.isin(values, special), np.nan, values)
+    rest = ordinary[~np.isin(values, own)]
+    binning = _fit_numbers(name, rest, limit - len(own), minimum)
+    held = np.bincount(binning.assign(rest), minlength=1)
+    if not binning.bins or ((held > 0) & (held < minimum)).any():
+        binning, own = _fit_numbers(name, ordinary, limit, minimum), []
+    bins = binning.bins + len(own)
+    missing = bins if binning.missing == binning.bins else binning.missing
+    codes = tuple(binning.bins + own.index(value) if value in own else missing for value in special)
+    return msgspec.structs.replace(binning, bins=bins, missing=missing, special=special, special_codes=codes)
 
 
 def _fit_numbers(name: str, values: NDArray[np.float64], limit: int, minimum: int) -> FineBinning:
@@ -123,7 +154,9 @@ def bin_rows(
     if len(enterprises) < minimum:
         raise PolicyDenied(f"{len(enterprises)} training rows are fewer than {minimum}", code="COHORT_TOO_SMALL")
     columns = cohort_columns(table, row_index(table), ids)
-    binnings = tuple(fit_binning(n, c[enterprises], limit, minimum) for n, c in columns.items())
+    binnings = tuple(
+        fit_binning(n, c[enterprises], limit, minimum, table.special.get(n, ())) for n, c in columns.items()
+    )
     codes = assign_rows(binnings, columns, len(ids))
     shapes = tuple(_shape(b, codes[:training_rows, i]) for i, b in enumerate(binnings))
     return BinnedRows(shapes, codes), binnings
@@ -155,7 +188,7 @@ def cohort_columns(table: FeatureTable, row_of: Mapping[str, int], ids: Sequence
 
 def _shape(binning: FineBinning, codes: Codes) -> FeatureShape:
     counts = np.bincount(codes, minlength=binning.bins + 1)
-    return FeatureShape(binning.name, binning.ordered, tuple(int(count) for count in counts))
+    return FeatureShape(binning.name, binning.ordered, tuple(int(count) for count in counts), binning.own_bins)
 
 
 def _as_numbers(column: Column) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from nodes.bank.training import Split, TrainingTerms
 from nodes.binning import FineBinning, bin_rows, cohort_columns, row_index
 from nodes.features import FeatureTable
 from protocols.errors import MalformedMessage
-from protocols.scorecard.messages import FeatureShape
+from protocols.scorecard.messages import MOST_SPECIAL, FeatureShape
 from protocols.scorecard.rows import BinnedRows
 
 MOST_BINS: Final = 512
@@ -26,7 +26,7 @@ def make_cut(
     """Return the lead's cut of the common columns: bins that hold `minimum_bin` of its own training rows each."""
     if not columns:
         return msgspec.msgpack.encode(())
-    own = FeatureTable(table.ids, {name: table.columns[name] for name in columns})
+    own = FeatureTable(table.ids, {name: table.columns[name] for name in columns}, table.special)
     return msgspec.msgpack.encode(bin_rows(own, ids, len(split.training), terms.fine_bins, terms.minimum_bin)[1])
 
 
@@ -42,7 +42,9 @@ def decode_cut(data: bytes) -> tuple[FineBinning, ...]:
 
 
 def _is_sound(binning: FineBinning) -> bool:
-    codes = (binning.missing, binning.unknown, *binning.categories.values())
+    if len(binning.special) != len(binning.special_codes) or len(set(binning.special)) != len(binning.special):
+        return False
+    codes = (binning.missing, binning.unknown, *binning.categories.values(), *binning.special_codes)
     if not 0 <= binning.bins < MOST_BINS or any(not 0 <= code <= binning.bins for code in codes):
         return False
     if not all(map(math.isfinite, binning.edges)) or any(a >= b for a, b in itertools.pairwise(binning.edges)):
@@ -65,7 +67,12 @@ def bin_as_cut(
     values = cohort_columns(table, row_index(table), ids)
     codes = np.column_stack([binning.assign(values[binning.name]) for binning in binnings])
     shapes = tuple(
-        FeatureShape(b.name, b.ordered, tuple(map(int, np.bincount(codes[:training_rows, i], minlength=b.bins + 1))))
+        FeatureShape(
+            b.name,
+            b.ordered,
+            tuple(map(int, np.bincount(codes[:training_rows, i], minlength=b.bins + 1))),
+            min(b.own_bins, MOST_SPECIAL),
+        )
         for i, b in enumerate(binnings)
     )
     return BinnedRows(shapes, codes)

@@ -49,4 +49,4 @@ def offered_features(table: FeatureTable, rule: Rule) -> FeatureTable:
     columns = {name: column for name, column in table.columns.items() if rule.admits_features([name])}
     if not columns:
         raise PolicyDenied(f"rule {rule.name!r} lists no feature of this node", code="FEATURES_DENIED")
-    return FeatureTable(table.ids, columns)
+    return FeatureTable(table.ids, columns, table.special)

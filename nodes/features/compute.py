@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -28,11 +28,13 @@ class FeatureTable:
     """One owner's features, one row per enterprise, ordered by code.
 
     Shapes: every column (len(ids),). A numeric column is float64 with NaN for missing; a categorical one is an object
-    array of str or None. The bank's table has its label as the last column, 0.0 or 1.0, never missing.
+    array of str or None. `special` names the numbers in a column that are codes. The bank's table has its label as the
+    last column, 0.0 or 1.0, never missing.
     """
 
     ids: list[str]
     columns: dict[str, Column]
+    special: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if any(column.shape != (len(self.ids),) for column in self.columns.values()):

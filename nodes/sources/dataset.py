@@ -50,6 +50,10 @@ class DatasetDescription:
         """Return the domains of data nodes, by name."""
         return tuple(sorted(domain for domain in self.domains if domain not in (BANK_DOMAIN, *self.banks)))
 
+    def special_of(self, domain: str) -> dict[str, tuple[float, ...]]:
+        """Return the values that are codes, by column of a domain."""
+        return {column: values for (known, column), values in self.special.items() if known == domain}
+
     def bank_columns(self, bank: str) -> tuple[str, ...]:
         """Return the feature columns of one bank."""
         return self.domains.get(bank, self.domains.get(BANK_DOMAIN, ()))

@@ -6,6 +6,7 @@ Rows are counted from 1, the header of a CSV file not included.
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +32,10 @@ def read_node_source(description: DatasetDescription, domain: str) -> FeatureTab
 
     Raises: ConfigurationError with a stable code and a text that names file, column and row.
     """
+    return replace(_node_table(description, domain), special=description.special_of(domain))
+
+
+def _node_table(description: DatasetDescription, domain: str) -> FeatureTable:
     path = description.source(domain)
     if (path / FEATURES_FILE).exists():
         return _checked(path, read_views(path)[1], description.domains[domain])
@@ -71,7 +76,8 @@ def read_bank_source(description: DatasetDescription, bank: str = "") -> tuple[F
         table = _Raw(path).table(description.id_column, (*features, label))
     outcomes = _outcomes(path, label, table.columns[label])
     own = {name: column for name, column in table.columns.items() if name != label}
-    return FeatureTable(table.ids, own), outcomes
+    domain = name if name in description.domains else BANK_DOMAIN
+    return FeatureTable(table.ids, own, description.special_of(domain)), outcomes
 
 
 def is_identifier(text: str) -> bool:

@@ -72,11 +72,13 @@ def _histograms(
 ) -> list[FineHistogram]:
     if any(not 0 <= bad <= count for bad, count in zip(bads, counts, strict=True)):
         raise MalformedMessage(f"pooled histograms of {domain} hold more defaults than enterprises")
+    if any(shape.special >= len(shape.counts) for shape in features):
+        raise MalformedMessage(f"a pooled histogram of {domain} has more special values than bins")
     found, start = [], 0
     for shape in features:
         end = start + len(shape.counts)
         pairs = zip(counts[start:end], bads[start:end], strict=True)
         outcomes = tuple(Outcomes(count - bad, bad) for count, bad in pairs)
-        found.append(FineHistogram(domain, shape.name, shape.ordered, outcomes))
+        found.append(FineHistogram(domain, shape.name, shape.ordered, outcomes, shape.special))
         start = end
     return found

@@ -53,6 +53,8 @@ DEFAULT_RULES: Final = BinningRules()
 class FineHistogram:
     """One feature as the bank sees it: outcomes per fine bin. The last bin holds the missing values.
 
+    Each of the `special` bins before it holds one value that is a code, and is a step of its own.
+
     Reveals: nothing beyond itself, sums over at least k enterprises per non-empty bin.
     """
 
@@ -60,6 +62,7 @@ class FineHistogram:
     name: str
     ordered: bool
     outcomes: tuple[Outcomes, ...]
+    special: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +90,11 @@ def bin_feature(histogram: FineHistogram, everyone: Outcomes, rules: BinningRule
 
     Shapes: `woe` has one integer per fine bin, missing last. Units: 1/WOE_SCALE. Raises: ValueError without bins.
     """
-    if not histogram.outcomes:
+    if len(histogram.outcomes) <= histogram.special:
         raise ValueError("a feature has at least the bin of missing values")
     missing = len(histogram.outcomes) - 1
-    steps = [_Step([i], o) for i, o in enumerate(histogram.outcomes[:missing])]
+    apart = [_Step([i], histogram.outcomes[i]) for i in range(missing - histogram.special, missing + 1)]
+    steps = [_Step([i], o) for i, o in enumerate(histogram.outcomes[: missing - histogram.special])]
     floor = max(rules.minimum_count, round(rules.minimum_share * everyone.total))
     if histogram.ordered:
         direction = rules.directions.get((histogram.domain, histogram.name), rules.direction)
@@ -98,7 +102,7 @@ def bin_feature(histogram: FineHistogram, everyone: Outcomes, rules: BinningRule
     else:
         steps = sorted(steps, key=lambda step: (step.outcomes.bad_rate, step.bins))
         steps = _merge_to_count(_merge_small(steps, floor), everyone, rules.maximum_bins)
-    steps.append(_Step([missing], histogram.outcomes[missing]))
+    steps += apart
     woe = [0] * len(histogram.outcomes)
     for step in steps:
         for index in step.bins:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+from msgspec import structs
 from numpy.typing import NDArray
 
 from protocols.channel.identity import PartyId, Randomness
@@ -32,6 +33,8 @@ def open_histograms(
     Raises: MalformedMessage if counts do not add up; VerificationFailed for an invalid ciphertext.
     """
     names, slack = [shape.name for shape in message.features], noise.bound
+    if any(shape.special >= len(shape.counts) for shape in message.features):
+        raise MalformedMessage(f"a histogram of {domain} has more special values than bins")
     off = [abs(sum(shape.counts) - rows) - 2 * slack * len(shape.counts) for shape in message.features]
     if len(set(names)) != len(names) or max(off, default=0) > 0:
         raise MalformedMessage(f"histograms of {domain} do not cover {rows} rows once for each feature")
@@ -55,7 +58,7 @@ def noisy_shapes(
     good, bad = noise.draw(sum(cells), randomness), noise.draw(sum(cells), randomness)
     both = iter([g + b for g, b in zip(good, bad, strict=True)])
     counts = [tuple(max(0, count + next(both)) for count in shape.counts) for shape in features]
-    return tuple(FeatureShape(s.name, s.ordered, c) for s, c in zip(features, counts, strict=True)), bad
+    return tuple(structs.replace(s, counts=c) for s, c in zip(features, counts, strict=True)), bad
 
 
 def require_outcomes(histograms: list[FineHistogram], everyone: Outcomes, slack: int = 0) -> None:
@@ -73,7 +76,7 @@ def _split(shapes: tuple[FeatureShape, ...], domain: str, bads: list[int], small
     for shape in shapes:
         part = bads[start : start + len(shape.counts)]
         outcomes = tuple(_outcomes(count, bad, smallest) for count, bad in zip(shape.counts, part, strict=True))
-        histograms.append(FineHistogram(domain, shape.name, shape.ordered, outcomes))
+        histograms.append(FineHistogram(domain, shape.name, shape.ordered, outcomes, shape.special))
         start += len(shape.counts)
     return histograms
 

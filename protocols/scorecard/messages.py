@@ -32,6 +32,7 @@ Identifier = Annotated[str, Meta(min_length=1, max_length=128)]
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
 Points = Annotated[int, Meta(ge=0, lt=1 << 24)]
 Rho = Annotated[int, Meta(ge=0, le=10**12)]
+MOST_SPECIAL: Final = 16
 Woe = Annotated[int, Meta(ge=-2047, le=2047)]
 Sum = Annotated[int, Meta(ge=-(1 << 52), le=1 << 52)]
 GAP_LIMIT: Final = 1 << 21
@@ -106,11 +107,15 @@ class EncryptedLabels(Message, frozen=True):
 
 
 class FeatureShape(Message, frozen=True):
-    """How a node cut one feature: plain counts per fine bin, missing last. Each is 0 or at least `minimum_bin`."""
+    """How a node cut one feature: plain counts per fine bin, missing last. Each is 0 or at least `minimum_bin`.
+
+    `special` bins before that of missing values stand apart from the order: each holds one value that is a code.
+    """
 
     name: Name
     ordered: bool
     counts: Annotated[tuple[Count, ...], Meta(min_length=1, max_length=512)]
+    special: Annotated[int, Meta(ge=0, le=MOST_SPECIAL)] = 0
 
 
 class BinHistograms(Message, frozen=True):

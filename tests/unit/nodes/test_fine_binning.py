@@ -161,3 +161,50 @@ def test_a_cohort_below_k_is_refused() -> None:
     with pytest.raises(PolicyDenied) as refusal:
         bin_rows(TABLE, ("a", "b", "c"), 3, 32, 4)
     assert refusal.value.code == "COHORT_TOO_SMALL"
+
+
+coded = st.lists(st.one_of(numbers, st.sampled_from([-999.0, -998.0, -997.0])), min_size=K, max_size=150).map(
+    lambda values: np.array(values, dtype=np.float64)
+)
+SPECIAL = (-999.0, -998.0, -997.0)
+
+
+@settings(max_examples=300, deadline=None)
+@given(coded, st.integers(2, 40))
+def test_special_values_stand_apart_and_no_bin_holds_fewer_than_k(column: Column, limit: int) -> None:
+    binning = fit_binning("x", column, limit, K, SPECIAL)
+    held = counts(binning, column)
+    assert len(held) == binning.bins + 1 <= limit + 1
+    assert all(count == 0 or count >= K for count in held)
+    codes = binning.assign(column)
+    own = [code for code in binning.special_codes if code != binning.missing]
+    assert sorted(own) == list(range(binning.bins - len(own), binning.bins))
+    for value, code in zip(SPECIAL, binning.special_codes, strict=True):
+        assert set(codes[column == value]) <= {code}
+        if code != binning.missing:
+            assert set(column[codes == code]) == {value}
+
+
+def test_a_rare_code_counts_as_missing_and_a_frequent_one_does_not_move_the_quantiles() -> None:
+    values = np.arange(200, dtype=np.float64)
+    column = np.concatenate([values, np.full(50, -999.0), np.full(3, -998.0), np.full(K, np.nan)])
+    binning = fit_binning("x", column, 8, K, SPECIAL)
+    assert binning.edges == fit_binning("x", values, 7, K).edges
+    assert binning.assign(np.array([-999.0, -998.0, np.nan, 5.0])).tolist() == [
+        binning.bins - 1,
+        binning.missing,
+        binning.missing,
+        0,
+    ]
+    plain = fit_binning("x", column, 8, K)
+    assert plain.assign(np.array([-999.0])).tolist() == [0]
+    assert plain.special == ()
+
+
+def test_a_table_says_which_numbers_are_codes() -> None:
+    ids = tuple(f"e{i}" for i in range(60))
+    column = np.array([float(i) for i in range(40)] + [-1.0] * 20)
+    table = FeatureTable(list(ids), {"n": column}, {"n": (-1.0,)})
+    rows, _ = bin_rows(table, ids, 60, 8, 10)
+    assert rows.features[0].special == 1
+    assert rows.features[0].counts[-2] == 20

@@ -122,3 +122,24 @@ def test_what_chance_would_do_is_dropped() -> None:
 def test_no_bins_at_all_is_a_mistake_of_the_caller() -> None:
     with pytest.raises(ValueError, match="missing"):
         binned([])
+
+
+def test_special_values_are_steps_of_their_own_outside_the_order() -> None:
+    """The codes' default rates would break any monotone order; they are neither merged nor let into it."""
+    ordinary = [Outcomes(90, 10), Outcomes(80, 20), Outcomes(70, 30)]
+    codes, missing = [Outcomes(20, 80), Outcomes(99, 1)], Outcomes(50, 50)
+    everyone = sum([*codes, missing, *ordinary[1:]], ordinary[0])
+    histogram = FineHistogram("tax", "x", True, (*ordinary, *codes, missing), special=2)
+    feature = bin_feature(histogram, everyone, replace(RULES, direction=Direction.INCREASING))
+    assert feature.groups == ((0,), (1,), (2,), (3,), (4,), (5,))
+    assert feature.outcomes == (*ordinary, *codes, missing)
+    plain = bin_feature(replace(histogram, special=0), everyone, replace(RULES, direction=Direction.INCREASING))
+    assert len(plain.groups) < 6
+
+
+def test_each_feature_runs_the_way_that_is_declared_for_it() -> None:
+    falling = (Outcomes(70, 30), Outcomes(80, 20), Outcomes(90, 10), Outcomes(0, 0))
+    everyone = falling[0] + falling[1] + falling[2]
+    rules = replace(RULES, directions={("tax", "x"): Direction.INCREASING, ("tax", "y"): Direction.DECREASING})
+    widths = {n: len(bin_feature(FineHistogram("tax", n, True, falling), everyone, rules).groups) for n in "xyz"}
+    assert widths == {"x": 2, "y": 4, "z": 4}
