@@ -56,8 +56,11 @@ class CiphertextVector:
         return hash((self.public_key, self._values))
 
     def __getitem__(self, index: int | slice) -> CiphertextVector:
-        picked = self._values[index]
-        return CiphertextVector(self.public_key, picked if isinstance(index, slice) else (picked,))
+        if not isinstance(index, slice):
+            return CiphertextVector(self.public_key, (self._values[index],))
+        positions = range(len(self))[index]
+        whole = positions == range(len(self))
+        return self if whole else CiphertextVector(self.public_key, self._storage.take(list(positions)))
 
     @classmethod
     def from_bytes(cls, public_key: PublicKey, data: bytes) -> CiphertextVector:

@@ -63,6 +63,7 @@ def test_selection_equals_list_selection(key: PrivateKey, owner: OwnerEncryptor,
     vector = owner.encrypt(values)
     rows = data.draw(st.lists(st.integers(0, len(values) - 1), max_size=6))
     assert decrypt_signed(key, vector.take(np.array(rows, dtype=np.intp))) == [values[row] for row in rows]
+    assert vector[:] is vector
     start, stop = data.draw(st.integers(-9, 9)), data.draw(st.integers(-9, 9))
     assert decrypt_signed(key, vector[start:stop]) == values[start:stop]
     assert decrypt_signed(key, vector[-1]) == values[-1:]
