@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from federation.cli.output import BAD_INPUT, console, errors, print_json, quiet_libraries, reported_errors
-from federation.local import BANK, FEDERATION_FILE, LocalBankService, LocalFederation
+from federation.local import FEDERATION_FILE, LocalBankService, LocalFederation, party_of, read_federation
 from nodes.bank.api.serving import ApiAddress, read_notice, serve_api
 from nodes.bank.api.settings import ApiSettings
 from nodes.bank.labels import write_labelled
@@ -22,11 +22,15 @@ from nodes.bank.store import api_keys, outcomes
 from nodes.bank.store.api_keys import ApiKey, Scope
 from nodes.bank.store.database import DATABASE_FILE, Database
 from nodes.sources import read_description
+from protocols.channel.identity import PartyId
 from protocols.errors import ConfigurationError
 
 DAY = 86_400
 keys_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke the keys that callers of the REST API need.")
 HOME = typer.Argument(metavar="DIR", help="A bank's own folder, or that of a federation that `credfed train` made.")
+BankName = Annotated[
+    str | None, typer.Option("--bank", help="The bank, where a federation has several; the first by default.")
+]
 AS_JSON = typer.Option("--json", help="Print one JSON document.")
 
 
@@ -38,6 +42,7 @@ def api(
         str, typer.Option(help="Address to listen on; beyond this machine only with a certificate.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65_535)] = 8440,
+    bank: BankName = None,
     certificate: Annotated[Path | None, typer.Option(help="TLS certificate, PEM.")] = None,
     key: Annotated[Path | None, typer.Option(help="The certificate's private key, PEM.")] = None,
     webhook_host: Annotated[
@@ -60,28 +65,27 @@ def api(
     with reported_errors(as_json=False):
         address = ApiAddress(host, port, certificate, key)
         address.check()
+        home = _bank_home(federation, bank)
         settings = ApiSettings(
-            bank=BANK,
+            bank=home.name,
             webhook_hosts=frozenset(webhook_host or ()),
             loopback_webhooks=loopback_webhooks,
             objections=read_notice(objections) if objections else "",
         )
         with (
             LocalFederation(federation) as parties,
-            closing(LocalBankService(parties, lend_consents=True)) as service,
+            closing(LocalBankService(parties, PartyId(home.name), lend_consents=True)) as service,
             suppress(KeyboardInterrupt),
         ):
             text = f"serving {address.url}   described at {address.url}/openapi.json"
-            asyncio.run(serve_api(federation / BANK, address, service, settings, lambda: console.print(text)))
+            asyncio.run(serve_api(home, address, service, settings, lambda: console.print(text)))
 
 
 def labels(
     home: Annotated[Path, HOME],
     data: Annotated[Path, typer.Option("--data", help="Folder with domains.json and the bank's own file.")],
     out: Annotated[Path, typer.Option("--out", help="The file to write, CSV; it must not exist.")],
-    bank: Annotated[
-        str, typer.Option("--bank", help="The bank's name in domains.json; the first one's if left out.")
-    ] = "",
+    bank: BankName = None,
     as_json: Annotated[bool, AS_JSON] = False,
 ) -> None:
     """Write the bank's file anew, with outcomes reported over the API as the labels of the next training run.
@@ -89,8 +93,8 @@ def labels(
     A default is 1, a good loan 0, and an indeterminate one is left out; open ones keep their label. Put the file in
     the place of the bank's own in a folder of its own, and give that to `credfed train --data`.
     """
-    with reported_errors(as_json), closing(_database(home)) as database:
-        counts = write_labelled(read_description(data), bank, database.do(outcomes.labels), out)
+    with reported_errors(as_json), closing(_database(home, bank)) as database:
+        counts = write_labelled(read_description(data), bank or "", database.do(outcomes.labels), out)
     if as_json:
         print_json(counts)
         return
@@ -111,10 +115,11 @@ def create(
     days: Annotated[
         int | None, typer.Option(min=1, help="How long it is good for; until it is revoked by default.")
     ] = None,
+    bank: BankName = None,
     as_json: Annotated[bool, AS_JSON] = False,
 ) -> None:
     """Make an API key and show it, this once: the bank keeps only its hash."""
-    with reported_errors(as_json), closing(_database(home)) as database:
+    with reported_errors(as_json), closing(_database(home, bank)) as database:
         now = int(time.time())
         expires = None if days is None else now + days * DAY
         key, token = database.do(lambda c: api_keys.create(c, name, frozenset(scope or Scope), now, expires))
@@ -126,15 +131,17 @@ def create(
 
 
 @keys_app.command("list")
-def list_keys(home: Annotated[Path, HOME], as_json: Annotated[bool, AS_JSON] = False) -> None:
+def list_keys(home: Annotated[Path, HOME], bank: BankName = None, as_json: Annotated[bool, AS_JSON] = False) -> None:
     """List all API keys, without what only their holders know."""
     now = int(time.time())
-    with reported_errors(as_json), closing(_database(home)) as database:
+    with reported_errors(as_json), closing(_database(home, bank)) as database:
         found = database.do(api_keys.every)
     if as_json:
         print_json([_shown(key, now) for key in found])
         return
-    table = Table("id", "name", "state", "made", "expires", "may", title=f"{len(found)} API keys")
+    table = Table(title=f"{len(found)} API keys")
+    for heading in ("id", "name", "state", "made", "expires", "may"):
+        table.add_column(heading, no_wrap=heading == "id")
     for key in found:
         shown = _shown(key, now)
         expires = str(shown["expires"] or "never")
@@ -146,10 +153,12 @@ def list_keys(home: Annotated[Path, HOME], as_json: Annotated[bool, AS_JSON] = F
 
 @keys_app.command()
 def revoke(
-    home: Annotated[Path, HOME], key: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as listed.")]
+    home: Annotated[Path, HOME],
+    key: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as listed.")],
+    bank: BankName = None,
 ) -> None:
     """Revoke an API key for good, from the next request on. Exit code 2 if there is no such key."""
-    with reported_errors(as_json=False), closing(_database(home)) as database:
+    with reported_errors(as_json=False), closing(_database(home, bank)) as database:
         known = database.do(lambda c: api_keys.revoke(c, key, int(time.time())))
     if not known:
         errors.print(f"[bold red]error[/] NO_KEY: no API key has the id {escape(key)}")
@@ -172,9 +181,22 @@ def _moment(at: int) -> str:
     return datetime.datetime.fromtimestamp(at, datetime.UTC).isoformat(timespec="minutes")
 
 
-def _database(home: Path) -> Database:
-    """Open the database of a bank's folder. Raises: ConfigurationError, code NOT_A_FOLDER or BAD_DATABASE."""
-    folder = home / BANK if (home / FEDERATION_FILE).is_file() else home
+def _database(folder: Path, bank: str | None) -> Database:
+    """Open a bank's database. Raises: ConfigurationError, codes as `_bank_home`, or BAD_DATABASE."""
+    return Database(_bank_home(folder, bank) / DATABASE_FILE)
+
+
+def _bank_home(folder: Path, bank: str | None) -> Path:
+    """Return a bank's own folder, given it or its federation's.
+
+    Raises: ConfigurationError, code NOT_A_FOLDER or UNKNOWN_BANK.
+    """
     if not folder.is_dir():
         raise ConfigurationError(f"{folder} is not a folder", code="NOT_A_FOLDER")
-    return Database(folder / DATABASE_FILE)
+    if not (folder / FEDERATION_FILE).is_file():
+        return folder
+    known = read_federation(folder).bank_parties
+    party = next(iter(known)) if bank is None else party_of(bank)
+    if party not in known:
+        raise ConfigurationError(f"{folder}: no bank {bank} there; known: {', '.join(known)}", code="UNKNOWN_BANK")
+    return folder / party

@@ -11,6 +11,7 @@ from federation.local.federation import LocalFederation
 from nodes.bank.model_file import ModelFile
 from nodes.bank.results import AssessmentResult
 from nodes.bank.service import MAX_BATCH, Applicant
+from protocols.channel.identity import PartyId
 from protocols.consent import Purpose
 from protocols.errors import PolicyDenied
 
@@ -24,8 +25,11 @@ class LocalBankService:
     stands for all enterprises but those that have withheld theirs. For trying out only.
     """
 
-    def __init__(self, federation: LocalFederation, *, lend_consents: bool = False) -> None:
-        self._federation, self._lend_consents = federation, lend_consents
+    def __init__(
+        self, federation: LocalFederation, bank: PartyId | None = None, *, lend_consents: bool = False
+    ) -> None:
+        """Serve `bank`, or the federation's first."""
+        self._federation, self._bank, self._lend_consents = federation, bank, lend_consents
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="federation")
 
     def check_enterprise(self, enterprise: str) -> None:
@@ -34,7 +38,7 @@ class LocalBankService:
 
     def model(self) -> ModelFile:
         """Return the bank's model as it signed it. Raises: ConfigurationError, code NO_MODEL; VerificationFailed."""
-        return self._federation.model()
+        return self._federation.model(self._bank)
 
     async def assess(self, enterprise: str, consent: str, purpose: Purpose) -> AssessmentResult:
         """Ask all nodes about one enterprise. Raises: as the port says."""
@@ -47,7 +51,7 @@ class LocalBankService:
             raise ValueError(f"{len(applicants)} applicants where at most {MAX_BATCH} go together")
         if purpose is not Purpose.ASSESSMENT:
             raise PolicyDenied(f"no model serves the purpose {purpose}", code="PURPOSE_DENIED")
-        return await self._call(lambda: self._federation.assess_with(self._with_consents(applicants)))
+        return await self._call(lambda: self._federation.assess_with(self._with_consents(applicants), self._bank))
 
     async def ready(self) -> None:
         """Return if there is a model. Raises: ConfigurationError, code NO_MODEL; VerificationFailed."""
@@ -58,8 +62,10 @@ class LocalBankService:
         self._thread.shutdown()
 
     def _with_consents(self, applicants: Sequence[Applicant]) -> list[tuple[str, str]]:
-        lend = self._federation.consent_of if self._lend_consents else lambda enterprise: ""
-        return [(a.enterprise, a.consent or lend(a.enterprise)) for a in applicants]
+        return [(a.enterprise, a.consent or self._lent(a.enterprise)) for a in applicants]
+
+    def _lent(self, enterprise: str) -> str:
+        return self._federation.consent_of(enterprise, self._bank) if self._lend_consents else ""
 
     async def _call(self, function: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function)

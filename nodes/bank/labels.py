@@ -49,7 +49,7 @@ def write_labelled(description: DatasetDescription, bank: str, labels: Mapping[s
     names = list(columns)
     places = names.index(description.id_column), names.index(description.label_column)
     kept, changed = _relabelled(rows, *places, labels)
-    added = _added(rows, *places, labels)
+    added = _added(rows, *places, len(names), labels)
     _write(out, names, kept + added)
     return LabelCounts(len(kept) + len(added), changed, len(added), len(rows) - len(kept))
 
@@ -69,13 +69,13 @@ def _relabelled(rows: list[Row], id_at: int, label_at: int, labels: Mapping[str,
     return kept, changed
 
 
-def _added(rows: list[Row], id_at: int, label_at: int, labels: Mapping[str, Label]) -> list[Row]:
+def _added(rows: list[Row], id_at: int, label_at: int, width: int, labels: Mapping[str, Label]) -> list[Row]:
     """Return a row, without features, for each labelled enterprise that the file does not know."""
     known = {row[id_at].strip() for row in rows}
     found = []
     for enterprise, label in sorted(labels.items()):
         if enterprise not in known and label in _WRITTEN:
-            row = [""] * len(rows[0])
+            row = [""] * width
             row[id_at], row[label_at] = enterprise, _WRITTEN[label]
             found.append(row)
     return found
