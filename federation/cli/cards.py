@@ -102,6 +102,12 @@ def _training(model: ModelFile) -> CardTraining:
 def _warnings(model: ModelFile, nodes: int) -> tuple[str, ...]:
     """Return what a reader must know before believing the figures."""
     found, facts = [], model.training
+    if model.consortium is not None:
+        banks, rows = ", ".join(model.consortium.signatures), model.consortium.rows_train
+        found.append(
+            f"trained by {banks} together: bins, coefficients and coverage are of their {rows:,} training rows, "
+            f"the validation is of {model.bank}'s own test rows"
+        )
     if not any(feature.selected for feature in model.features):
         found.append("no feature could be used: every enterprise has the same score")
     for rows, bad, name in (

@@ -70,7 +70,9 @@ def consortium_results(
         features=features,
         warnings=warnings_of(sum(o.bad for o in outcomes), spec.training_rows, len(spec.nodes), features),
         banks={
-            bank: _bank_result(federation, training, bank, splits[bank], plan, minimum_bin, comparison is not None)
+            federation.file.bank_parties[bank]: _bank_result(
+                federation, training, bank, splits[bank], plan, minimum_bin, comparison is not None
+            )
             for bank in training.banks
         },
     )

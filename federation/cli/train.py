@@ -315,7 +315,7 @@ def show_results(results: Results, out: Path) -> None:
         console.print(describe_privacy(results.privacy))
     for warning in results.warnings:
         errors.print(f"[yellow]warning[/] {warning}")
-    bank = next(iter(results.banks), BANK) if results.banks else BANK
+    bank = party_of(next(iter(results.banks))) if results.banks else BANK
     console.print(f"written to {out}: results.json, {bank}/model.json, {bank}/model_card.html, coordinator/log.sqlite")
 
 
