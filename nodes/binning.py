@@ -5,6 +5,7 @@ The edges and categories stay here. What leaves is how many enterprises each bin
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -29,7 +30,8 @@ class FineBinning(msgspec.Struct, frozen=True):
     `bins` counts the ordinary bins; code `bins` is that of missing values, which is where `missing` points unless too
     few values were missing for a bin of their own. `unknown` takes categories that training did not see. `special`
     holds numbers that are codes, and `special_codes` the bin of each: its own, one of the last before that of missing
-    values, or that of missing values where fewer than k firms had it.
+    values, or that of missing values where fewer than k firms had it. `hashed`
+    says that `categories` names cells, as the districts of one domain count them.
     """
 
     name: str
@@ -41,6 +43,7 @@ class FineBinning(msgspec.Struct, frozen=True):
     unknown: int
     special: tuple[float, ...] = ()
     special_codes: tuple[int, ...] = ()
+    hashed: bool = False
 
     @property
     def own_bins(self) -> int:
@@ -57,8 +60,15 @@ class FineBinning(msgspec.Struct, frozen=True):
                 assigned[values == value] = code
             return assigned
         texts = [None if _is_missing(value) else str(value) for value in column.tolist()]
+        if self.hashed:
+            texts = [None if text is None else category_cell(text) for text in texts]
         codes = [self.missing if text is None else self.categories.get(text, self.unknown) for text in texts]
         return np.array(codes, dtype=np.uint16)
+
+
+def category_cell(text: str) -> str:
+    """Return the name of the cell in which the districts of a domain count a category: 16 bits of its hash."""
+    return hashlib.sha256(text.encode()).hexdigest()[:4]
 
 
 def fit_binning(name: str, column: Column, limit: int, minimum: int, special: tuple[float, ...] = ()) -> FineBinning:

@@ -11,10 +11,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 
+import numpy as np
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from numpy.typing import NDArray
 
 from protocols.errors import VerificationFailed
 
@@ -41,10 +43,31 @@ def zero_sum_masks(
     return [total % modulus for total in totals]
 
 
+def zero_sum_words(
+    own: str, mask_key: X25519PrivateKey, peers: Mapping[str, bytes], transcript: bytes, count: int
+) -> NDArray[np.uint32]:
+    """Return the same as `zero_sum_masks` for many small numbers, modulo 2^32. Shapes: (count,)."""
+    if not peers or own in peers:
+        raise ValueError("a mask needs at least one other node")
+    total = np.zeros(count, dtype=np.uint32)
+    for peer in sorted(peers):
+        stream = np.frombuffer(_stream(mask_key, peers[peer], transcript, own, peer).update(bytes(4 * count)), "<u4")
+        total = total + stream if peer > own else total - stream
+    return total
+
+
 def _shared_numbers(
     key: X25519PrivateKey, peer_key: bytes, transcript: bytes, own: str, peer: str, count: int, modulus: int
 ) -> Iterable[int]:
     """Yield `count` numbers below `modulus` that both nodes of a pair derive alike, and no one else."""
+    stream = _stream(key, peer_key, transcript, own, peer)
+    width = (modulus.bit_length() + _EXCESS_BITS + 7) // 8
+    for _ in range(count):
+        yield int.from_bytes(stream.update(bytes(width))) % modulus
+
+
+def _stream(key: X25519PrivateKey, peer_key: bytes, transcript: bytes, own: str, peer: str) -> CipherContext:
+    """Return the key stream that both nodes of a pair derive alike, and no one else."""
     try:
         shared = key.exchange(X25519PublicKey.from_public_bytes(peer_key))
     except ValueError as error:
@@ -52,7 +75,4 @@ def _shared_numbers(
     pair = b"\0".join(name.encode() for name in sorted((own, peer)))
     salt = hashlib.sha256(transcript).digest()
     seed = HKDF(SHA256(), 48, salt=salt, info=_INFO + pair).derive(shared)
-    stream = Cipher(algorithms.AES(seed[:32]), modes.CTR(seed[32:])).encryptor()
-    width = (modulus.bit_length() + _EXCESS_BITS + 7) // 8
-    for _ in range(count):
-        yield int.from_bytes(stream.update(bytes(width))) % modulus
+    return Cipher(algorithms.AES(seed[:32]), modes.CTR(seed[32:])).encryptor()

@@ -7,13 +7,14 @@ from functools import reduce
 
 import msgspec
 
-from nodes.binning import FineBinning, bin_rows
+from nodes.binning import FineBinning, bin_rows, cohort_columns, row_index
 from nodes.data_node.admission import offered_features
 from nodes.data_node.charges import release_charges, run_charges
 from nodes.data_node.cohorts import check_difference, names_of, pack, unpack
 from nodes.data_node.consents import ConsentDesk
 from nodes.data_node.consortium import PoolSite, asked_by, check_members
 from nodes.data_node.site import NodeSite
+from nodes.data_node.survey import DistrictSurvey
 from nodes.ledger import Release, StoredPart
 from nodes.policy import Request, Rule, decide
 from protocols.assessment.manifest import SignedManifest
@@ -26,6 +27,8 @@ from protocols.consent import ConsentDemand, Purpose, cohort_subject
 from protocols.consortium.messages import ConsortiumSpec
 from protocols.consortium.node import NodeConsortium
 from protocols.errors import UnexpectedMessage, VerificationFailed
+from protocols.scorecard.district_node import DistrictTraining
+from protocols.scorecard.districts import Districts
 from protocols.scorecard.messages import Cohort, LeakClass, PointTables, RunSpec
 from protocols.scorecard.node import NodeTraining
 from protocols.scorecard.rows import BinnedRows
@@ -44,6 +47,15 @@ class TrainingSite:
     def __init__(self, site: NodeSite, rule: Rule, consents: ConsentDesk) -> None:
         self._site, self._rule, self._consents = site, rule, consents
         self._binnings: tuple[FineBinning, ...] = ()
+        self._survey: DistrictSurvey | None = None
+
+    def survey(self, spec: RunSpec, cohort: Cohort) -> DistrictSurvey:
+        """Admit the cohort, and count its rows with the other districts of the domain. Raises: PolicyDenied."""
+        self.admit(spec, cohort)
+        table = offered_features(self._site.table, self._rule)
+        columns = cohort_columns(table, row_index(table), cohort.ids)
+        self._survey = DistrictSurvey(columns, spec.training_rows, spec.fine_bins, spec.minimum_bin)
+        return self._survey
 
     def bin_cohort(self, spec: RunSpec, cohort: Cohort) -> BinnedRows:
         """Admit the cohort and bin its rows. Raises: PolicyDenied."""
@@ -149,6 +161,8 @@ class TrainingRuns:
             return NodeConsortium(spec, channel, site.paillier, keys, pool, site.randomness)
         if isinstance(spec, BoostingSpec):
             return NodeBoosting(spec, channel, keys[bank], members[bank], site.randomness)
+        if Districts.of(spec).siblings(site.keys.party):
+            return DistrictTraining(spec, channel, site.paillier, keys, members[bank], site.randomness)
         return NodeTraining(spec, channel, site.paillier, keys, members[bank], site.randomness)
 
     def _check_parties(self, envelope: Envelope, spec: RunSpec) -> None:

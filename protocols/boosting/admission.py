@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from protocols.boosting.messages import BoostingSpec
 from protocols.channel.identity import PartyCard, PartyId
 from protocols.errors import VerificationFailed
-from protocols.scorecard.admission import check_exact, check_spec
+from protocols.scorecard.admission import check_exact, check_spec, check_undivided
 
 
 def check_boosting(spec: BoostingSpec, cards: Mapping[PartyId, PartyCard]) -> None:
@@ -17,6 +17,7 @@ def check_boosting(spec: BoostingSpec, cards: Mapping[PartyId, PartyCard]) -> No
     """
     check_spec(spec, cards)
     check_exact(spec)
+    check_undivided(spec)
     if len(spec.steps) != spec.row_totals:
         raise VerificationFailed(f"{len(spec.steps)} turns for {spec.row_totals} releases", code="WRONG_TURNS")
     if spec.group % spec.folds:

@@ -17,7 +17,7 @@ from protocols.consortium.messages import (
     all_labels,
 )
 from protocols.errors import VerificationFailed
-from protocols.scorecard.admission import check_exact, check_spec
+from protocols.scorecard.admission import check_exact, check_spec, check_undivided
 from protocols.scorecard.model import TrainingPlan
 
 _MODEL_CONTEXT = b"credit-federation/consortium-model/v1\0"
@@ -84,6 +84,7 @@ def check_consortium(spec: ConsortiumSpec, cards: Mapping[PartyId, PartyCard]) -
     """
     check_spec(spec, cards)
     check_exact(spec)
+    check_undivided(spec)
     entries = tuple(BankEntry(member.party, member.card) for member in spec.members)
     check_banks(spec.bank, entries, tuple(node.party for node in spec.nodes), cards)
     for member in spec.members:

@@ -42,12 +42,23 @@ def check_spec(spec: RunSpec, cards: Mapping[PartyId, PartyCard]) -> None:
             raise VerificationFailed(f"the run names a card of {party} that is not pinned", code="WRONG_NODE_SET")
     if not 1 <= spec.training_rows <= spec.rows:
         raise VerificationFailed(f"{spec.training_rows} training rows of {spec.rows}", code="WRONG_ROWS")
+    if spec.rho and len({node.domain for node in spec.nodes}) < len(names):
+        raise VerificationFailed("the sums of a domain that is split by region carry no noise", code="NO_NOISE")
 
 
 def check_exact(spec: RunSpec) -> None:
     """Return if a run asks for no noise, of a family that adds none. Raises: VerificationFailed, code NO_NOISE."""
     if spec.rho:
         raise VerificationFailed("the sums of this kind of run carry no noise", code="NO_NOISE")
+
+
+def check_undivided(spec: RunSpec) -> None:
+    """Return if no domain is split by region, for a family that does not pool districts.
+
+    Raises: VerificationFailed, code DOMAIN_SPLIT.
+    """
+    if len({node.domain for node in spec.nodes}) < len(spec.nodes):
+        raise VerificationFailed("this kind of run takes no domain that is split by region", code="DOMAIN_SPLIT")
 
 
 def check_plan(spec: RunSpec, plan: Mapping[PartyId, int]) -> None:

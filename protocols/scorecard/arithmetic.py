@@ -63,12 +63,12 @@ class Masking:
     bits: int
     modulus: int
 
-    def upper(self, randomness: Randomness) -> int:
+    def upper(self, randomness: Randomness, addends: int = 1) -> int:
         """Return a random multiple of 2^bits: its sum with a packed value shows the value's own bits alone.
 
-        Reveals: the low `bits` of the sum. Range: no honest sum wraps around the modulus.
+        Reveals: the low `bits` of the sum. Range: no honest sum of so many addends wraps around the modulus.
         """
-        return _uniform(1, (self.modulus >> self.bits) - 1, randomness) << self.bits
+        return _uniform(1, ((self.modulus >> self.bits) - 1) // addends, randomness) << self.bits
 
     def whole(self, randomness: Randomness) -> int:
         """Return a mask over the whole plaintext: its sum with a packed value shows nothing (bias below 2^-80)."""
@@ -100,17 +100,18 @@ def masked_sums(
     randomness: Randomness,
     filled: int = 1,
     noise: Sequence[int] | None = None,
+    addends: int = 1,
 ) -> CiphertextVector:
     """Pack sums into few ciphertexts, mask all above their slots, and re-randomise: fit to return to the key owner.
 
     Shapes: each ciphertext of `vector` already fills `filled` slots, a divisor of `packing.slots`; `noise` holds one
-    number for each slot that is filled, or none.
+    number for each slot that is filled, or none; so many `addends` of the kind may be added up.
     """
     count = len(vector) * filled
     packed = vector.compress(packing.slot_bits * filled, packing.slots // filled)
     maskings = [masking(packing, width, vector.public_key) for width in widths(count, packing)]
     added = join_noise(noise or [0] * count, packing)
-    upper = [mask.upper(randomness) + extra for mask, extra in zip(maskings, added, strict=True)]
+    upper = [mask.upper(randomness, addends) + extra for mask, extra in zip(maskings, added, strict=True)]
     return rerandomise(packed.add_plain(upper), randomness)
 
 

@@ -11,19 +11,21 @@ from numpy.typing import NDArray
 from protocols.channel.envelope import EVERYONE, Channel, Envelope
 from protocols.channel.identity import PartyId, Randomness
 from protocols.credit.binning import FineHistogram
-from protocols.errors import UnexpectedMessage
+from protocols.errors import UnexpectedMessage, VerificationFailed
 from protocols.paillier import OwnerEncryptor, PrivateKey, PublicKey
 from protocols.scorecard import messages as m
 from protocols.scorecard.bank_role import BankRole, Handlers, Sent
 from protocols.scorecard.candidate import Candidate, explain_zeros
 from protocols.scorecard.curvature import column_sums, open_gradient, pack_residuals
+from protocols.scorecard.districts import Districts
 from protocols.scorecard.fitting import Fitting
+from protocols.scorecard.gathering import Gathering, PooledVectors, pooled_gram
 from protocols.scorecard.gram import GramAssembly
 from protocols.scorecard.histograms import bin_all, open_histograms, plain_histograms, require_outcomes
 from protocols.scorecard.model import BankRows, TrainedScorecard, TrainingPlan
 from protocols.scorecard.node_role import require
 from protocols.scorecard.noise import RunNoise
-from protocols.scorecard.products import encrypt_columns, open_products
+from protocols.scorecard.products import add_low_bits, encrypt_columns, maskings_of, open_products
 from protocols.scorecard.releases import TotalsCollection
 from protocols.scorecard.rows import WoeColumns, totals
 from protocols.scorecard.themes import assign_themes
@@ -51,6 +53,14 @@ class BankTraining(BankRole):
         self._paillier, self._keys = paillier, keys
         self._data, self._plan, self._randomness, self._noise = data, plan, randomness, RunNoise.of(spec)
         self._nodes = [PartyId(node.party) for node in spec.nodes]
+        self._districts = Districts.of(spec)
+        self._units = self._districts.units
+        self._shapes: Gathering[tuple[m.FeatureShape, ...]] = Gathering(self._districts)
+        self._blocks: Gathering[tuple[int, ...]] = Gathering(self._districts)
+        self._shares: Gathering[tuple[bytes, ...]] = Gathering(self._districts)
+        self._pooled = PooledVectors(self._districts, paillier.public_key)
+        self._pooled_shapes: dict[PartyId, tuple[m.FeatureShape, ...]] = {}
+        self._pooled_cells: dict[PartyId, bytes] = {}
         self._histograms: dict[PartyId, list[FineHistogram]] = {}
         self._fitting: Fitting | None = None
         self._woe_columns: dict[PartyId, int] = {}
@@ -75,38 +85,59 @@ class BankTraining(BankRole):
             "MaskedTotals": self._on_totals,
             "CombinedTotals": self._on_combined,
             "GradientShare": self._on_gradient,
+            "DistrictSums": self._on_district_sums,
+            "PooledSums": self._on_pooled_sums,
         }
 
     # ---- binning, WOE and IV
 
     def _on_histograms(self, envelope: Envelope) -> Sent:
         node, message = self._from_node(envelope, m.BinHistograms)
-        if node in self._histograms:
-            raise UnexpectedMessage(f"histograms of {node} were already received")
+        unit = self._districts.leads[node]
+        shapes = self._shapes.put("histograms", node, message.features)
+        if len(self._districts.members(node)) == 1:
+            return self._take_histograms(unit, message)
+        if shapes is None:
+            return []
+        if message.vector or any(shape != shapes[0] for shape in shapes):
+            raise VerificationFailed(f"the districts of {self._domains[node]} differ", code="DISTRICTS_DIFFER")
+        self._pooled_shapes[unit] = shapes[0]
+        return self._pooled_histograms_when_ready(unit)
+
+    def _pooled_histograms_when_ready(self, unit: PartyId) -> Sent:
+        if unit not in self._pooled_shapes or unit not in self._pooled_cells:
+            return []
+        return self._take_histograms(unit, m.BinHistograms(self._pooled_shapes[unit], self._pooled_cells[unit]))
+
+    def _take_histograms(self, node: PartyId, message: m.BinHistograms) -> Sent:
+        """Open the histograms of one domain; when all are there, bin them and send each node its WOE."""
         domain, k = self._domains[node], self.spec.minimum_bin
         noise, smallest = self._noise.histograms(len(message.features)), self._noise.smallest_count(k)
         histograms = open_histograms(message, domain, self.spec.training_rows, self._paillier, noise, smallest)
         require_outcomes(histograms, self._data.everyone, noise.bound + smallest)
         self._histograms[node] = histograms
-        if len(self._histograms) < len(self._nodes):
+        if len(self._histograms) < len(self._units):
             return []
         own = plain_histograms(self._data.rows, "bank", self._data.training_bad)
-        ordered = {self._me: own} | {node: self._histograms[node] for node in sorted(self._nodes)}
+        ordered = {self._me: own} | {unit: self._histograms[unit] for unit in self._units}
         rules = replace(self._plan.rules, woe_limit=self._noise.woe_limit)
         features = bin_all(ordered, self._data.everyone, rules)
-        self._fitting = Fitting(features, self._data.training_bad, len(self._nodes), self._plan.signs)
+        self._fitting = Fitting(features, self._data.training_bad, len(self._units), self._plan.signs)
         return self._send_woe(self._fitting)
 
     def _send_woe(self, fitting: Fitting) -> Sent:
         tables = {p: tuple(f.woe if f.selected else None for f in fs) for p, fs in fitting.features.items()}
         self._own_columns = WoeColumns.build(self._data.rows, self._data.training_rows, tables[self._me])
         self._woe_columns = {party: sum(t is not None for t in table) for party, table in tables.items()}
-        self._gram = GramAssembly(self._woe_columns, self.spec.training_rows, self._keys, self._noise)
+        rows = self.spec.training_rows
+        slack = self._districts.product_slack(rows)
+        self._gram = GramAssembly(self._woe_columns, rows, self._keys, self._noise, slack)
         if self.spec.row_totals > 1:
             self._collection = TotalsCollection(0, self._nodes)
-        plan = tuple(m.ColumnCount(party, columns) for party, columns in self._woe_columns.items())
+        unit_of = {self._me: self._me} | self._districts.leads
+        plan = tuple(m.ColumnCount(party, self._woe_columns[unit]) for party, unit in unit_of.items())
         sent = [
-            self._channel.wrap(node, m.WoeTables(tables[node], plan, *fitting.sums_and_gaps(node)))
+            self._channel.wrap(node, m.WoeTables(tables[unit_of[node]], plan, *fitting.sums_and_gaps(unit_of[node])))
             for node in self._nodes
         ]
         if self._own_columns.count:
@@ -119,7 +150,8 @@ class BankTraining(BankRole):
 
     def _product_bound(self) -> int:
         """Return what two parties together may add to a product in this run."""
-        return self._noise.product_bound(self._most_columns())
+        slack = self._districts.product_slack(self.spec.training_rows)
+        return self._noise.product_bound(self._most_columns()) + slack
 
     def _most_columns(self) -> int:
         return max(self._woe_columns.values())
@@ -128,33 +160,59 @@ class BankTraining(BankRole):
 
     def _on_local_gram(self, envelope: Envelope) -> Sent:
         node, message = self._from_node(envelope, m.LocalGram)
-        require(self._gram).put_local(node, message.entries)
+        blocks, gram = self._blocks.put("gram", node, message.entries), require(self._gram)
+        if blocks is not None:
+            gram.put_local(self._districts.leads[node], blocks[0] if len(blocks) == 1 else pooled_gram(blocks))
         return self._go_on()
 
     def _on_products(self, envelope: Envelope) -> Sent:
         node, message = self._from_node(envelope, m.MaskedProducts)
         columns = require(self._own_columns).count
         rows = self.spec.training_rows
+        unit = self._districts.leads[node]
         share = open_products(
             message.vector,
             columns,
-            self._woe_columns[node],
+            self._woe_columns[unit],
             rows,
             self._paillier,
             self._randomness,
             self._product_bound(),
         )
-        require(self._gram).put_owner_share(self._me, node, share)
+        whole = self._add_up("own products", node, share, self._me, unit)
+        if whole is not None:
+            require(self._gram).put_owner_share(self._me, unit, whole)
         return self._go_on()
+
+    def _add_up(
+        self, step: str, node: PartyId, share: tuple[bytes, ...], owner: PartyId, evaluator: PartyId
+    ) -> tuple[bytes, ...] | None:
+        """Return the sum of a domain's shares of a block of products, once all are there."""
+        shares = self._shares.put(step, node, share)
+        if shares is None or len(shares) == 1:
+            return None if shares is None else shares[0]
+        rows, key = self.spec.training_rows, self._paillier.public_key
+        columns = self._woe_columns[owner], self._woe_columns[evaluator]
+        return add_low_bits(shares, maskings_of(*columns, rows, key, self._product_bound()))
 
     def _on_mask_share(self, envelope: Envelope) -> Sent:
         node, message = self._from_node(envelope, m.MaskShare)
-        require(self._gram).put_mask_share(PartyId(message.owner), node, message.low_bits)
+        owner, unit = PartyId(message.owner), self._districts.leads[node]
+        if owner not in self._woe_columns:
+            raise UnexpectedMessage(f"{owner} owns no columns of this run")
+        whole = self._add_up(f"masks/{owner}", node, message.low_bits, owner, unit)
+        if whole is not None:
+            require(self._gram).put_mask_share(owner, unit, whole)
         return self._go_on()
 
     def _on_product_share(self, envelope: Envelope) -> Sent:
         node, message = self._from_node(envelope, m.ProductShare)
-        require(self._gram).put_owner_share(node, PartyId(message.evaluator), message.low_bits)
+        evaluator, unit = PartyId(message.evaluator), self._districts.leads[node]
+        if evaluator not in self._woe_columns:
+            raise UnexpectedMessage(f"{evaluator} multiplies no columns of this run")
+        whole = self._add_up(f"products/{evaluator}", node, message.low_bits, unit, evaluator)
+        if whole is not None:
+            require(self._gram).put_owner_share(unit, evaluator, whole)
         return self._go_on()
 
     # ---- totals and gradients
@@ -173,11 +231,43 @@ class BankTraining(BankRole):
 
     def _on_gradient(self, envelope: Envelope) -> Sent:
         node, message = self._from_node(envelope, m.GradientShare)
+        if len(self._districts.members(node)) > 1:
+            raise UnexpectedMessage(f"{node} is a district: its gradient goes in shares")
+        return self._take_gradient(node, message.vector)
+
+    def _take_gradient(self, node: PartyId, vector: bytes) -> Sent:
         if node in self._gradients or self._residuals is None or not self._woe_columns[node]:
             raise UnexpectedMessage(f"no gradient of {node} is due")
         columns, bound = self._woe_columns[node], self._noise.gradient_bound(self._most_columns())
-        self._gradients[node] = open_gradient(message.vector, columns, self.spec.training_rows, self._paillier, bound)
+        self._gradients[node] = open_gradient(vector, columns, self.spec.training_rows, self._paillier, bound)
         return self._go_on()
+
+    # ---- districts
+
+    def _on_district_sums(self, envelope: Envelope) -> Sent:
+        node, message = self._from_node(envelope, m.DistrictSums)
+        if len(self._districts.members(node)) == 1:
+            raise UnexpectedMessage(f"{node} is no district")
+        unit = self._districts.leads[node]
+        return self._take_pooled(message.step, unit, self._pooled.put_share(message.step, unit, node, message.vector))
+
+    def _on_pooled_sums(self, envelope: Envelope) -> Sent:
+        message = self._channel.unwrap(envelope, m.PooledSums)
+        if envelope.sender in self._nodes:
+            raise UnexpectedMessage(f"{envelope.sender} is not the coordinator")
+        unit = PartyId(message.lead)
+        return self._take_pooled(message.step, unit, self._pooled.put_product(message.step, unit, message.vector))
+
+    def _take_pooled(self, step: str, unit: PartyId, vector: bytes | None) -> Sent:
+        """Take a domain's sums, once they are known to be those of its districts' signed shares."""
+        if vector is None:
+            return []
+        if step == "histograms":
+            self._pooled_cells[unit] = vector
+            return self._pooled_histograms_when_ready(unit)
+        if step != f"gradient/{self._released - 1}":
+            raise UnexpectedMessage(f"{step} of {unit} is not due")
+        return self._take_gradient(unit, vector)
 
     # ---- the fit
 
@@ -185,7 +275,7 @@ class BankTraining(BankRole):
         """Take every step for which all is there: the Gram matrix, a release of totals, a gradient."""
         fitting, gram = require(self._fitting), require(self._gram)
         if gram.complete and not self._solved:
-            ridge = self._noise.ridge([self._levels(node) for node in self._nodes])
+            ridge = self._noise.ridge([self._levels(unit) for unit in self._units])
             fitting.take_gram(gram.matrix(), self._gram_slack(), ridge)
             self._solved = True
         if self._collection is not None:
@@ -233,7 +323,7 @@ class BankTraining(BankRole):
         if any(party not in self._gradients for party in parties):
             return []
         self._residuals = None
-        floor = 2 * max((self._noise.gradient(self._levels(node))[1].deviation for node in self._nodes), default=0.0)
+        floor = 2 * max((self._noise.gradient(self._levels(node))[1].deviation for node in self._units), default=0.0)
         sums = [self._gradients[party] for party in parties]
         return self._release(fitting.refine(sums, residual, weight, floor))
 
@@ -246,10 +336,10 @@ class BankTraining(BankRole):
             node: m.PointTables(
                 self._released,
                 m.Rows.ALL,
-                tuple(map(m.FeaturePoints, candidate.points[node], theme_of[node])),
+                tuple(map(m.FeaturePoints, candidate.points[unit], theme_of[unit])),
                 self._randomness(32),
             )
-            for node in self._nodes
+            for node, unit in self._districts.leads.items()
         }
         if self._released == self.spec.row_totals - 1:
             return self._propose(tables, candidate.maximum_total(), themes)

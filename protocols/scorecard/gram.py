@@ -23,11 +23,16 @@ class GramAssembly:
     """
 
     def __init__(
-        self, plan: Mapping[PartyId, int], rows: int, keys: Mapping[PartyId, PublicKey], noise: RunNoise = EXACT
+        self,
+        plan: Mapping[PartyId, int],
+        rows: int,
+        keys: Mapping[PartyId, PublicKey],
+        noise: RunNoise = EXACT,
+        product_slack: int = 0,
     ) -> None:
         self._rows, self._keys = rows, keys
         columns = max(plan.values(), default=0)
-        self._product_bound, self._slack = noise.product_bound(columns), noise.gram_bound(columns)
+        self._product_bound, self._slack = noise.product_bound(columns) + product_slack, noise.gram_bound(columns)
         parties = [party for party, columns in plan.items() if columns]
         starts = np.cumsum([0, *(plan[party] for party in parties)])
         self._slices = {p: slice(int(a), int(b)) for p, a, b in zip(parties, starts, starts[1:], strict=False)}

@@ -13,6 +13,10 @@ owner's key). Nodes and bank are in one exchange wherever neither waits for the 
     7  node   ⇒ MaskedTotals, ManifestSignature
     8  bank     opens the totals of what will be served, ⇒ SignedManifest to the log;   node: keeps its part
 
+Where several nodes share a domain by region, they count together first (DistrictCounts, two exchanges), send
+DistrictSums for what they would send to the bank in encrypted sums, of which the coordinator makes PooledSums, and tell
+each other masked LocalGrams before their start (one exchange). MaskShare and ProductShare are sums over a domain.
+
 Another refinement repeats EncryptedResiduals, GradientShare, PointTables, MaskedTotals before the last of them.
 """
 
@@ -34,6 +38,7 @@ Points = Annotated[int, Meta(ge=0, lt=1 << 24)]
 Rho = Annotated[int, Meta(ge=0, le=10**12)]
 MOST_SPECIAL: Final = 16
 Woe = Annotated[int, Meta(ge=-2047, le=2047)]
+Step = Annotated[str, Meta(min_length=1, max_length=32)]
 Sum = Annotated[int, Meta(ge=-(1 << 52), le=1 << 52)]
 GAP_LIMIT: Final = 1 << 21
 Gap = Annotated[int, Meta(ge=-GAP_LIMIT, le=GAP_LIMIT)]
@@ -119,9 +124,47 @@ class FeatureShape(Message, frozen=True):
 
 
 class BinHistograms(Message, frozen=True):
-    """How many enterprises of each fine bin defaulted. Reveals: sums over at least `minimum_bin` enterprises each."""
+    """How many enterprises of each fine bin defaulted. Reveals: sums over at least `minimum_bin` enterprises each.
+
+    The nodes of a split domain all state the domain's own counts; its `vector` is empty, and comes as `PooledSums`.
+    """
 
     features: tuple[FeatureShape, ...]
+    vector: bytes
+
+
+class DistrictCounts(Message, frozen=True):
+    """How many training rows of one district fall in each cell of a public grid, masked; 4 bytes a cell.
+
+    Reveals: nothing but the sum over the whole domain, to its own nodes, which cut their common bins from it.
+    """
+
+    level: Annotated[int, Meta(ge=0, lt=2)]
+    counts: bytes
+
+
+class DistrictSums(Message, frozen=True):
+    """One district's part of its domain's sums, packed, masked, under the bank's key.
+
+    Reveals: nothing short of the product over all nodes of the domain.
+    """
+
+    OPEN: ClassVar[bool] = True
+
+    step: Step
+    vector: bytes
+
+
+class PooledSums(Message, frozen=True):
+    """The coordinator's product of a domain's `DistrictSums`; `lead` is the first of its nodes.
+
+    Reveals: sums over the whole domain, as the step's own message would.
+    """
+
+    OPEN: ClassVar[bool] = True
+
+    lead: PartyName
+    step: Step
     vector: bytes
 
 
@@ -157,7 +200,10 @@ class EncryptedColumns(Message, frozen=True):
 
 
 class LocalGram(Message, frozen=True):
-    """XᵀX of one node's own selected columns, upper triangle by rows. Reveals: sums over all training rows."""
+    """XᵀX of one node's own selected columns, upper triangle by rows. Reveals: sums over all training rows.
+
+    A district's is masked modulo 2^63 and also goes to the other nodes of its domain: it shows the domain's sum alone.
+    """
 
     entries: tuple[int, ...]
 
@@ -258,6 +304,7 @@ class RunFinished(Message, frozen=True):
 
 LEAKS: Final[dict[str, LeakClass]] = {
     "BinHistograms": LeakClass.AGGREGATE,
+    "PooledSums": LeakClass.AGGREGATE,
     "LocalGram": LeakClass.AGGREGATE,
     "MaskedProducts": LeakClass.AGGREGATE,
     "ProductShare": LeakClass.AGGREGATE,

@@ -6,29 +6,42 @@ raising. The role accepts each message once, in the order of the protocol.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 
 from protocols.channel.envelope import EVERYONE, Channel, Envelope
 from protocols.channel.identity import PartyId, Randomness
 from protocols.channel.wire import digest
 from protocols.errors import MalformedMessage, UnexpectedMessage
 from protocols.masks import zero_sum_masks
-from protocols.paillier import CiphertextVector, PrivateKey, PublicKey
+from protocols.paillier import CiphertextVector, Packing, PrivateKey, PublicKey
 from protocols.scorecard import messages as m
 from protocols.scorecard.admission import check_plan, check_spec
 from protocols.scorecard.arithmetic import (
     TOTAL_BITS,
+    Masking,
     encrypt_for_owner,
     gradient_packing,
     histogram_packing,
     masked_sums,
     total_packing,
 )
+from protocols.scorecard.districts import Districts
+from protocols.scorecard.gathering import Gathering
 from protocols.scorecard.histograms import noisy_shapes
 from protocols.scorecard.node_role import Handlers, NodeRole, Sent, Site, require
 from protocols.scorecard.noise import RunNoise
-from protocols.scorecard.products import encrypt_columns, multiply_columns, open_products, weigh_bins
-from protocols.scorecard.rows import BinnedRows, WoeColumns, owner_order, totals
+from protocols.scorecard.products import (
+    add_low_bits,
+    encrypt_columns,
+    maskings_of,
+    multiply_columns,
+    open_products,
+    weigh_bins,
+)
+from protocols.scorecard.rows import BinnedRows, WoeColumns, totals
 from protocols.scorecard.start import start_points, start_weights
 
 
@@ -50,11 +63,15 @@ class NodeTraining(NodeRole):
         check_spec(spec, channel.cards)
         super().__init__(spec, channel, keys[PartyId(spec.bank)], site, randomness)
         self._paillier, self._keys, self._noise = paillier, keys, RunNoise.of(spec)
-        self._order = owner_order(spec.bank, tuple(node.party for node in spec.nodes))
+        self._districts = Districts.of(spec)
+        self._order = self._districts.order(spec.bank)
         self._rows: BinnedRows | None = None
         self._columns: WoeColumns | None = None
+        self._woe: m.WoeTables | None = None
         self._plan: dict[PartyId, int] = {}
         self._released = 0
+        self._masks: Gathering[tuple[bytes, ...]] = Gathering(self._districts)
+        self._products: Gathering[tuple[bytes, ...]] = Gathering(self._districts)
 
     def _handlers(self) -> Handlers:
         return {
@@ -70,13 +87,20 @@ class NodeTraining(NodeRole):
     def _begin(self, labels: CiphertextVector, rows: BinnedRows) -> Sent:
         self._require_large_bins(rows)
         self._site.release(self.spec, "BinHistograms", m.LeakClass.AGGREGATE)
-        cells = CiphertextVector.concat(labels.histograms(rows.codes[: len(labels)], rows.fine_bins()))
+        cells = CiphertextVector.concat(self._cells(labels, rows))
+        self._rows = rows
+        return self._send_histograms(rows, cells)
+
+    def _send_histograms(self, rows: BinnedRows, cells: CiphertextVector) -> Sent:
         noise = self._noise.histograms(len(rows.features))
         shapes, added = noisy_shapes(rows.features, noise, self._randomness)
-        packing = histogram_packing(len(labels), self._bank_key.bits, noise.bound)
+        packing = histogram_packing(self.spec.training_rows, self._bank_key.bits, noise.bound)
         sums = masked_sums(cells, packing, self._randomness, noise=added)
-        self._rows = rows
         return [self._channel.wrap(self._bank, m.BinHistograms(shapes, sums.to_bytes()))]
+
+    def _cells(self, labels: CiphertextVector, rows: BinnedRows) -> list[CiphertextVector]:
+        """Return the encrypted number of defaults in each fine bin, feature by feature."""
+        return labels.histograms(rows.codes[: len(labels)], rows.fine_bins())
 
     def _require_large_bins(self, rows: BinnedRows) -> None:
         """Refuse, as a last line of defence, to count fewer enterprises than the run's minimum in any bin."""
@@ -101,11 +125,16 @@ class NodeTraining(NodeRole):
         check_plan(self.spec, plan)
         if any(abs(woe) > self._noise.woe_limit for levels in columns.levels for woe in levels):
             raise MalformedMessage(f"a WOE exceeds {self._noise.woe_limit}, the limit of this run")
+        columns = self._as_added(columns, message.features)
         if columns.count:
             self._site.release(self.spec, "LocalGram", m.LeakClass.AGGREGATE)
-        self._columns, self._plan = columns, plan
+        self._columns, self._plan, self._woe = columns, plan, message
         upper = self._noisy_gram(columns) if columns.count else ()
-        return self._local_gram(columns, upper) + self._start(message, upper)
+        return self._local_gram(columns, upper) + self._start(upper)
+
+    def _as_added(self, columns: WoeColumns, tables: Sequence[tuple[int, ...] | None]) -> WoeColumns:
+        """Return the columns as this node adds them to the sums of its domain."""
+        return columns
 
     def _noisy_gram(self, columns: WoeColumns) -> tuple[int, ...]:
         """Return XᵀX of the own columns as the bank will know it, upper triangle by rows."""
@@ -124,16 +153,19 @@ class NodeTraining(NodeRole):
 
     def _product_bound(self) -> int:
         """Return what two parties together may add to a product in this run."""
-        return self._noise.product_bound(max(self._plan.values()))
+        slack = self._districts.product_slack(self.spec.training_rows)
+        return self._noise.product_bound(max(self._plan.values())) + slack
 
     def _evaluators(self, owner: PartyId) -> list[PartyId]:
-        """Return who multiplies the owner's columns: all later parties that have columns."""
-        return [party for party in self._order[self._order.index(owner) + 1 :] if self._plan[party]]
+        """Return who multiplies the owner's columns: all later parties of other domains that have columns."""
+        own = () if owner == self._bank else self._districts.members(owner)
+        return [p for p in self._order[self._order.index(owner) + 1 :] if self._plan[p] and p not in own]
 
     def _on_columns(self, envelope: Envelope) -> Sent:
         owner = PartyId(envelope.sender)
         columns = require(self._columns)
-        if owner not in self._order[: self._order.index(self._me)] or not self._plan[owner]:
+        earlier = self._order[: self._order.index(self._me)]
+        if owner not in earlier or not self._plan[owner] or owner in self._districts.members(self._me):
             raise UnexpectedMessage(f"columns of {owner} are not for this node")
         message = self._once(envelope, m.EncryptedColumns, sender=owner)
         if not columns.count:
@@ -148,10 +180,23 @@ class NodeTraining(NodeRole):
             self._product_bound(),
             self._noise.products(columns.levels, self._plan[owner]),
         )
-        return [
-            self._channel.wrap(owner, m.MaskedProducts(products)),
-            self._channel.wrap(self._bank, m.MaskShare(owner, masks)),
-        ]
+        sent = [self._channel.wrap(owner, m.MaskedProducts(products))]
+        shares = [masks] if owner == self._bank else self._masks.put("masks", owner, masks)
+        if shares is not None:
+            lead = owner if owner == self._bank else self._districts.leads[owner]
+            hidden = self._hidden(f"masks/{lead}", shares, self._plan[owner], columns.count)
+            sent.append(self._channel.wrap(self._bank, m.MaskShare(lead, hidden)))
+        return sent
+
+    def _hidden(
+        self, step: str, shares: list[tuple[bytes, ...]], owner_columns: int, evaluator_columns: int
+    ) -> tuple[bytes, ...]:
+        """Return the sum of a domain's shares of products, as this node tells it to the bank."""
+        return shares[0] if len(shares) == 1 else add_low_bits(shares, self._maskings(owner_columns, evaluator_columns))
+
+    def _maskings(self, owner_columns: int, evaluator_columns: int) -> list[Masking]:
+        rows, key = self.spec.training_rows, self._bank_key
+        return maskings_of(owner_columns, evaluator_columns, rows, key, self._product_bound())
 
     def _on_products(self, envelope: Envelope) -> Sent:
         evaluator = PartyId(envelope.sender)
@@ -170,19 +215,25 @@ class NodeTraining(NodeRole):
             self._product_bound(),
             self._noise.products(columns.levels, self._plan[evaluator]),
         )
-        return [self._channel.wrap(self._bank, m.ProductShare(evaluator, share))]
+        shares = self._products.put("products", evaluator, share)
+        if shares is None:
+            return []
+        lead = self._districts.leads[evaluator]
+        hidden = self._hidden(f"products/{lead}", shares, columns.count, self._plan[evaluator])
+        return [self._channel.wrap(self._bank, m.ProductShare(lead, hidden))]
 
     # ---- totals and refinement
 
-    def _start(self, message: m.WoeTables, upper: tuple[int, ...]) -> Sent:
+    def _start(self, upper: tuple[int, ...]) -> Sent:
         """Release the totals of this node's own weights, if the run has a release to spare for them.
 
         They follow from what the node has sent and the bank has said, noise and all: so the bank knows them too.
         """
         if self.spec.row_totals < 2:
             return []
-        rows, tables = self.spec.training_rows, [table for table in message.features if table is not None]
-        gram, parties = np.zeros((len(tables), len(tables)), dtype=np.int64), len(self.spec.nodes) + 1
+        message, rows = require(self._woe), self.spec.training_rows
+        tables = [table for table in message.features if table is not None]
+        gram, parties = np.zeros((len(tables), len(tables)), dtype=np.int64), len(self._districts.units) + 1
         gram[np.triu_indices(len(tables))] = upper
         whole = np.triu(gram) + np.triu(gram, 1).T
         weights = iter(start_weights(whole, message.sums, message.gaps, rows, tables, parties))
@@ -214,7 +265,7 @@ class NodeTraining(NodeRole):
         release, key = self._released, self._bank_key
         self._site.release(self.spec, f"MaskedTotals/{release}", m.LeakClass.ROW_TOTALS)
         self._released += 1
-        values = totals(require(self._rows), self.spec.rows, points)
+        values = self._totals(points)
         plain = total_packing(key.bits).pack(values.tolist())
         peers = {n.party: self._channel.cards[PartyId(n.party)].mask_key for n in self.spec.nodes}
         del peers[self._me]
@@ -224,6 +275,10 @@ class NodeTraining(NodeRole):
         masked = [(value + mask) % key.n for value, mask in zip(plain, masks, strict=True)]
         vector = encrypt_for_owner(key, masked, self._randomness).to_bytes()
         return [self._channel.wrap(self._bank, m.MaskedTotals(release, vector), sealed=False)]
+
+    def _totals(self, points: list[tuple[int, ...]]) -> NDArray[np.int64]:
+        """Return what this node adds to the total of each enterprise."""
+        return totals(require(self._rows), self.spec.rows, points)
 
     def _on_residuals(self, envelope: Envelope) -> Sent:
         message = self._from_bank(envelope, m.EncryptedResiduals)
@@ -241,5 +296,8 @@ class NodeTraining(NodeRole):
             len(vector), self._bank_key.bits, self._noise.gradient_bound(max(self._plan.values()))
         )
         added = [x for n in self._noise.gradient(columns.levels) for x in n.draw(2 * columns.count, self._randomness)]
-        share = masked_sums(CiphertextVector.concat(sums), packing, self._randomness, filled=2, noise=added)
+        return self._send_gradient(release, CiphertextVector.concat(sums), packing, added)
+
+    def _send_gradient(self, release: int, sums: CiphertextVector, packing: Packing, noise: list[int]) -> Sent:
+        share = masked_sums(sums, packing, self._randomness, filled=2, noise=noise)
         return [self._channel.wrap(self._bank, m.GradientShare(share.to_bytes()))]

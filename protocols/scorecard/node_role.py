@@ -102,10 +102,13 @@ class NodeRole(ABC):
     def _begin_when_ready(self) -> Sent:
         if self._labels is None or self._cohort is None:
             return []
-        labels = self._rows_vector(self._labels, "labels")
-        rows = self._site.bin_cohort(self.spec, self._cohort)
-        self._cohort_name, self._labels, self._cohort = cohort_subject(self._cohort.ids), None, None
-        return self._begin(labels, rows)
+        labels, cohort = self._rows_vector(self._labels, "labels"), self._cohort
+        self._cohort_name, self._labels, self._cohort = cohort_subject(cohort.ids), None, None
+        return self._admit(labels, cohort)
+
+    def _admit(self, labels: CiphertextVector, cohort: m.Cohort) -> Sent:
+        """Look the cohort up, or refuse it, and begin."""
+        return self._begin(labels, self._site.bin_cohort(self.spec, cohort))
 
     def _rows_vector(self, data: bytes, name: str) -> CiphertextVector:
         """Return one ciphertext of the bank's for each training row. Raises: MalformedMessage, VerificationFailed."""

@@ -8,6 +8,8 @@ Source: DESIGN of the encrypted Gram matrix in docs/scorecard.md; bucketed sums 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -71,7 +73,7 @@ def multiply_columns(
         for group in range(len(used))
         for total in weigh_bins(ciphertexts[group * rows : (group + 1) * rows], columns, squared=False)
     ]
-    maskings = _maskings(owner_columns, columns.count, rows, key, bound)
+    maskings = maskings_of(owner_columns, columns.count, rows, key, bound)
     masks = [mask.whole(randomness) for mask in maskings]
     added = _noise(noise, owner_columns, columns.count, packing, randomness)
     hidden = [mask + extra for mask, extra in zip(masks, added, strict=True)]
@@ -82,7 +84,7 @@ def multiply_columns(
 def weigh_bins(vector: CiphertextVector, columns: WoeColumns, *, squared: bool) -> list[CiphertextVector]:
     """Return Σ_i w_j(i)·m_i (or w_j² if `squared`) for each column j: bucket the rows, then weigh the few buckets."""
     bins = [len(levels) for levels in columns.levels]
-    weights = [[level**2 if squared else level for level in levels] for levels in columns.levels]
+    weights = columns.squares() if squared else columns.levels
     histograms = vector.histograms(columns.codes, bins)
     return [h.scale(w).total() for h, w in zip(histograms, weights, strict=True)]
 
@@ -101,7 +103,7 @@ def open_products(
 
     Raises: MalformedMessage, VerificationFailed.
     """
-    maskings = _maskings(owner_columns, evaluator_columns, rows, key.public_key, bound)
+    maskings = maskings_of(owner_columns, evaluator_columns, rows, key.public_key, bound)
     ciphertexts = CiphertextVector.from_bytes(key.public_key, vector)
     if len(ciphertexts) != len(maskings):
         raise MalformedMessage(f"{len(ciphertexts)} masked products where {len(maskings)} are due")
@@ -118,14 +120,21 @@ def _noise(
     return [join_noise(noise.draw(width, randomness), packing)[0] for width in used]
 
 
-def _maskings(owner_columns: int, evaluator_columns: int, rows: int, key: PublicKey, bound: int) -> list[Masking]:
+def maskings_of(owner_columns: int, evaluator_columns: int, rows: int, key: PublicKey, bound: int) -> list[Masking]:
     """Return the masking of each product: it shows the slots that its group of the owner's columns uses."""
     packing = product_packing(rows, key.bits, bound)
     return [masking(packing, width, key) for width in widths(owner_columns, packing) for _ in range(evaluator_columns)]
 
 
-def _low_bits(values: list[int], maskings: list[Masking]) -> tuple[bytes, ...]:
+def _low_bits(values: list[int], maskings: Sequence[Masking]) -> tuple[bytes, ...]:
     return tuple(mask.low(value).to_bytes(mask.width) for value, mask in zip(values, maskings, strict=True))
+
+
+def add_low_bits(shares: Sequence[tuple[bytes, ...]], maskings: Sequence[Masking]) -> tuple[bytes, ...]:
+    """Return the low bits of the sums of several shares, product by product. Raises: MalformedMessage."""
+    if any(len(share) != len(maskings) for share in shares):
+        raise MalformedMessage(f"a share of products where {len(maskings)} are due has another number")
+    return _low_bits([sum(map(int.from_bytes, column)) for column in zip(*shares, strict=True)], maskings)
 
 
 def add_shares(
@@ -142,7 +151,7 @@ def add_shares(
     """
     packing = product_packing(rows, key.bits, bound)
     owner_columns, evaluator_columns = shape
-    maskings = _maskings(owner_columns, evaluator_columns, rows, key, bound)
+    maskings = maskings_of(owner_columns, evaluator_columns, rows, key, bound)
     if not len(owner_share) == len(mask_share) == len(maskings):
         raise MalformedMessage(
             f"shares of {len(owner_share)} and {len(mask_share)} products where {len(maskings)} are due"

@@ -10,8 +10,9 @@ from protocols.errors import UnexpectedMessage
 from protocols.paillier import PublicKey
 from protocols.scorecard import messages as m
 from protocols.scorecard.admission import check_spec
+from protocols.scorecard.districts import Districts
+from protocols.scorecard.gathering import Gathering
 from protocols.scorecard.releases import combine
-from protocols.scorecard.rows import owner_order
 
 FOR_THE_LOG: Final = frozenset({"SignedManifest", "RunFinished"})
 """What the bank says to everyone and only the log keeps: the nodes have gathered the signatures themselves."""
@@ -24,7 +25,9 @@ class RelayTraining:
         check_spec(spec, channel.cards)
         self.spec, self._channel, self._bank_key = spec, channel, bank_key
         self._bank = PartyId(spec.bank)
-        self._order = owner_order(spec.bank, tuple(node.party for node in spec.nodes))
+        self._districts = Districts.of(spec)
+        self._order = self._districts.order(spec.bank)
+        self._district_sums: Gathering[bytes] = Gathering(self._districts)
         self._shares: dict[int, dict[PartyId, bytes]] = {}
         self._combined: set[int] = set()
         self.finished: bytes | None = None
@@ -44,7 +47,8 @@ class RelayTraining:
                 raise UnexpectedMessage(f"{envelope.receiver} takes no part in this run")
             return [PartyId(envelope.receiver)]
         if envelope.message == "EncryptedColumns":
-            return list(self._order[self._order.index(sender) + 1 :])
+            own = () if sender == self._bank else self._districts.members(sender)
+            return [party for party in self._order[self._order.index(sender) + 1 :] if party not in own]
         if envelope.message == "ManifestSignature":
             return [party for party in self._order if party != sender]
         if sender != self._bank:
@@ -58,7 +62,7 @@ class RelayTraining:
         """
         self._channel.verify(envelope)
         sender = PartyId(envelope.sender)
-        nodes_alone = ("MaskedTotals", "ManifestSignature")
+        nodes_alone = ("MaskedTotals", "ManifestSignature", "DistrictSums")
         senders = self._order[1:] if envelope.message in nodes_alone else self._order
         senders = self._order[:1] if envelope.message in FOR_THE_LOG else senders
         if sender not in senders:
@@ -67,7 +71,17 @@ class RelayTraining:
             self.finished = self._channel.unwrap(envelope, m.RunFinished).model
         if envelope.message == "MaskedTotals":
             return self._combine_when_ready(sender, self._channel.read_open(envelope, m.MaskedTotals))
+        if envelope.message == "DistrictSums":
+            return self._pool_when_ready(sender, self._channel.read_open(envelope, m.DistrictSums))
         return []
+
+    def _pool_when_ready(self, sender: PartyId, share: m.DistrictSums) -> list[Envelope]:
+        """Return the product of a domain's shares when its last district has sent one."""
+        vectors = self._district_sums.put(share.step, sender, share.vector)
+        if vectors is None:
+            return []
+        pooled = m.PooledSums(self._districts.leads[sender], share.step, combine(vectors, self._bank_key))
+        return [self._channel.wrap(self._bank, pooled, sealed=False)]
 
     def _combine_when_ready(self, sender: PartyId, share: m.MaskedTotals) -> list[Envelope]:
         shares = self._shares.setdefault(share.release, {})

@@ -17,10 +17,12 @@ class BinnedRows:
     """The cohort's rows at one party: for each feature the fine bin of each enterprise.
 
     Shapes: `codes` (rows, features), training rows first, in cohort order; `features` counts the training rows.
+    `absent` tells where each feature puts an enterprise that the party does not know; only districts need it.
     """
 
     features: tuple[FeatureShape, ...]
     codes: NDArray[np.uint16] = field(repr=False)
+    absent: tuple[int, ...] = ()
 
     def fine_bins(self) -> list[int]:
         """Return the number of fine bins of each feature."""
@@ -32,10 +34,12 @@ class WoeColumns:
     """A party's selected features as coarse codes and the integer WOE of each code.
 
     Shapes: `codes` (training rows, d); `levels` d tuples. Two fine bins of equal WOE share one code: sums stay exact.
+    `bases` is what a district that does not stand in for the absent has taken off each column's WOE, or nothing.
     """
 
     codes: NDArray[np.uint16] = field(repr=False)
     levels: tuple[tuple[int, ...], ...]
+    bases: tuple[int, ...] = ()
 
     @classmethod
     def build(cls, rows: BinnedRows, training_rows: int, tables: Sequence[tuple[int, ...] | None]) -> WoeColumns:
@@ -61,10 +65,21 @@ class WoeColumns:
             matrix[:, index] = np.asarray(table, dtype=np.int64)[self.codes[:, index]]
         return matrix
 
+    def relative(self, bases: tuple[int, ...]) -> WoeColumns:
+        """Return the columns as what each row adds to these bases: an absent enterprise then adds nothing."""
+        shifted = tuple(tuple(v - base for v in table) for table, base in zip(self.levels, bases, strict=True))
+        return WoeColumns(self.codes, shifted, bases)
+
+    def squares(self) -> list[list[int]]:
+        """Return the squared WOE of each code, less the squared base."""
+        bases = self.bases or (0,) * self.count
+        return [[(v + b) ** 2 - b**2 for v in table] for table, b in zip(self.levels, bases, strict=True)]
+
     def gram(self) -> NDArray[np.int64]:
-        """Return XᵀX, exact: |entries| ≤ rows · 2^22, far inside 64 bits."""
-        values = self.values()
-        return values.T @ values
+        """Return XᵀX of the WOE, less that of the bases, exact: |entries| ≤ rows · 2^22, far inside 64 bits."""
+        bases = np.array(self.bases or (0,) * self.count, dtype=np.int64)
+        values = self.values() + bases
+        return values.T @ values - len(values) * np.outer(bases, bases)
 
 
 def totals(rows: BinnedRows, count: int, tables: Sequence[tuple[int, ...]]) -> NDArray[np.int64]:

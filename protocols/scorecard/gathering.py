@@ -1,0 +1,74 @@
+"""What several nodes of one domain send in one step, until all of it has come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Generic, TypeVar
+
+from protocols.channel.identity import PartyId
+from protocols.errors import MalformedMessage, UnexpectedMessage, VerificationFailed
+from protocols.paillier import PublicKey
+from protocols.scorecard.districts import Districts
+from protocols.scorecard.releases import combine
+
+V = TypeVar("V")
+
+GRAM_MODULUS: Final = 1 << 63
+"""A district's Gram block is masked modulo this."""
+
+
+class Gathering(Generic[V]):
+    """Collects one value of each node of a domain, step by step."""
+
+    def __init__(self, districts: Districts) -> None:
+        self._districts = districts
+        self._values: dict[tuple[str, PartyId], dict[PartyId, V]] = {}
+
+    def put(self, step: str, node: PartyId, value: V) -> list[V] | None:
+        """Take a node's value; return all of its domain's, in order, with the last. Raises: UnexpectedMessage."""
+        found = self._values.setdefault((step, self._districts.leads[node]), {})
+        if node in found:
+            raise UnexpectedMessage(f"{node} has sent its part of {step} before")
+        found[node] = value
+        members = self._districts.members(node)
+        return [found[member] for member in members] if len(found) == len(members) else None
+
+
+class PooledVectors:
+    """Collects at the bank, step by step, every district's signed share and the coordinator's product of them."""
+
+    def __init__(self, districts: Districts, key: PublicKey) -> None:
+        self._shares: Gathering[bytes] = Gathering(districts)
+        self._key = key
+        self._complete: dict[tuple[str, PartyId], list[bytes]] = {}
+        self._products: dict[tuple[str, PartyId], bytes] = {}
+
+    def put_share(self, step: str, lead: PartyId, node: PartyId, vector: bytes) -> bytes | None:
+        """Take a district's share; return the product once it and all shares are there. Raises: VerificationFailed."""
+        shares = self._shares.put(step, node, vector)
+        if shares is not None:
+            self._complete[step, lead] = shares
+        return self._verified(step, lead)
+
+    def put_product(self, step: str, lead: PartyId, vector: bytes) -> bytes | None:
+        """Take the coordinator's product of a domain. Raises: UnexpectedMessage, VerificationFailed."""
+        if (step, lead) in self._products:
+            raise UnexpectedMessage(f"the product of {step} of {lead} was already received")
+        self._products[step, lead] = vector
+        return self._verified(step, lead)
+
+    def _verified(self, step: str, lead: PartyId) -> bytes | None:
+        shares, product = self._complete.get((step, lead)), self._products.get((step, lead))
+        if shares is None or product is None:
+            return None
+        if combine(shares, self._key) != product:
+            raise VerificationFailed("the coordinator's product is not that of the districts' signed shares")
+        return product
+
+
+def pooled_gram(grams: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """Return the domain's Gram block from its districts' masked ones. Raises: MalformedMessage."""
+    if len({len(gram) for gram in grams}) != 1:
+        raise MalformedMessage("the Gram blocks of a domain's districts differ in size")
+    sums = (sum(column) % GRAM_MODULUS for column in zip(*grams, strict=True))
+    return tuple(value - GRAM_MODULUS if value >= GRAM_MODULUS // 2 else value for value in sums)
