@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from federation.local import BANK, COORDINATOR, party_of, read_federation
+from federation.local import BANK, COORDINATOR, read_federation
 from federation.report.data import PartyView
 from federation.rounds import Traffic
 from protocols.channel.identity import PartyRole
@@ -26,17 +26,17 @@ COORDINATOR_NEVER: Final = ("any enterprise's code", "any feature, outcome or sc
 
 def party_views(folder: Path, traffic: Traffic) -> tuple[PartyView, ...]:
     """Return every party's view of a run, data nodes first."""
-    domains = read_federation(folder).domains
+    nodes = read_federation(folder).node_parties
     node_views = [
         _view(
-            party_of(domain),
+            node,
             PartyRole.DATA_NODE,
             HOLDINGS.get(domain, "its own records"),
             NODE_SEES,
             NODE_NEVER,
             traffic,
         )
-        for domain in domains
+        for node, domain in nodes.items()
     ]
     bank = _view(BANK, PartyRole.BANK, "loans and their outcomes, its own key", BANK_SEES, BANK_NEVER, traffic)
     relayed = PartyView(

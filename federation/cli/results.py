@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
+import numpy as np
 
 from federation.local import LocalFederation, Training
 from federation.oracle import PooledRows, additive_boosting, centralised_scorecard, gradient_boosting
 from nodes.bank.training import FINE_BINS, Split
 from nodes.binning import bin_rows, cohort_columns, row_index
 from nodes.data_node.charges import YearAccount
+from nodes.data_node.survey import DistrictSurvey
+from nodes.features import FeatureTable
 from protocols.boosting.model import BoostingPlan
 from protocols.boosting.plaintext import train_pooled as boost_pooled
 from protocols.channel.identity import PartyId
 from protocols.credit.metrics import Validation, validate
 from protocols.privacy import NANO, epsilon
+from protocols.scorecard.districts import Districts
 from protocols.scorecard.model import TrainingPlan
 from protocols.scorecard.plaintext import train_pooled
 
@@ -117,9 +122,17 @@ def compare(
     ids = federation.bank.cohort_ids(split)
     n = len(split.training)
     tables = {federation.lead: federation.bank_table} | federation.tables
-    binned = {
-        party: bin_rows(table, ids, n, FINE_BINS, minimum_bin)[0] for party, table in tables.items() if table.columns
-    }
+    binned = {party: bin_rows(t, ids, n, FINE_BINS, minimum_bin)[0] for party, t in tables.items() if t.columns}
+    for lead, districts in split_domains(federation).items():
+        whole = joined([tables.pop(district) for district in districts])
+        tables[lead], survey = (
+            whole,
+            DistrictSurvey(cohort_columns(whole, row_index(whole), ids), n, FINE_BINS, minimum_bin),
+        )
+        survey.take(survey.counts())
+        rows = survey.take(survey.counts())
+        binned = {party: b for party, b in binned.items() if party not in districts}
+        binned |= {} if rows is None else {lead: rows}
     raw = [column for table in tables.values() for column in cohort_columns(table, row_index(table), ids).values()]
     pooled = PooledRows({PartyId(p): rows for p, rows in binned.items()}, raw, training.data.bad, n)
     nodes = {party: (party, rows) for party, rows in pooled.binned.items() if party != federation.lead}
@@ -133,6 +146,23 @@ def compare(
     boosted = boost_pooled(federation.lead, training.data, nodes, plan, minimum_bin)
     additive = additive_boosting(pooled, plan.depth, seed)
     return Comparison(validate(boosted.log_odds[n:], training.data.bad[n:]), gradient_boosting(pooled, seed), additive)
+
+
+def split_domains(federation: LocalFederation) -> dict[PartyId, tuple[PartyId, ...]]:
+    """Return the districts of each domain that several nodes share, by the first of them."""
+    districts = Districts.among(federation.domains.items())
+    return {lead: districts.members(lead) for lead in districts.units if districts.siblings(lead)}
+
+
+def joined(tables: Sequence[FeatureTable]) -> FeatureTable:
+    """Return the table of the one node that would hold all these districts' enterprises."""
+    names = tables[0].columns
+    texts = {name: any(t.columns[name].dtype == object for t in tables) for name in names}
+    columns = {
+        name: np.concatenate([t.columns[name].astype(object if texts[name] else np.float64) for t in tables])
+        for name in names
+    }
+    return FeatureTable([identifier for table in tables for identifier in table.ids], columns)
 
 
 def federated_validation(training: Training) -> Validation:

@@ -110,7 +110,8 @@ def train(
     """Train a credit scorecard, or boosted trees, on encrypted aggregates of every party's own file.
 
     DATA holds domains.json ({"id": …, "label": …, "domains": {domain: columns}}) and, for each party,
-    node_<domain>.csv, .csv.gz or .parquet; the label only in node_bank. With "banks": ["bank_a", "bank_b"] each bank
+    node_<domain>.csv, .csv.gz or .parquet; the label only in node_bank. A domain may be split by region: "regions":
+    {"tax": ["tax_north", "tax_south"]}, with one file a region. With "banks": ["bank_a", "bank_b"] each bank
     has a label file of its own, node_bank_a and so on, and they train one scorecard together, each with its own key.
     Each party reads its own file alone; what passes between them are Flower messages with ciphertexts under keys of
     2048 bits or more.
@@ -220,17 +221,28 @@ class Job:
 
     def _found(self, folder: Path) -> None:
         """Create the federation; every data owner's policy admits every bank."""
+        self._check_regions()
         allowed = self._row_totals()
         rho = self.plan.rho / NANO if isinstance(self.plan, TrainingPlan) else 0
         rules = TrainingRules(
             minimum_bin=self.minimum_bin,
-            minimum_nodes=min(3, len(self.description.node_domains)),
+            minimum_nodes=min(3, len(self.description.nodes)),
             row_totals=allowed,
             row_totals_per_year=max(allowed, TrainingRules().row_totals_per_year),
             privacy=PrivacyRules(max(1.0, rho), rho) if rho else None,
         )
         policy = usual_policy(tuple(map(party_of, self.description.banks)), training=rules)
         create_federation(folder, self.description, self.key_bits, policy)
+
+    def _check_regions(self) -> None:
+        """Refuse what districts do not serve. Raises: ConfigurationError, code DOMAIN_SPLIT."""
+        plan = self.plan
+        pooled = isinstance(plan, TrainingPlan) and not plan.rho and len(self.description.banks) == 1
+        if self.description.regions and not pooled:
+            raise ConfigurationError(
+                "a domain that is split by region serves a scorecard of one bank on exact sums, nothing else yet",
+                code="DOMAIN_SPLIT",
+            )
 
     def _row_totals(self) -> int:
         """Return how many totals per enterprise every node's policy allows, and say so where it is more than usual."""

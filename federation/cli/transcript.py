@@ -55,7 +55,7 @@ class Recording:
 
         Raises: CreditFederationError of the run; nothing is then written.
         """
-        nodes = len(self.description.node_domains)
+        nodes = len(self.description.nodes)
         rules = TrainingRules(
             minimum_bin=self.minimum_bin,
             minimum_nodes=min(3, nodes),
@@ -157,7 +157,7 @@ def sampled_canaries(description: DatasetDescription) -> Canaries:
     Leaves out what chance would meet: ids under six characters, numbers under five significant digits.
     """
     banks = [read_bank_source(description, bank)[0] for bank in description.banks]
-    tables = [*banks, *(read_node_source(description, domain) for domain in description.node_domains)]
+    tables = [*banks, *(read_node_source(description, node) for node in description.nodes)]
     ids = (name for table in tables for name in table.ids[:SAMPLED_IDS] if distinctive(name))
     values = (
         float(value)

@@ -16,7 +16,7 @@ from typing import Final
 from federation.local.consents import ConsentService
 from federation.local.federation import LocalFederation, split_rows
 from federation.local.founding import create_federation
-from federation.local.layout import BANK, CONSENT_SERVICE, party_of, read_federation
+from federation.local.layout import BANK, CONSENT_SERVICE, read_federation
 from federation.local.load import Ask, LoadFigures, in_turn, paced, saturated
 from federation.local.processes import PartyProcess, coordinator_process, free_ports, node_process, running
 from federation.local.services import Ports, equip
@@ -100,7 +100,7 @@ def measure(folder: Path, load: Load, tell: Callable[[str], None]) -> Assessment
     file = read_federation(folder)
     relay, http = free_ports(2)
     equip(folder, Ports(relay, http, 0))
-    parties = [coordinator_process(folder), *(node_process(folder, party_of(domain)) for domain in file.domains)]
+    parties = [coordinator_process(folder), *(node_process(folder, node) for node in file.node_parties)]
     home = folder / BANK
     settings = read_settings(home / BANK_FILE, BankSettings)
     tell("starting the processes")

@@ -24,7 +24,6 @@ from federation.local.layout import (
     COORDINATOR,
     MODEL_FILE,
     FederationFile,
-    party_of,
     read_federation,
     write_federation,
 )
@@ -91,7 +90,7 @@ class LocalFederation:
         self.pins = read_cards(folder / "cards")
         self.traffic = Traffic()
         self.consents = ConsentService(folder / CONSENT_SERVICE, self.file.domains, self.pins, clock)
-        self.domains = {party_of(domain): domain for domain in self.file.domains}
+        self.domains = self.file.node_parties
         records = read_records(self.description, self.file)
         self.tables, self.bank_tables, self.bank_outcomes = records.nodes, records.banks, records.outcomes
         self.lead = next(iter(self.bank_tables))

@@ -30,7 +30,7 @@ def create_federation(folder: Path, description: DatasetDescription, key_bits: i
     Every source is read and checked first. Raises: OSError; ConfigurationError if a source is wrong, a domain is
     named like another party or a file here, there is one data node alone, or a key cannot have this length.
     """
-    nodes = [party_of(domain) for domain in description.node_domains]
+    nodes = [party_of(node) for node in description.nodes]
     banks = [party_of(bank) for bank in description.banks]
     taken = ", ".join(sorted((RESERVED & set(nodes)) | (RESERVED - {BANK}) & set(banks)))
     if taken:
@@ -56,7 +56,8 @@ def create_federation(folder: Path, description: DatasetDescription, key_bits: i
         write_policy(folder / node / POLICY_FILE, policy)
     (folder / CONSENT_SERVICE / "withheld.txt").write_text("", encoding="utf-8")
     data = _data_path(folder, description.directory)
-    file = FederationFile(data, key_bits, description.node_domains, uscc, banks=description.banks)
+    domains, banks_of = description.node_domains, description.banks
+    file = FederationFile(data, key_bits, domains, uscc, banks=banks_of, regions=description.regions)
     write_federation(folder, file)
 
 
@@ -74,10 +75,16 @@ def _check_sources(description: DatasetDescription) -> bool:
     if uscc:
         for bank, table in banks.items():
             require_usccs(description, bank, table.ids)
-    for domain in description.node_domains:
-        table = read_node_source(description, domain)
+    held: dict[tuple[str, str], str] = {}
+    for node, domain in description.nodes.items():
+        table = read_node_source(description, node)
         if uscc:
-            require_usccs(description, domain, table.ids)
+            require_usccs(description, node, table.ids)
+        for row, name in enumerate(table.ids if domain in description.regions else (), start=1):
+            if (other := held.setdefault((domain, name), node)) != node:
+                raise ConfigurationError(
+                    f"{description.source(node)}: row {row}: an enterprise that {other} holds too", code="DUPLICATE_ID"
+                )
     return uscc
 
 

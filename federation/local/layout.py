@@ -39,7 +39,7 @@ class FederationFile(msgspec.Struct, frozen=True):
     """What `federation.json` says: public facts only.
 
     `data` is relative to the folder, or absolute; `uscc` tells whether enterprises go by unified social credit codes;
-    `banks` are the label files' names, by default the one bank's.
+    `banks` are the label files' names, by default the one bank's; `regions` names the nodes of each split domain.
     """
 
     data: str
@@ -48,6 +48,17 @@ class FederationFile(msgspec.Struct, frozen=True):
     uscc: bool
     model: str = ""
     banks: tuple[str, ...] = (BANK,)
+    regions: dict[str, tuple[str, ...]] = {}
+
+    @property
+    def nodes(self) -> dict[str, str]:
+        """Return the domain of each data node, by the name of its file."""
+        return {node: domain for domain in self.domains for node in self.regions.get(domain, (domain,))}
+
+    @property
+    def node_parties(self) -> dict[PartyId, str]:
+        """Return the domain of each data node, by its party."""
+        return {party_of(node): domain for node, domain in self.nodes.items()}
 
     @property
     def bank_parties(self) -> dict[PartyId, str]:

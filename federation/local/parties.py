@@ -43,7 +43,7 @@ class Records:
 
 def read_records(description: DatasetDescription, file: FederationFile) -> Records:
     """Let every party read its own source. Raises: ConfigurationError."""
-    tables = {party_of(domain): read_node_source(description, domain) for domain in file.domains}
+    tables = {party_of(node): read_node_source(description, node) for node in file.nodes}
     sources = {party: read_bank_source(description, bank) for party, bank in file.bank_parties.items()}
     banks = {party: table for party, (table, _) in sources.items()}
     return Records(tables, banks, {party: outcomes for party, (_, outcomes) in sources.items()})
@@ -63,7 +63,7 @@ class PartyOpener:
     ) -> None:
         self._folder, self._file, self._pins, self._clock = folder, file, pins, clock
         self._revocations = revocations
-        self._domains = {party_of(domain): domain for domain in file.domains}
+        self._domains = file.node_parties
         self._files = files
         self._ledgers: dict[PartyId, NodeLedger] = {
             party: files.enter_context(closing(open_node_ledger(ledger_location(folder / party))))

@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 import yaml
 
-from federation.local.layout import CONSENT_SERVICE, COORDINATOR, party_of, read_federation, witness_name
+from federation.local.layout import CONSENT_SERVICE, COORDINATOR, read_federation, witness_name
 from federation.relay.authority import PARTY_DAYS, Issued, create_authority, issue
 from federation.relay.settings import COORDINATOR_FILE, CoordinatorSettings
 from nodes.bank.settings import BANK_FILE, BankSettings
@@ -51,7 +51,7 @@ def equip(folder: Path, ports: Ports) -> None:
     file = read_federation(folder)
     now = datetime.datetime.now(datetime.UTC)
     authority = _authority(folder, now)
-    nodes, banks = {party_of(domain): domain for domain in file.domains}, file.bank_parties
+    nodes, banks = file.node_parties, file.bank_parties
     stream = StreamSettings(address=f"127.0.0.1:{ports.relay}")
     for party in (COORDINATOR, *banks, *nodes):
         server = SERVER_NAME if party == COORDINATOR else ""

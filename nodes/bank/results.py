@@ -59,7 +59,7 @@ def describe_answer(
     now: int,
 ) -> AssessmentResult:
     """Return the result that an opened sum, and the bank's own points, amount to; no score if no node knows it."""
-    coverage = {entry.domain: s.name.lower() for entry, s in zip(manifest.nodes, opened.coverage, strict=True)}
+    coverage = {domain: s.name.lower() for domain, s in zip(manifest.domains, opened.coverage, strict=True)}
     if Coverage.OK not in opened.coverage:
         return AssessmentResult(
             request=request,

@@ -56,4 +56,6 @@ class Parts:
         columns = cohort_columns(self._site.table, self._row_of, enterprises)
         bins = assign_rows(part.binnings, columns, len(enterprises))
         coverage = [Coverage.OK if e in self._row_of else Coverage.ABSENT for e in enterprises]
-        return Evaluation(places(part.tables, bins), coverage, tuple(enterprises))
+        nobody = assign_rows(part.binnings, cohort_columns(self._site.table, self._row_of, ("",)), 1)
+        absent = places(part.tables, nobody)[0]
+        return Evaluation(places(part.tables, bins), coverage, tuple(enterprises), absent)

@@ -93,7 +93,8 @@ class TrainingSite:
 
     def keep_part(self, manifest: SignedManifest, tables: PointTables) -> None:
         """Store the part with the bins it refers to."""
-        part = StoredPart(encode(manifest), encode(tables), msgspec.msgpack.encode(self._binnings))
+        binnings = self._binnings if self._survey is None else self._survey.binnings
+        part = StoredPart(encode(manifest), encode(tables), msgspec.msgpack.encode(binnings))
         self._site.ledger.parts.keep(manifest.manifest.model_hash(), part)
 
 

@@ -27,6 +27,7 @@ class _Description(msgspec.Struct, frozen=True):
     banks: list[str] = []
     monotone: dict[str, str] = {}
     special: dict[str, list[float]] = {}
+    regions: dict[str, list[str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class DatasetDescription:
 
     `banks` names the label files, `node_<bank>`; a bank that `domains` does not list has the columns of "bank".
     `directions` and `special` map (domain, column) to how the bad rate must run, and to the values that are codes.
+    `regions` names the nodes of each domain that several share by region, of whom each holds other enterprises.
     """
 
     directory: Path
@@ -44,6 +46,16 @@ class DatasetDescription:
     banks: tuple[str, ...] = (BANK_DOMAIN,)
     directions: Mapping[Key, Direction] = field(default_factory=dict)
     special: Mapping[Key, tuple[float, ...]] = field(default_factory=dict)
+    regions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def nodes(self) -> dict[str, str]:
+        """Return the domain of each data node; a node that has its domain to itself goes by the domain's name."""
+        return {node: domain for domain in self.node_domains for node in self.regions.get(domain, (domain,))}
+
+    def node_columns(self, node: str) -> tuple[str, ...]:
+        """Return the feature columns of one data node."""
+        return self.domains[self.nodes[node]]
 
     @property
     def node_domains(self) -> tuple[str, ...]:
@@ -85,7 +97,8 @@ def read_description(directory: Path) -> DatasetDescription:
     domains, banks = {d: tuple(c) for d, c in raw.domains.items()}, tuple(raw.banks) or (BANK_DOMAIN,)
     directions = read_directions(path, raw.monotone, domains)
     special = read_special(path, raw.special, domains)
-    description = DatasetDescription(directory, raw.id, raw.label, domains, banks, directions, special)
+    regions = {domain: tuple(nodes) for domain, nodes in raw.regions.items()}
+    description = DatasetDescription(directory, raw.id, raw.label, domains, banks, directions, special, regions)
     _check(path, description)
     return description
 
@@ -108,14 +121,30 @@ def _check(path: Path, description: DatasetDescription) -> None:
                 raise ConfigurationError(f"{path}: domain {domain} lists column {column!r} twice")
         if not columns and domain not in (BANK_DOMAIN, *description.banks):
             raise ConfigurationError(f"{path}: domain {domain} has no columns", code="EMPTY_NODE")
+    _check_regions(path, description)
     if not description.node_domains:
         raise ConfigurationError(f"{path}: no domain but the bank's", code="EMPTY_NODE")
     _check_files(description)
 
 
+def _check_regions(path: Path, description: DatasetDescription) -> None:
+    """Return if each split domain is one of data nodes, and names two nodes or more, of which none goes twice."""
+    names = [node for nodes in description.regions.values() for node in nodes]
+    for domain, nodes in description.regions.items():
+        if domain not in description.node_domains or len(nodes) < 2:
+            raise ConfigurationError(
+                f"{path}: regions of {domain!r}: not a data node's domain, or fewer than two nodes",
+                code="UNKNOWN_DOMAIN",
+            )
+    for node in names:
+        taken = node in (*description.domains, *description.banks, BANK_DOMAIN) or names.count(node) > 1
+        if taken or not _DOMAIN_NAME.fullmatch(node):
+            raise ConfigurationError(f"{path}: {node!r} cannot name a node, or does so twice", code="UNKNOWN_DOMAIN")
+
+
 def _check_files(description: DatasetDescription) -> None:
     """Return if every node file belongs to a known domain. Raises: ConfigurationError, code UNKNOWN_DOMAIN."""
-    known = {*description.domains, *description.banks, BANK_DOMAIN}
+    known = {*description.nodes, *description.banks, BANK_DOMAIN}
     for file in sorted(description.directory.glob("node_*")):
         name = file.name.removeprefix("node_")
         if not any(name == domain or name.startswith(f"{domain}.") for domain in known):

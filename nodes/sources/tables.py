@@ -27,34 +27,34 @@ MAX_ID: Final = 128
 Column = NDArray[np.float64] | NDArray[np.object_]
 
 
-def read_node_source(description: DatasetDescription, domain: str) -> FeatureTable:
+def read_node_source(description: DatasetDescription, node: str) -> FeatureTable:
     """Return a data node's features, computed from its own file or folder alone.
 
     Raises: ConfigurationError with a stable code and a text that names file, column and row.
     """
-    return replace(_node_table(description, domain), special=description.special_of(domain))
+    return replace(_node_table(description, node), special=description.special_of(description.nodes[node]))
 
 
-def _node_table(description: DatasetDescription, domain: str) -> FeatureTable:
-    path = description.source(domain)
+def _node_table(description: DatasetDescription, node: str) -> FeatureTable:
+    path, columns = description.source(node), description.node_columns(node)
     if (path / FEATURES_FILE).exists():
-        return _checked(path, read_views(path)[1], description.domains[domain])
+        return _checked(path, read_views(path)[1], columns)
     if path.is_dir():
-        return _selected(path, compute_features(domain, path), description.domains[domain])
+        return _selected(path, compute_features(description.nodes[node], path), columns)
     raw = _Raw(path)
     if description.label_column in raw.columns:
         raise ConfigurationError(
             f"{path}: column {description.label_column!r} is the label, which only the bank may hold",
             code="LABEL_IN_DATA_NODE",
         )
-    return raw.table(description.id_column, description.domains[domain])
+    return raw.table(description.id_column, columns)
 
 
 def read_raw(description: DatasetDescription, domain: str) -> Records:
     """Return a data node's rows as a file or folder gives them, ids unchecked. Raises: ConfigurationError."""
-    path, names = description.source(domain), description.domains[domain]
+    path, names = description.source(domain), description.node_columns(domain)
     if path.is_dir():
-        table = _selected(path, compute_features(domain, path), names)
+        table = _selected(path, compute_features(description.nodes[domain], path), names)
         return Records(list(table.ids), dict(table.columns), _modified(*path.glob("*.parquet")))
     raw = _Raw(path)
     raw.require(description.id_column, names)

@@ -18,29 +18,49 @@ class Evaluation:
     """A node's own view of enterprises under one model. Never leaves the node in this form.
 
     `enterprises` enter the masks: shares open only if every node was asked about the same ones, in the same order.
-    Shapes: `places` (enterprises, entries of the part), `coverage` and `enterprises` (enterprises,).
+    `absent` holds the places of an enterprise that the node does not know: districts of a split domain need them.
+    Shapes: `places` (enterprises, entries of the part), `coverage`, `enterprises` (enterprises,), `absent` (entries,).
     """
 
     places: NDArray[np.int64] = field(repr=False)
     coverage: Sequence[Coverage] = field(repr=False)
     enterprises: Sequence[str] = field(repr=False)
+    absent: NDArray[np.int64] | None = field(default=None, repr=False)
 
 
 def plain_shares(manifest: Manifest, node: int, part: Sequence[FeaturePoints], evaluation: Evaluation) -> list[int]:
     """Return, per enterprise, the integer that the `node`-th node of the manifest adds to the sum.
 
+    Of a district that does not stand in for its domain it is what knowing the enterprise changes: 0 if it does not.
     Raises: ValueError if a number does not fit its slot.
     """
-    count = len(evaluation.enterprises)
+    shares = _answers(manifest, node, part, evaluation.places, evaluation.coverage)
+    if manifest.stands_in(node):
+        return shares
+    if evaluation.absent is None:
+        raise ValueError("a district knows what it says of an enterprise that it does not know")
+    (nobody,) = _answers(manifest, node, part, evaluation.absent[None, :], [Coverage.ABSENT])
+    return [share - nobody for share in shares]
+
+
+def _answers(
+    manifest: Manifest,
+    node: int,
+    part: Sequence[FeaturePoints],
+    rows: NDArray[np.int64],
+    coverages: Sequence[Coverage],
+) -> list[int]:
+    """Return each row's answer, laid out. Shapes: `rows` (enterprises, entries of the part)."""
+    count = len(coverages)
     totals = np.zeros(count, dtype=np.int64)
     lost = np.zeros((len(manifest.themes), count), dtype=np.int64)
-    for feature, places in zip(part, evaluation.places.T, strict=True):
+    for feature, places in zip(part, rows.T, strict=True):
         points = np.asarray(feature.points, dtype=np.int64)[places]
         totals += points
         if feature.theme >= 0:
             lost[feature.theme] += max(feature.points) - points
     shares = []
-    for row, (total, coverage) in enumerate(zip(totals.tolist(), evaluation.coverage, strict=True)):
+    for row, (total, coverage) in enumerate(zip(totals.tolist(), coverages, strict=True)):
         bands = [band(theme, points) for theme, points in zip(manifest.themes, lost[:, row].tolist(), strict=True)]
         shares.append(lay_out(manifest, node, total, bands, coverage))
     return shares

@@ -2,9 +2,10 @@
 
     bits   0 … total_bits−1        the total, in points
     then   12 bits a theme         the sum of the nodes' bands (0–3 each)
-    then   2 bits a node           its coverage: only the node itself writes there
+    then   2 bits a domain         its coverage: only the domain's own nodes write there
 
-Every number is non-negative and bounded so that sums over the node set do not carry; what lies above must be zero.
+Every sum is non-negative and bounded so that it does not carry; what lies above must be zero. In a domain that is split
+by region, the first node answers as if it were alone; each other one adds what an enterprise that it knows changes.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Coverage(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What the bank reads out of the sum. Units: points over all nodes; sum of bands per theme."""
+    """What the bank reads out of the sum. Units: points over all nodes; sum of bands per theme; coverage by domain."""
 
     total: int
     themes: tuple[int, ...]
@@ -50,7 +51,8 @@ def lay_out(manifest: Manifest, node: int, total: int, themes: Sequence[int], co
     for band in themes:
         value |= band << shift
         shift += THEME_BITS
-    return value | int(coverage) << (shift + node * COVERAGE_BITS)
+    domain = manifest.domains.index(manifest.nodes[node].domain)
+    return value | int(coverage) << (shift + domain * COVERAGE_BITS)
 
 
 def read(manifest: Manifest, value: int) -> Opened:
@@ -66,7 +68,7 @@ def read(manifest: Manifest, value: int) -> Opened:
         themes.append(value & ((1 << THEME_BITS) - 1))
         value >>= THEME_BITS
     coverage = []
-    for _ in range(nodes):
+    for _ in manifest.domains:
         coverage.append(value & ((1 << COVERAGE_BITS) - 1))
         value >>= COVERAGE_BITS
     in_range = (
@@ -82,7 +84,7 @@ def read(manifest: Manifest, value: int) -> Opened:
 
 def layout_bits(manifest: Manifest) -> int:
     """Return how many bits the sum occupies; a key must have more."""
-    return manifest.total_bits + THEME_BITS * len(manifest.themes) + COVERAGE_BITS * len(manifest.nodes)
+    return manifest.total_bits + THEME_BITS * len(manifest.themes) + COVERAGE_BITS * len(manifest.domains)
 
 
 def band(theme: Theme, points_lost: int) -> int:

@@ -63,6 +63,15 @@ class Manifest(Message, frozen=True):
         """Return the name of the model in queries and logs, 32 bytes."""
         return digest(self)
 
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Return the domains of the nodes, in the order in which they first appear; a split one has several nodes."""
+        return tuple(dict.fromkeys(entry.domain for entry in self.nodes))
+
+    def stands_in(self, node: int) -> bool:
+        """Whether the `node`-th node answers for enterprises that no node of its domain knows: the first of each."""
+        return all(entry.domain != self.nodes[node].domain for entry in self.nodes[:node])
+
     def part(self, party: PartyId) -> PartEntry | None:
         """Return the place of `party`, or None if it has none."""
         return next((entry for entry in self.nodes if entry.party == party), None)

@@ -53,6 +53,8 @@ OPEN_KINDS: Final[Mapping[str, OpenKind]] = {
         OpenKind(b.Gradients, "vector", KeyOf.SENDER),
         OpenKind(m.MaskedTotals, "vector"),
         OpenKind(m.CombinedTotals, "vector"),
+        OpenKind(m.DistrictSums, "vector"),
+        OpenKind(m.PooledSums, "vector"),
         OpenKind(m.ManifestSignature),
         OpenKind(m.RunFinished),
         OpenKind(manifests.Manifest),
@@ -81,6 +83,7 @@ SEALED_KINDS: Final[frozenset[str]] = frozenset(
     for kind in (
         m.Cohort,
         m.BinHistograms,
+        m.DistrictCounts,
         m.WoeTables,
         m.LocalGram,
         m.MaskedProducts,
@@ -107,7 +110,9 @@ SEALED_KINDS: Final[frozenset[str]] = frozenset(
 """All that must be sealed. The auditor enforces the complement of `OPEN_KINDS`; a test holds the two against the
 message modules, so that no message goes undeclared."""
 
-COMBINED_KINDS: Final = frozenset(kind.__name__ for kind in (m.CombinedTotals, a.CombinedScore, batch.CombinedBatch))
+COMBINED_KINDS: Final = frozenset(
+    kind.__name__ for kind in (m.CombinedTotals, m.PooledSums, a.CombinedScore, batch.CombinedBatch)
+)
 """Products that the coordinator makes of shares that all have seen; over one node they equal its share."""
 
 RELEASES: Final[Mapping[str, LeakClass]] = {

@@ -15,9 +15,12 @@ def answers_per_plaintext(manifest: Manifest, key_bits: int) -> int:
 
 
 def pack_answers(values: Sequence[int], manifest: Manifest, key_bits: int) -> list[int]:
-    """Return plaintexts of consecutive answers, the first in the lowest slot. Raises: ValueError for too wide a one."""
+    """Return plaintexts of consecutive answers, the first in the lowest slot. Raises: ValueError for too wide a one.
+
+    A district's may be negative: slots of the sum over all nodes are not.
+    """
     slots, bits = answers_per_plaintext(manifest, key_bits), layout_bits(manifest)
-    if any(value < 0 or value >> bits for value in values):
+    if any(abs(value) >> bits for value in values):
         raise ValueError("an answer does not fit its slot")
     packed = []
     for start in range(0, len(values), slots):
