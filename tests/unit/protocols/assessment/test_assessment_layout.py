@@ -5,17 +5,20 @@ from __future__ import annotations
 from contextlib import suppress
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from protocols.assessment.evaluation import Evaluation, plain_shares
 from protocols.assessment.layout import Coverage, band, lay_out, layout_bits, read
 from protocols.assessment.manifest import Manifest, PartEntry, Theme
 from protocols.errors import VerificationFailed
+from protocols.scorecard.messages import FeaturePoints
 
 
 def manifest(nodes: int, themes: int, maximum: int = 5000, total_bits: int = 20) -> Manifest:
-    entries = tuple(PartEntry(f"n{i:02}", "d", "0" * 64, bytes(32)) for i in range(nodes))
+    entries = tuple(PartEntry(f"n{i:02}", f"d{i}", "0" * 64, bytes(32)) for i in range(nodes))
     codes = tuple(Theme(f"t{i}", 2, (150, 400, 800)) for i in range(themes))
     return Manifest(bytes(32), "bank", "assessment", entries, total_bits, maximum, codes, 0)
 
@@ -47,6 +50,41 @@ def test_any_number_is_read_or_refused(value: int) -> None:
 def test_a_node_that_knows_nothing_says_so_in_its_own_bits() -> None:
     model = manifest(4, 1)
     assert read(model, 1 << 32).coverage == (Coverage.ABSENT, Coverage.OK, Coverage.OK, Coverage.OK)
+
+
+PART = (FeaturePoints((0, 900, 300), 0), FeaturePoints((700, 0, 200)))
+
+
+@pytest.mark.parametrize("who", ["north", "south", "nobody"])
+def test_two_districts_add_up_to_what_one_office_would_say(who: str) -> None:
+    """Whoever of them knows the enterprise; and the other one says the same of it as of nobody."""
+    model = manifest(3, 1)
+    entries = tuple(msgspec.structs.replace(e, domain="tax") for e in model.nodes[:2])
+    model = msgspec.structs.replace(model, nodes=(*entries, model.nodes[2]))
+    known, absent = np.array([[0, 1]]), np.array([2, 2])
+
+    def says(node: int, knows: bool) -> int:
+        state = Coverage.OK if knows else Coverage.ABSENT
+        found = Evaluation(known if knows else absent[None, :], [state], ("e",), absent)
+        return plain_shares(model, node, PART, found)[0]
+
+    north, south = says(0, who == "north"), says(1, who == "south")
+    alone = says(0, who != "nobody")
+    assert north + south == alone
+    opened = read(model, north + south)
+    assert opened.coverage == (Coverage.ABSENT if who == "nobody" else Coverage.OK, Coverage.OK)
+    assert opened.total == (500 if who == "nobody" else 0)
+    if who != "south":
+        assert south == 0
+
+
+def test_an_enterprise_that_two_districts_know_is_refused() -> None:
+    model = manifest(2, 0)
+    model = msgspec.structs.replace(model, nodes=tuple(msgspec.structs.replace(e, domain="tax") for e in model.nodes))
+    absent = np.array([2, 2])
+    both = Evaluation(np.array([[1, 0]]), [Coverage.OK], ("e",), absent)
+    with pytest.raises(VerificationFailed):
+        read(model, sum(plain_shares(model, node, PART, both)[0] for node in (0, 1)))
 
 
 @pytest.mark.parametrize("value", [5001, 13 << 20, 3 << 32, 1 << 40, 1 << 600])
