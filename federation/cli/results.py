@@ -162,7 +162,7 @@ def joined(tables: Sequence[FeatureTable]) -> FeatureTable:
         name: np.concatenate([t.columns[name].astype(object if texts[name] else np.float64) for t in tables])
         for name in names
     }
-    return FeatureTable([identifier for table in tables for identifier in table.ids], columns)
+    return FeatureTable([identifier for table in tables for identifier in table.ids], columns, tables[0].special)
 
 
 def federated_validation(training: Training) -> Validation:

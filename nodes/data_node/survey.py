@@ -7,6 +7,7 @@ are then fitted on the cells as a node alone fits them on its values, and their 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -61,11 +62,21 @@ class _Grid:
 class DistrictSurvey:
     """One district's side of the survey. Shapes: `columns` (rows,) of the whole cohort, training rows first.
 
+    Numbers that are codes (`special`) count as missing: no grid keeps them apart from those beside them.
     Raises: PolicyDenied, codes MIXED_COLUMN, OVERLAPPING_DISTRICTS; MalformedMessage for counts of another size.
     """
 
-    def __init__(self, columns: dict[str, Column], training_rows: int, limit: int, minimum: int) -> None:
-        self._columns, self._training_rows = columns, training_rows
+    def __init__(
+        self,
+        columns: Mapping[str, Column],
+        training_rows: int,
+        limit: int,
+        minimum: int,
+        special: Mapping[str, tuple[float, ...]] | None = None,
+    ) -> None:
+        self._special = special or {}
+        self._columns = {name: _without(column, self._special.get(name, ())) for name, column in columns.items()}
+        self._training_rows = training_rows
         self._limit, self._minimum = limit, minimum
         self._grids: list[_Grid] = []
         self.level = 0
@@ -112,12 +123,23 @@ class DistrictSurvey:
             fitted = fit_binning(name, stand_in, self._limit, self._minimum)
             sizes = np.bincount(fitted.assign(stand_in), minlength=fitted.bins + 1)
             edges = tuple(grid.lower_end(int(edge)) for edge in fitted.edges)
-            binning = msgspec.structs.replace(fitted, edges=edges, hashed=grid.texts)
+            codes_of = self._special.get(name, ()) if fitted.ordered else ()
+            binning = msgspec.structs.replace(
+                fitted,
+                edges=edges,
+                hashed=grid.texts,
+                special=codes_of,
+                special_codes=(fitted.missing,) * len(codes_of),
+            )
             binnings.append(binning)
             shapes.append(FeatureShape(name, binning.ordered, tuple(sizes.tolist())))
             codes.append(binning.assign(column if not grid.texts else _as_texts(column)))
         self.binnings = tuple(binnings)
         return BinnedRows(tuple(shapes), np.column_stack(codes), tuple(binning.missing for binning in binnings))
+
+
+def _without(column: Column, special: tuple[float, ...]) -> Column:
+    return np.where(np.isin(column, special), np.nan, column) if special and column.dtype == np.float64 else column
 
 
 def _stand_in(grid: _Grid, counts: NDArray[np.int64], missing: int) -> Column:

@@ -54,7 +54,7 @@ class TrainingSite:
         self.admit(spec, cohort)
         table = offered_features(self._site.table, self._rule)
         columns = cohort_columns(table, row_index(table), cohort.ids)
-        self._survey = DistrictSurvey(columns, spec.training_rows, spec.fine_bins, spec.minimum_bin)
+        self._survey = DistrictSurvey(columns, spec.training_rows, spec.fine_bins, spec.minimum_bin, table.special)
         return self._survey
 
     def bin_cohort(self, spec: RunSpec, cohort: Cohort) -> BinnedRows:

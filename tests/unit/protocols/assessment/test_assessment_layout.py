@@ -79,7 +79,7 @@ def test_two_districts_add_up_to_what_one_office_would_say(who: str) -> None:
 
 
 def test_an_enterprise_that_two_districts_know_is_refused() -> None:
-    model = manifest(2, 0)
+    model = manifest(2, 1)
     model = msgspec.structs.replace(model, nodes=tuple(msgspec.structs.replace(e, domain="tax") for e in model.nodes))
     absent = np.array([2, 2])
     both = Evaluation(np.array([[1, 0]]), [Coverage.OK], ("e",), absent)
