@@ -15,7 +15,7 @@ from typing import Protocol
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
-from federation.coordinator import Coordinator
+from federation.coordinator import Routed
 from federation.grid import parcel_message, reply_parcel
 from protocols.channel.envelope import Envelope, open_parcel, pack_parcel
 from protocols.channel.identity import PartyId
@@ -102,6 +102,14 @@ class Traffic:
         return sum(self.bytes_sent.values()) + sum(self.bytes_received.values())
 
 
+class Router(Protocol):
+    """Whoever says what goes on to whom: the coordinator, here or at the end of a socket."""
+
+    def route(self, sender: PartyId, envelopes: Sequence[Envelope]) -> Routed:
+        """Return what follows from what a party has sent. Raises: CreditFederationError."""
+        ...
+
+
 class Mailroom:
     """Runs rounds over a grid for one coordinator. Units: `timeout` of a round in seconds; None is the grid's own.
 
@@ -110,7 +118,7 @@ class Mailroom:
 
     def __init__(
         self,
-        coordinator: Coordinator,
+        coordinator: Router,
         first: PartyId,
         opening: bytes,
         traffic: Traffic,

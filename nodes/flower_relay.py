@@ -1,27 +1,69 @@
-"""The door for Flower: a `ClientApp` that passes bytes to the agent and bytes back, and knows nothing else."""
+"""The door for Flower: a `ClientApp` that passes bytes to the agent and bytes back, and knows nothing else.
+
+In one process the agent is a call away. Deployed, a SuperNode runs whatever bundle the coordinator submits, so it runs
+as a user who can reach one thing alone: the socket at which the agent takes parcels, as it would from anybody.
+"""
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
+from pathlib import Path
+from typing import Final
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 PARCEL = "parcel"
+DOOR: Final = "door"
+LENGTH_BYTES: Final = 8
+Handle = Callable[[bytes], bytes]
 
 
-def make_client_app(handle: Callable[[bytes], bytes]) -> ClientApp:
+def make_client_app(handle: Handle) -> ClientApp:
     """Return an app that relays each query message to `handle`, an agent's door, which never raises."""
+    return _relaying(lambda context: handle)
+
+
+def make_socket_app() -> ClientApp:
+    """Return an app that relays each query message to the socket that its SuperNode's configuration names."""
+    return _relaying(_socket_door)
+
+
+def _relaying(door: Callable[[Context], Handle]) -> ClientApp:
     app = ClientApp()
 
     @app.query()
     def relay(message: Message, context: Context) -> Message:
-        reply = handle(parcel_of(message))
+        reply = door(context)(parcel_of(message))
         array = Array(np.frombuffer(reply, dtype=np.uint8))
         return Message(RecordDict({PARCEL: ArrayRecord({PARCEL: array})}), reply_to=message)
 
     return app
+
+
+def _socket_door(context: Context) -> Handle:
+    path = Path(str(context.node_config[DOOR]))
+    return lambda parcel: ask_socket(path, parcel)
+
+
+def ask_socket(path: Path, request: bytes) -> bytes:
+    """Return the reply to one frame. Raises: OSError if nobody serves the socket, or it closes early."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(path))
+        connection.sendall(len(request).to_bytes(LENGTH_BYTES) + request)
+        return _exactly(connection, int.from_bytes(_exactly(connection, LENGTH_BYTES)))
+
+
+def _exactly(connection: socket.socket, size: int) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        received = connection.recv(min(size - len(data), 1 << 20))
+        if not received:
+            raise ConnectionError(f"the socket closed after {len(data)} of {size} bytes")
+        data += received
+    return bytes(data)
 
 
 def parcel_of(message: Message) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import typer
 
 from federation.cli.output import reported_errors
@@ -12,6 +14,7 @@ from federation.process.settings import read_settings
 from federation.relay.server import server_credentials
 from federation.relay.service import CoordinatorService
 from federation.relay.settings import COORDINATOR_FILE, CoordinatorSettings
+from nodes.door import door
 from nodes.keystore import read_cards, read_keys
 
 app = typer.Typer(help="The coordinator: relays what it cannot read, and logs it.", no_args_is_help=True)
@@ -42,7 +45,20 @@ def run(home: Home, check: Check = False, as_json: AsJson = False) -> None:
             return
         begin()
         service = CoordinatorService(home, settings, keys, pins)
-        run_service(service.run, settings.http, home, lambda: service.ready)
+        run_service(lambda: _serve(service, home, settings), settings.http, home, lambda: service.ready)
+
+
+async def _serve(service: CoordinatorService, home: Path, settings: CoordinatorSettings) -> None:
+    """Run the service, and its desk for training if there is one."""
+    if not settings.desk:
+        await service.run()
+        return
+    desk = service.training_desk()
+    try:
+        async with door(home / settings.desk, desk.serve):
+            await service.run()
+    finally:
+        desk.close()
 
 
 if __name__ == "__main__":  # what starts it alone loads no more than it needs

@@ -8,6 +8,7 @@ nothing.
 from __future__ import annotations
 
 import datetime
+import ipaddress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -20,6 +21,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from protocols.channel.identity import PartyId
 from protocols.errors import VerificationFailed
 
+LOCALHOST: Final = "localhost"
 PARTY_URI: Final = "urn:credit-federation:party:"
 AUTHORITY_DAYS: Final = 3650
 PARTY_DAYS: Final = 30
@@ -75,6 +77,8 @@ def certify(
     usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
     if server_name:
         names.append(x509.DNSName(server_name))
+        if server_name == LOCALHOST:  # Flower's own processes go by the address
+            names.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
         usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
     builder = _builder(_name(party), issuer, public_key, now, datetime.timedelta(days=days))
     builder = (

@@ -11,6 +11,7 @@ from pathlib import Path
 from federation.audit import AuditLog, read_log_keys, read_log_signer
 from federation.consents import ConsentGate, ListFile, read_issuers
 from federation.coordinator import Coordinator, CoordinatorSite
+from federation.flower.desk import TrainingDesk
 from federation.relay.desk import RelayDesk
 from federation.relay.revocations import RevocationRounds
 from federation.relay.server import RelayServer
@@ -38,7 +39,7 @@ class CoordinatorService:
         self._revocations = ListFile(home / settings.revocations)
         gate = ConsentGate(read_issuers(home, pins), self._revocations)
         site = CoordinatorSite(keys, pins, self._log, settings.key_bits, lambda: time.time_ns() // 1_000_000, gate)
-        self._coordinator = Coordinator(site)
+        self._coordinator, self._trainer = Coordinator(site), Coordinator(site)
         if self._log.size == 0:
             self._record_keys()
         self._switchboard = Switchboard()
@@ -53,6 +54,13 @@ class CoordinatorService:
     def connected(self) -> frozenset[PartyId]:
         """The parties whose streams are up."""
         return self._switchboard.connected
+
+    def training_desk(self) -> TrainingDesk:
+        """Return the desk that routes training, with a thread of its own."""
+        roles = {party: card.role for party, card in self._pins.cards.items()}
+        banks = sorted(party for party, role in roles.items() if role is PartyRole.BANK)
+        taking_part = [*banks, *(party for party, role in roles.items() if role is PartyRole.DATA_NODE)]
+        return TrainingDesk(self._home, self._trainer, banks[0], taking_part)
 
     async def run(self) -> None:
         """Serve until cancelled. Raises: ConfigurationError; VerificationFailed if the log is proven to be forked."""

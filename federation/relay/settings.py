@@ -49,7 +49,8 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
 
     `http` is where health and metrics are served: `127.0.0.1:port`, `unix:path`, or empty for nowhere. `witnesses`
     maps a party to the name under which it cosigns the log. `revocations` is where the newest list of revoked consents
-    lies; it is passed on to every node.
+    lies; it is passed on to every node. `desk` is the socket at which Flower's ServerApp asks for routing; empty means
+    that nothing is trained here.
     """
 
     listen: Address = "127.0.0.1:7443"
@@ -62,3 +63,4 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     witness_seconds: Seconds = 15.0
     revocations: str = "revocations.jwt"
     witnesses: dict[str, str] = {}
+    desk: str = ""

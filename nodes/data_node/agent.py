@@ -21,6 +21,7 @@ from nodes.data_node.training import TrainingRuns
 from protocols.channel.envelope import Envelope, pack_refusal
 from protocols.channel.identity import PartyRole
 from protocols.consent.messages import RevocationNotice
+from protocols.errors import UnexpectedMessage
 from protocols.transparency.messages import OFFER
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,10 @@ class DataNodeAgent:
     def handle(self, data: bytes) -> bytes:
         """Return the reply to a parcel; never raises."""
         return handle_parcel(self._site.keys.party, data, self._receive_all)
+
+    def handle_training(self, data: bytes) -> bytes:
+        """Return the reply to a parcel that may hold training only; never raises."""
+        return handle_parcel(self._site.keys.party, data, self._train_all)
 
     def handle_group(self, parcels: Sequence[bytes]) -> list[bytes]:
         """Return the replies to parcels that came together, on record by one wait for the disk; never raises.
@@ -65,6 +70,12 @@ class DataNodeAgent:
         questions = all(envelope.message in QUESTIONS for envelope in envelopes)
         with self._site.ledger.group() if questions else nullcontext():  # training works too long to hold the ledger
             return [reply for envelope in envelopes for reply in self._receive(envelope)]
+
+    def _train_all(self, envelopes: tuple[Envelope, ...]) -> list[Envelope]:
+        asked = sorted({envelope.message for envelope in envelopes} & QUESTIONS)
+        if asked:
+            raise UnexpectedMessage(f"{asked[0]} where training is awaited")
+        return [reply for envelope in envelopes for reply in self._training.receive(envelope)]
 
     def _receive(self, envelope: Envelope) -> list[Envelope]:
         if envelope.message in batches.MESSAGES:

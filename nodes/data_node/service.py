@@ -1,8 +1,14 @@
-"""The data node as a long-lived process: its agent behind its own outbound stream."""
+"""The data node as a long-lived process: its agent behind its own outbound stream, and at its door for Flower.
+
+Questions come by the stream, training by the door; each has a thread of its own, so that neither waits for the other.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from prometheus_client import Histogram
@@ -11,6 +17,7 @@ from nodes.data_node.agent import DataNodeAgent
 from nodes.data_node.encryptors import PooledEncryptors
 from nodes.data_node.settings import NodeSettings
 from nodes.data_node.site import NodeSite
+from nodes.door import door
 from nodes.stream import Connection
 from protocols.channel.identity import PartyId, PartyRole
 from protocols.stream import Gatherer
@@ -30,6 +37,8 @@ class NodeService:
                 self._encryptors.of(site.pins.paillier_key(PartyId(card.party), site.paillier.public_key.bits))
         self._gatherer: Gatherer[bytes, bytes] = Gatherer("agent", self._handle)
         self._connection = Connection(home, settings.coordinator, self._gatherer.submit)
+        self._training = ThreadPoolExecutor(1, thread_name_prefix="training")
+        self._door = home / settings.door if settings.door else None
 
     @property
     def ready(self) -> bool:
@@ -38,11 +47,17 @@ class NodeService:
 
     async def run(self) -> None:
         """Serve until cancelled. Raises: ConfigurationError if a certificate's file is missing."""
-        try:
-            await self._connection.run()
-        finally:
-            self._gatherer.close()
-            self._encryptors.close()
+        async with AsyncExitStack() as open_doors:
+            if self._door is not None:
+                await open_doors.enter_async_context(door(self._door, self._train))
+            try:
+                await self._connection.run()
+            finally:
+                self._gatherer.close()
+                self._encryptors.close()
+
+    async def _train(self, parcel: bytes) -> bytes:
+        return await asyncio.get_running_loop().run_in_executor(self._training, self._agent.handle_training, parcel)
 
     def _handle(self, parcels: Sequence[bytes]) -> list[bytes]:
         GROUPS.observe(len(parcels))

@@ -28,4 +28,5 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     witness: str = ""
     revocations: str = "revocations.jwt"
     http: str = "unix:health.sock"
+    door: str = ""
     shares_ahead: Annotated[int, Meta(ge=1, le=65536)] = 512

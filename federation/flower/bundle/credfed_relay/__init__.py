@@ -1,0 +1,1 @@
+"""What the coordinator submits to its SuperLink: a relay at each end."""

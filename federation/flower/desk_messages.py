@@ -1,0 +1,105 @@
+"""What the ServerApp and the coordinator's desk say to each other, over a socket of the coordinator's own machine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from federation.rounds import RoundEvent
+from protocols.errors import MalformedMessage
+
+RunName = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,64}\Z")]
+
+
+class Begin(msgspec.Struct, frozen=True, tag=True):
+    """A run begins: whom must it reach, and whose turn is first?"""
+
+    run: RunName
+
+
+class Route(msgspec.Struct, frozen=True, tag=True):
+    """What parties have sent in one round; the desk answers with what goes on."""
+
+    run: RunName
+    parcels: dict[str, bytes]
+
+
+class Report(msgspec.Struct, frozen=True, tag=True):
+    """What a round did."""
+
+    run: RunName
+    event: RoundEvent
+
+
+class End(msgspec.Struct, frozen=True):
+    """How a run ended, and what it took; `code` is empty if it ended well. Units: bytes by party, seconds by phase."""
+
+    code: str
+    text: str
+    bytes_sent: dict[str, int]
+    bytes_received: dict[str, int]
+    rounds: int
+    seconds: dict[str, float]
+    leaks: dict[str, int] = {}
+
+
+class Finished(msgspec.Struct, frozen=True, tag=True):
+    """A run has ended."""
+
+    run: RunName
+    end: End
+
+
+class Parties(msgspec.Struct, frozen=True, tag=True):
+    """Whom a run must reach, and the parcel with which the first of them asks for it."""
+
+    first: str
+    opening: bytes
+    parties: tuple[str, ...]
+
+
+class Routed(msgspec.Struct, frozen=True, tag=True):
+    """A parcel for each party that is to get something next."""
+
+    parcels: dict[str, bytes]
+
+
+class Refused(msgspec.Struct, frozen=True, tag=True):
+    """Why the desk does not go on with a run."""
+
+    code: str
+    text: str
+
+
+class Noted(msgspec.Struct, frozen=True, tag=True):
+    """The desk has kept what it was told."""
+
+
+Request = Begin | Route | Report | Finished
+Answer = Parties | Routed | Refused | Noted
+_requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
+_answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
+_UNDECODABLE = (msgspec.DecodeError, ValueError, RecursionError)
+
+
+def encode(message: Request | Answer) -> bytes:
+    """Return a message's bytes."""
+    return msgspec.msgpack.encode(message)
+
+
+def decode_request(data: bytes) -> Request:
+    """Return a request. Raises: MalformedMessage."""
+    try:
+        return _requests.decode(data)
+    except _UNDECODABLE as error:
+        raise MalformedMessage(f"{len(data)} bytes are no request to the desk") from error
+
+
+def decode_answer(data: bytes) -> Answer:
+    """Return an answer. Raises: MalformedMessage."""
+    try:
+        return _answers.decode(data)
+    except _UNDECODABLE as error:
+        raise MalformedMessage(f"{len(data)} bytes are no answer of the desk") from error

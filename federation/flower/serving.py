@@ -1,0 +1,103 @@
+"""The deployed `ServerApp`: the rounds of one run over Flower's grid, each routed by the coordinator's desk.
+
+It holds no key and opens nothing; what it may send to whom it is told. It runs as the coordinator's own user.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from flwr.app import Context
+from flwr.serverapp import Grid, ServerApp
+
+from federation.coordinator import Routed
+from federation.flower import desk_messages as d
+from federation.rounds import Mailroom, RoundEvent, Traffic, addresses
+from protocols.channel.envelope import Envelope, open_parcel, pack_parcel
+from protocols.channel.identity import PartyId
+from protocols.errors import CreditFederationError, PeerRefused, TransportError, UnexpectedMessage
+
+GATHER_SECONDS: Final = 60.0
+Ask = Callable[[Path, bytes], bytes]
+
+
+def make_server_app(ask: Ask) -> ServerApp:
+    """Return the app; its run's configuration names the desk's socket and the run. `ask` brings a request to a socket.
+
+    `ask` raises OSError if nobody answers there.
+    """
+    app = ServerApp()
+
+    @app.main()
+    def main(grid: Grid, context: Context) -> None:
+        socket = Path(str(context.run_config["desk"]))
+        desk = Desk(lambda request: ask(socket, request), str(context.run_config["run"]))
+        conduct(grid, desk)
+
+    return app
+
+
+class Desk:
+    """The coordinator's desk, as its ServerApp sees it."""
+
+    def __init__(self, ask: Callable[[bytes], bytes], run: str) -> None:
+        self._bring, self._run = ask, run
+
+    def begin(self) -> d.Parties:
+        """Return whom the run must reach. Raises: PeerRefused with the desk's code."""
+        answer = self._ask(d.Begin(self._run))
+        if not isinstance(answer, d.Parties):
+            raise UnexpectedMessage("the desk has not said whom the run must reach")
+        return answer
+
+    def route(self, sender: PartyId, envelopes: Sequence[Envelope]) -> Routed:
+        """Return what follows from what a party has sent. Raises: PeerRefused with the desk's code."""
+        answer = self._ask(d.Route(self._run, {sender: pack_parcel(tuple(envelopes))}))
+        if not isinstance(answer, d.Routed):
+            raise UnexpectedMessage("the desk has not said what goes on")
+        return [(PartyId(p), envelope) for p, parcel in answer.parcels.items() for envelope in open_parcel(parcel)]
+
+    def report(self, event: RoundEvent) -> None:
+        """Tell what a round did."""
+        self._ask(d.Report(self._run, event))
+
+    def finish(self, traffic: Traffic, code: str = "", text: str = "") -> None:
+        """Tell that the run has ended."""
+        end = d.End(code, text, traffic.bytes_sent, traffic.bytes_received, traffic.rounds, traffic.seconds)
+        self._ask(d.Finished(self._run, end))
+
+    def _ask(self, request: d.Request) -> d.Answer:
+        try:
+            answer = d.decode_answer(self._bring(d.encode(request)))
+        except OSError as error:
+            raise TransportError("the coordinator's desk does not answer", code="DESK_UNAVAILABLE") from error
+        if isinstance(answer, d.Refused):
+            raise PeerRefused(answer.text, code=answer.code)
+        return answer
+
+
+def conduct(grid: Grid, desk: Desk) -> None:
+    """Run all rounds, and tell the desk how they ended: what ends a run early is told, not raised."""
+    traffic = Traffic()
+    try:
+        parties = desk.begin()
+        await_parties(grid, parties.parties)
+        Mailroom(desk, PartyId(parties.first), parties.opening, traffic, desk.report).run(grid)
+    except CreditFederationError as error:
+        desk.finish(traffic, error.code, str(error))
+    except Exception as error:  # of flwr, whose text may say anything
+        desk.finish(traffic, "INTERNAL_ERROR", type(error).__name__)
+    else:
+        desk.finish(traffic)
+
+
+def await_parties(grid: Grid, parties: Sequence[str], seconds: float = GATHER_SECONDS) -> None:
+    """Return once all parties' SuperNodes are connected. Raises: TransportError, code NODE_UNAVAILABLE."""
+    limit = time.monotonic() + seconds
+    while missing := sorted(set(parties) - addresses(grid).keys()):
+        if time.monotonic() > limit:
+            raise TransportError(f"not connected: {', '.join(missing)}", code="NODE_UNAVAILABLE")
+        time.sleep(0.5)
