@@ -18,6 +18,12 @@ setup: $(STAMP)  ## Create .venv and install the project into it
 demo: setup      ## Make a synthetic economy, train on encrypted aggregates, assess three firms
 	$(BIN)/credfed demo --out build/demo
 
+up: setup        ## Start a federation of separate processes: SuperLink, SuperNodes, coordinator, nodes, bank
+	$(BIN)/credfed up build/up
+
+down: setup      ## Stop it
+	$(BIN)/credfed down build/up
+
 check: setup     ## Lint, type-check, and keep the import law
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -39,4 +45,4 @@ stubs: setup     ## Make the stream's frame classes from their .proto file
 clean:           ## Remove what was built, keep the environment
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup demo check test test-slow bench stubs clean
+.PHONY: help setup demo up down up down check test test-slow bench stubs clean

@@ -22,6 +22,7 @@ from federation.cli import node as node_command
 from federation.cli import policy as policy_command
 from federation.cli import train as train_command
 from federation.cli import transcript as transcript_command
+from federation.cli import up as up_command
 
 app = typer.Typer(
     name="credfed",
@@ -33,6 +34,9 @@ app = typer.Typer(
 app.command()(demo_command.demo)
 app.command()(train_command.train)
 app.command()(assess_command.assess)
+app.command()(up_command.up)
+app.command()(up_command.status)
+app.command()(up_command.down)
 app.add_typer(model_command.app, name="model")
 app.add_typer(audit_command.app, name="audit")
 app.add_typer(bench_command.app, name="bench")

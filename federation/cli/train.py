@@ -18,8 +18,10 @@ from federation.cli.events import Started, event_log
 from federation.cli.output import console, errors, print_json, quiet_libraries, reported_errors
 from federation.cli.progress import round_progress
 from federation.cli.results import BankResult, Comparison, PrivacyResult, Results, build_results, compare
+from federation.cli.train_deployed import train_deployed
 from federation.cli.workspace import whole_folder
 from federation.local import BANK, LocalFederation, Training, create_federation, party_of, split_rows, train_consortium
+from federation.local.layout import read_federation
 from federation.outlook import Outlook, stages_of
 from federation.rounds import RoundEvent
 from nodes.bank.model_file import BOOSTING, SCORECARD
@@ -53,8 +55,15 @@ SEED = typer.Option("--seed", help="Seed of the train/test split.", min=0, max=2
 
 
 def train(
-    data: Annotated[Path, typer.Option("--data", help="Folder with domains.json and one node_<domain> file a party.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the federation, its model and results.json.")],
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Folder with domains.json and one node_<domain> file a party.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the federation, its model and results.json.")
+    ] = None,
+    federation: Annotated[
+        Path | None, typer.Option("--federation", help="In place of both: a federation that `credfed up` has started.")
+    ] = None,
     model: Annotated[str, typer.Option("--model", help="Model family: scorecard or boosting.")] = "scorecard",
     test_size: Annotated[float, typer.Option("--test-size", help="Share of rows that only test the model.")] = 0.3,
     seed: Annotated[int, SEED] = 0,
@@ -128,20 +137,23 @@ def train(
             raise ConfigurationError(f"--test-size {test_size} is not between 0 and 1", code="BAD_SPLIT")
         if rho and model != SCORECARD:
             raise ConfigurationError("--rho is for --model scorecard: boosting adds no noise", code="NO_NOISE")
-        description = read_description(data)
+        description = _description(data, out, federation)
+        plan = (
+            TrainingPlan(
+                refinements=refinements,
+                rules=binning_rules(description, monotone),
+                themes=catalogue_themes(),
+                rho=round(rho * NANO),
+                signs=signs,
+            )
+            if model == SCORECARD
+            else boosting_plan(trees, depth, learning_rate, row_totals, seed, binning_rules(description, monotone))
+        )
+        if data is None or out is None:
+            _train_up(federation or Path(), model, plan, test_size, seed, min_bin, events, as_json)
+            return
         dataset = data.resolve().name
         with event_log(events, Started(dataset, model)) as record, whole_folder(out, data) as folder:
-            plan = (
-                TrainingPlan(
-                    refinements=refinements,
-                    rules=binning_rules(description, monotone),
-                    themes=catalogue_themes(),
-                    rho=round(rho * NANO),
-                    signs=signs,
-                )
-                if model == SCORECARD
-                else boosting_plan(trees, depth, learning_rate, row_totals, seed, binning_rules(description, monotone))
-            )
             job = Job(description, test_size, seed, key_bits, plan, min_bin, dataset, cores)
             with round_progress(as_json, Outlook(stages_of(plan)), record) as on_round:
                 together = len(description.banks) > 1
@@ -154,6 +166,37 @@ def train(
             print_json(results)
         else:
             show_results(results, out)
+
+
+def _description(data: Path | None, out: Path | None, federation: Path | None) -> DatasetDescription:
+    """Return what describes the data. Raises: ConfigurationError unless it is said once where those are."""
+    if data is not None and out is not None and federation is None:
+        return read_description(data)
+    if data is None and out is None and federation is not None:
+        return read_description(federation / read_federation(federation).data)
+    raise ConfigurationError("either --data and --out, or --federation, say what to train on", code="USAGE")
+
+
+def _train_up(
+    federation: Path,
+    model: str,
+    plan: TrainingPlan | BoostingPlan,
+    test_size: float,
+    seed: int,
+    min_bin: int,
+    events: Path | None,
+    as_json: bool,
+) -> None:
+    """Train over the processes of a federation that is up, and show what came of it."""
+    with (
+        event_log(events, Started(federation.resolve().name, model)) as record,
+        round_progress(as_json, Outlook(stages_of(plan)), record) as on_round,
+    ):
+        results = train_deployed(federation.resolve(), plan, test_size, seed, min_bin, on_round)
+    if as_json:
+        print_json(results)
+    else:
+        show_results(results, federation)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from typing import Final
 from federation.local.layout import COORDINATOR
 from federation.process.settings import read_settings
 from federation.relay.settings import COORDINATOR_FILE, CoordinatorSettings
+from nodes.bank.settings import BANK_FILE, BankSettings
 from nodes.data_node.settings import NODE_FILE, NodeSettings
 from protocols.channel.identity import PartyId
 from protocols.errors import ConfigurationError, TransportError
@@ -49,7 +50,7 @@ class PartyProcess:
     def wait_until_ready(self, seconds: float = START_SECONDS) -> None:
         """Return once it says that it can work. Raises: TransportError, code NOT_READY, if it ends or takes longer."""
         limit = time.monotonic() + seconds
-        while not self._is_ready():
+        while not self.is_ready():
             if self._process is None or self._process.poll() is not None or time.monotonic() > limit:
                 raise TransportError(f"{self.home.name} is not ready: see {self.home / LOG_FILE}", code="NOT_READY")
             time.sleep(0.05)
@@ -58,7 +59,8 @@ class PartyProcess:
         """Return its metrics. Raises: OSError."""
         return ask_http(self._http, self.home, "/metrics")[1]
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
+        """Tell whether it says that it can work."""
         try:
             return ask_http(self._http, self.home, "/ready")[0] == http.client.OK
         except OSError:
@@ -95,6 +97,12 @@ def node_process(folder: Path, node: PartyId) -> PartyProcess:
     """Return a data node's process, not started. Raises: ConfigurationError."""
     home = folder / node
     return PartyProcess(home, "node", read_settings(home / NODE_FILE, NodeSettings).http)
+
+
+def bank_process(folder: Path, bank: PartyId) -> PartyProcess:
+    """Return a bank's process, not started. Raises: ConfigurationError."""
+    home = folder / bank
+    return PartyProcess(home, "bank", read_settings(home / BANK_FILE, BankSettings).http)
 
 
 @contextmanager

@@ -28,6 +28,8 @@ from nodes.stream.settings import SERVER_NAME, StreamSettings
 from protocols.errors import ConfigurationError
 
 LIST_FILE: Final = f"../{CONSENT_SERVICE}/{REVOCATIONS_FILE}"
+DESK_SOCKET: Final = "desk.sock"
+AGENT_SOCKET: Final = "flower/{}/agent.sock"
 _AUTHORITY_KEY: Final = "authority.key"
 
 
@@ -35,12 +37,13 @@ _AUTHORITY_KEY: Final = "authority.key"
 class Ports:
     """Where the processes of one machine listen, all on loopback. Data nodes listen nowhere; 0 means not at all.
 
-    Several banks serve health on ports one after the other.
+    Several banks serve health on ports one after the other. Without a `superlink` nothing is trained over Flower.
     """
 
     relay: int = 7443
     coordinator_http: int = 9443
     bank_http: int = 9444
+    superlink: int = 0
 
 
 def equip(folder: Path, ports: Ports) -> None:
@@ -62,6 +65,7 @@ def equip(folder: Path, ports: Ports) -> None:
         key_bits=file.key_bits,
         witnesses={party: witness_name(party) for party in (*nodes, *banks)},
         revocations=LIST_FILE,
+        desk=DESK_SOCKET if ports.superlink else "",
     )
     data = _data_from(folder, file.data)
     _write(folder / COORDINATOR / COORDINATOR_FILE, coordinator)
@@ -73,7 +77,12 @@ def equip(folder: Path, ports: Ports) -> None:
         _write(folder / party / BANK_FILE, bank)
     for party, domain in nodes.items():
         node = NodeSettings(
-            domain=domain, coordinator=stream, data=data, witness=witness_name(party), revocations=LIST_FILE
+            domain=domain,
+            coordinator=stream,
+            data=data,
+            witness=witness_name(party),
+            revocations=LIST_FILE,
+            door=str(Path("..") / AGENT_SOCKET.format(party)) if ports.superlink else "",
         )
         _write(folder / party / NODE_FILE, node)
 

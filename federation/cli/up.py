@@ -1,0 +1,150 @@
+"""`credfed up`, `status` and `down`: a whole federation of separate processes on this machine."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from federation.cli.output import BAD_INPUT, console, errors, print_json, quiet_libraries, reported_errors
+from federation.cli.workspace import whole_folder
+from federation.local import BANK, FEDERATION_FILE, create_federation
+from federation.local.consents import ConsentService
+from federation.local.deployed.flower import equip_flower
+from federation.local.deployed.members import members
+from federation.local.deployed.supervisor import (
+    LOG_FILE,
+    RUN,
+    Status,
+    Supervisor,
+    await_ready,
+    read_status,
+    start_supervisor,
+    stop_supervisor,
+)
+from federation.local.layout import CONSENT_SERVICE, read_federation
+from federation.local.services import Ports, equip
+from nodes.data_node.site import system_clock
+from nodes.economy import generate, write
+from nodes.keystore import read_cards
+from nodes.policy import TrainingRules, usual_policy
+from nodes.sources import read_description
+from protocols.errors import ConfigurationError
+
+FOLDER = typer.Argument(metavar="DIR", help="Folder of the federation.")
+AS_JSON = typer.Option("--json", help="Print one JSON document.")
+READY_SECONDS = 180.0
+DEFAULT_FOLDER = Path("build/up")
+
+
+def up(
+    folder: Annotated[Path, FOLDER] = DEFAULT_FOLDER,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Node files, as for `credfed train`; without it a synthetic economy.")
+    ] = None,
+    enterprises: Annotated[
+        int, typer.Option("--enterprises", help="Size of the synthetic economy.", min=400, max=100_000)
+    ] = 2000,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the synthetic economy.", min=0)] = 0,
+    key_bits: Annotated[int, typer.Option("--key-bits", help="Length of every Paillier key.", min=2048)] = 2048,
+    port: Annotated[
+        int, typer.Option("--port", help="First of the ports of loopback that are used.", min=1024, max=60_000)
+    ] = 7440,
+    foreground: Annotated[bool, typer.Option("--foreground", help="Stay, until Ctrl-C ends all of it.")] = False,
+    as_json: Annotated[bool, AS_JSON] = False,
+) -> None:
+    """Start a federation of separate processes on loopback: SuperLink, SuperNodes, coordinator, data nodes, bank.
+
+    A folder that holds none gets one first: keys, certificates and settings for every party. Then `credfed train
+    --federation DIR` trains over it, `credfed status DIR` shows it, `credfed down DIR` stops it. All that the processes
+    write is in DIR/run/federation.log.
+    """
+    quiet_libraries()
+    with reported_errors(as_json):
+        if read_status(folder) is not None:
+            raise ConfigurationError(f"{folder} is up already", code="ALREADY_UP")
+        if not (folder / FEDERATION_FILE).exists():
+            _found(folder, data, enterprises, seed, key_bits)
+        ports = Ports(port + 3, port + 5, port + 6, port + 4)
+        equip(folder, ports)
+        equip_flower(folder, ports.superlink)
+        if foreground:
+            _keep(folder.resolve(), ports)
+            return
+        watcher = start_supervisor(folder.resolve(), port)
+        status = await_ready(folder, watcher, READY_SECONDS, _tell)
+        _show(status, folder, as_json)
+
+
+def _found(folder: Path, data: Path | None, enterprises: int, seed: int, key_bits: int) -> None:
+    """Make a federation in an empty folder: an economy if there are no data, every party's keys and rules."""
+    with whole_folder(folder, data) as made:
+        if data is None:
+            errors.print(f"making an economy of {enterprises:,} enterprises, and every party's keys")
+            write(generate(enterprises, seed), made / "data")
+        description = read_description(data or made / "data")
+        policy = usual_policy((BANK,), training=TrainingRules(minimum_nodes=min(3, len(description.node_domains))))
+        create_federation(made, description, key_bits, policy)
+
+
+def _keep(folder: Path, ports: Ports) -> None:
+    """Keep all processes running, and the list of revoked consents fresh, until a signal comes."""
+    supervisor = Supervisor(folder, members(folder, ports))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: supervisor.stop())
+    consents = ConsentService(
+        folder / CONSENT_SERVICE, read_federation(folder).domains, read_cards(folder / "cards"), system_clock
+    )
+    with consents.publishing():
+        supervisor.keep()
+
+
+def status(
+    folder: Annotated[Path, FOLDER] = DEFAULT_FOLDER,
+    as_json: Annotated[bool, AS_JSON] = False,
+) -> None:
+    """Show which processes of a federation run, and whether they are ready. Exit code 1 if they are not."""
+    with reported_errors(as_json):
+        found = read_status(folder)
+        if found is None:
+            raise ConfigurationError(f"{folder} is not up", code="NOT_UP")
+    _show(found, folder, as_json)
+    if not found.ready:
+        raise typer.Exit(1)
+
+
+def down(
+    folder: Annotated[Path, FOLDER] = DEFAULT_FOLDER,
+    as_json: Annotated[bool, AS_JSON] = False,
+) -> None:
+    """Stop all processes of a federation; what it is stays in its folder."""
+    stopped = stop_supervisor(folder)
+    if as_json:
+        print_json({"stopped": stopped})
+    else:
+        console.print("stopped" if stopped else f"{folder} was not up")
+    if read_status(folder) is not None:
+        raise typer.Exit(BAD_INPUT)
+
+
+def _tell(found: Status) -> None:
+    ready = [process.name for process in found.processes if process.state == "ready"]
+    errors.print(f"[dim]{len(ready)} of {len(found.processes)} ready: {', '.join(ready)}[/]", soft_wrap=True)
+
+
+def _show(found: Status, folder: Path, as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+        return
+    table = Table()
+    for heading in ("process", "state", "pid", "restarts"):
+        table.add_column(heading)
+    for process in found.processes:
+        table.add_row(process.name, process.state, str(process.pid or "–"), str(process.restarts))
+    console.print(table)
+    console.print(f"log: {folder / RUN / LOG_FILE}")
+    if any(process.name == BANK and process.state == "waiting" for process in found.processes):
+        console.print(f"the bank has no model yet: credfed train --federation {folder}")

@@ -1,0 +1,10 @@
+"""A federation of separate processes on this machine: Flower's engine for training, one stream a party for questions.
+
+    OUT/flower/superlink/        state.sqlite, tls, home/ (how the coordinator's own tools reach it)
+    OUT/flower/<party>/          what the party's SuperNode may see: its key, the authority, home/, and agent.sock
+    OUT/run/                     what `credfed up` knows of the running processes, and their combined log
+
+`flower`      makes those folders, and says how SuperLink and SuperNodes are started
+`training`    a bank's run over the deployed engine
+`supervisor`  starts all processes, watches them, stops them
+"""

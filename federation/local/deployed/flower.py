@@ -1,0 +1,169 @@
+"""Flower's engine for the federation of a folder: keys and certificates, and how its processes are started.
+
+A SuperNode executes what the SuperLink sends it. So it has a folder of its own, with nothing of its party's but the
+socket of the agent; run by root, it also has a user of its own, who can enter no other folder of the federation.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from federation.local.deployed.other_user import as_user, can_change_user
+from federation.local.layout import BANK, COORDINATOR, party_of, read_federation
+from federation.local.services import AGENT_SOCKET, read_authority
+from federation.relay.authority import LOCALHOST, Issued, issue
+from protocols.channel.identity import PartyId
+
+FLOWER: Final = "flower"
+SUPERLINK: Final = "superlink"
+CERTIFICATE_DAYS: Final = 30
+FIRST_USER: Final = 61_000
+_SETTINGS: Final = {
+    "FLWR_TELEMETRY_ENABLED": "0",
+    "FLWR_DISABLE_UPDATE_CHECK": "1",
+    "PYTHONUNBUFFERED": "1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """How one process is started."""
+
+    name: str
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str]
+    folder: Path
+
+
+def flower_parties(folder: Path) -> list[PartyId]:
+    """Return the parties that have a SuperNode: the bank and the data nodes, in order."""
+    return [BANK, *sorted(party_of(domain) for domain in read_federation(folder).domains)]
+
+
+def agent_socket(folder: Path, party: PartyId) -> Path:
+    """Return where a party's agent takes what its SuperNode relays."""
+    return folder / AGENT_SOCKET.format(party)
+
+
+def equip_flower(folder: Path, port: int) -> None:
+    """Make the folders, keys and certificates of SuperLink and SuperNodes. Raises: ConfigurationError, OSError."""
+    authority = read_authority(folder)
+    data = folder / read_federation(folder).data
+    if data.resolve().is_relative_to(folder.resolve()):
+        data.chmod(0o700)
+    now = datetime.datetime.now(datetime.UTC)
+    superlink = folder / FLOWER / SUPERLINK
+    superlink.mkdir(parents=True, exist_ok=True)
+    for passage in (folder, folder / FLOWER):  # others may pass through to what is theirs, and see nothing on the way
+        passage.chmod(0o711)
+    superlink.chmod(0o700)
+    _write_tls(superlink, issue(authority, COORDINATOR, now, CERTIFICATE_DAYS, LOCALHOST), authority)
+    home = superlink / "home"
+    home.mkdir(exist_ok=True)
+    ca = superlink / "authority.pem"
+    (home / "config.toml").write_text(
+        f'[superlink]\ndefault = "federation"\n\n[superlink.federation]\naddress = "{LOCALHOST}:{port}"\n'
+        f'root-certificates = "{ca}"\n',
+        encoding="utf-8",
+    )
+    for number, party in enumerate(flower_parties(folder)):
+        _equip_supernode(folder / FLOWER / party, authority, _user(number))
+
+
+def superlink(folder: Path, port: int) -> Command:
+    """Return how the SuperLink is started: state in SQLite, TLS, only registered SuperNodes."""
+    home = folder / FLOWER / SUPERLINK
+    arguments = (
+        _tool("flower-superlink"),
+        *("--ssl-certfile", str(home / "certificate.pem"), "--ssl-keyfile", str(home / "key.pem")),
+        *("--ssl-ca-certfile", str(home / "authority.pem"), "--database", str(home / "state.sqlite")),
+        *("--enable-supernode-auth", "--isolation", "subprocess", "--disable-runtime-dependency-installation"),
+        *("--host", "127.0.0.1", "--port", str(port)),
+    )
+    return Command(SUPERLINK, arguments, _environment(home / "home"), home)
+
+
+def supernode(folder: Path, party: PartyId, superlink_port: int, port: int) -> Command:
+    """Return how a party's SuperNode is started; `port`, on loopback, is for its own app processes alone."""
+    home = folder / FLOWER / party
+    arguments = (
+        _tool("flower-supernode"),
+        *("--superlink", f"{LOCALHOST}:{superlink_port}", "--root-certificates", str(home / "authority.pem")),
+        *("--auth-supernode-private-key", str(home / "supernode.key")),
+        *("--node-config", f'door="{agent_socket(folder, party)}"', "--isolation", "subprocess"),
+        *("--host", "127.0.0.1", "--port", str(port)),
+    )
+    user = _user(flower_parties(folder).index(party))
+    command = arguments if user is None else as_user(user, arguments, home)
+    return Command(f"supernode-{party}", command, _environment(home / "home"), home)
+
+
+def register_supernodes(folder: Path) -> None:
+    """Tell the SuperLink each party's SuperNode key, under the party's name; a known one stays as it is.
+
+    Raises: subprocess.CalledProcessError if it does not take one.
+    """
+    keys = [f"{party}={folder / FLOWER / party / 'supernode.pub'}" for party in flower_parties(folder)]
+    command = [sys.executable, "-m", "federation.local.deployed.registering", *keys]
+    environment = _environment(folder / FLOWER / SUPERLINK / "home")
+    subprocess.run(command, env=environment, capture_output=True, text=True, check=True)  # noqa: S603
+
+
+def run_tool(folder: Path, *arguments: str) -> str:
+    """Run one `flwr` command of the coordinator's and return its output.
+
+    Raises: subprocess.CalledProcessError if it fails.
+    """
+    home = folder / FLOWER / SUPERLINK / "home"
+    command = [_tool("flwr"), *arguments, "--format", "json"]
+    done = subprocess.run(command, env=_environment(home), capture_output=True, text=True, check=True)  # noqa: S603
+    return done.stdout
+
+
+def _equip_supernode(home: Path, authority: Issued, user: int | None) -> None:
+    home.mkdir(exist_ok=True)
+    (home / "home").mkdir(exist_ok=True)
+    (home / "authority.pem").write_bytes(authority.certificate)
+    key = ec.generate_private_key(ec.SECP384R1())
+    private, public = home / "supernode.key", home / "supernode.pub"
+    if not private.exists():
+        private.touch(0o600)
+        private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
+        public.write_bytes(key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH) + b"\n")
+    home.chmod(0o700)
+    if user is not None:
+        for path in (home, home / "home", private):
+            os.chown(path, user, user)
+
+
+def _write_tls(home: Path, issued: Issued, authority: Issued) -> None:
+    (home / "authority.pem").write_bytes(authority.certificate)
+    (home / "certificate.pem").write_bytes(issued.certificate)
+    (home / "key.pem").touch(0o600)
+    (home / "key.pem").write_bytes(issued.key)
+
+
+def _user(number: int) -> int | None:
+    """Return the user that a SuperNode runs as, or None if this process cannot give it one."""
+    return FIRST_USER + number if can_change_user() else None
+
+
+def _environment(home: Path) -> dict[str, str]:
+    """Return all that a Flower process gets of the environment: nothing of ours but the way to its tools."""
+    path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"
+    passed = {name: os.environ[name] for name in ("PYTHONPATH", "LANG") if name in os.environ}
+    return passed | _SETTINGS | {"PATH": path, "HOME": str(home), "FLWR_HOME": str(home)}
+
+
+def _tool(name: str) -> str:
+    return str(Path(sys.executable).parent / name)

@@ -1,0 +1,88 @@
+"""Who makes up a running federation: its processes in the order in which they start, and when each is ready."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from federation.local.deployed.flower import (
+    SUPERLINK,
+    Command,
+    flower_parties,
+    register_supernodes,
+    superlink,
+    supernode,
+)
+from federation.local.deployed.supervisor import Member
+from federation.local.layout import BANK, COORDINATOR, MODEL_FILE
+from federation.local.processes import PartyProcess, bank_process, coordinator_process, node_process
+from federation.local.services import Ports
+
+_RUNTIME_PORTS: Final = 100
+"""How far above the SuperLink's port those of the SuperNodes' own app processes begin."""
+
+
+def members(folder: Path, ports: Ports) -> list[Member]:
+    """Return all processes of a folder's federation. Raises: ConfigurationError for settings that are wrong."""
+    parties = flower_parties(folder)
+    registration = _Registration(folder, ports.superlink)
+    started = [Member(superlink(folder, ports.superlink), registration.done)]
+    started.append(_party(folder, COORDINATOR, "coordinator", coordinator_process(folder)))
+    for party in parties:
+        if party != BANK:
+            started.append(_party(folder, party, "node", node_process(folder, party)))
+    model = folder / BANK / MODEL_FILE
+    started.append(_party(folder, BANK, "bank", bank_process(folder, BANK), model.exists))
+    for number, party in enumerate(parties):
+        command = supernode(folder, party, ports.superlink, ports.superlink + _RUNTIME_PORTS + number)
+        started.append(Member(command, _listens(ports.superlink + _RUNTIME_PORTS + number), registration.done))
+    return started
+
+
+def _party(
+    folder: Path, party: str, role: str, process: PartyProcess, may_start: Callable[[], bool] = lambda: True
+) -> Member:
+    home = folder / party
+    arguments = (sys.executable, "-m", f"federation.cli.{role}", "run", str(home))
+    return Member(Command(party, arguments, dict(os.environ), home), process.is_ready, may_start)
+
+
+class _Registration:
+    """Registers the SuperNodes' keys once the SuperLink listens, in a thread, until it has taken all."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self._folder, self._listening = folder, _listens(port)
+        self._done = threading.Event()
+        self._busy = threading.Lock()
+
+    def done(self) -> bool:
+        """Tell whether all keys are registered; begin to register if it is time."""
+        if not self._done.is_set() and self._listening() and self._busy.acquire(blocking=False):
+            threading.Thread(target=self._register, name=f"{SUPERLINK}-keys", daemon=True).start()
+        return self._done.is_set()
+
+    def _register(self) -> None:
+        try:
+            register_supernodes(self._folder)
+            self._done.set()
+        except (OSError, subprocess.CalledProcessError):
+            pass  # it is not yet what it will be, or has just ended: tried again
+        finally:
+            self._busy.release()
+
+
+def _listens(port: int) -> Callable[[], bool]:
+    def connects() -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", port), 0.2).close()
+        except OSError:
+            return False
+        return True
+
+    return connects
