@@ -1,0 +1,143 @@
+"""Training over Flower's deployed engine, and what a hostile app bundle gets of the parties whose SuperNodes run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from federation.audit import verify_directory
+from federation.local import BANK
+from federation.local.consents import ConsentService
+from federation.local.deployed.flower import equip_flower, flower_parties, run_tool, supernode
+from federation.local.deployed.members import members
+from federation.local.deployed.supervisor import Supervisor, read_status
+from federation.local.deployed.training import DeployedTraining
+from federation.local.layout import CONSENT_SERVICE, read_federation
+from federation.local.processes import free_ports
+from federation.local.services import Ports, equip
+from federation.process.settings import read_settings
+from nodes.bank.opening import open_bank_site
+from nodes.bank.settings import BANK_FILE, BankSettings
+from nodes.data_node.site import system_clock
+from nodes.keystore import read_cards
+from protocols.channel.envelope import pack_parcel
+from protocols.channel.identity import PartyId
+from tests.conftest import TrainedFederation
+from tests.small_federation import MINIMUM_BIN, NODES, PLAN, make_federation, quick_keys
+
+pytestmark = pytest.mark.slow
+BUNDLE = Path(__file__).parent / "hostile_bundle"
+UP_SECONDS = 180
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A federation of separate processes, untrained, in a folder that other users may pass through."""
+    outer = Path("/tmp") / f"credfed-{os.getpid()}"  # noqa: S108 - pytest's own folders are closed to other users
+    outer.mkdir(mode=0o711)
+    with quick_keys():
+        folder = make_federation(outer / "federation")
+    relay, http, bank, superlink, *_ = free_ports(4)
+    ports = Ports(relay, http, bank, superlink)
+    equip(folder, ports)
+    equip_flower(folder, ports.superlink)
+    supervisor = Supervisor(folder, members(folder, ports))
+    keeping = threading.Thread(target=supervisor.keep)
+    cards = read_cards(folder / "cards")
+    consents = ConsentService(folder / CONSENT_SERVICE, read_federation(folder).domains, cards, system_clock)
+    with consents.publishing():
+        keeping.start()
+        try:
+            limit = time.monotonic() + UP_SECONDS
+            while (status := read_status(folder)) is None or not status.ready:
+                assert time.monotonic() < limit, (folder / "run" / "federation.log").read_text()[-3000:]
+                time.sleep(0.5)
+            yield folder
+        finally:
+            supervisor.stop()
+            keeping.join()
+            shutil.rmtree(outer)
+
+
+def test_a_deployed_run_gives_the_embedded_runs_model(deployed: Path, trained: TrainedFederation) -> None:
+    settings = read_settings(deployed / BANK / BANK_FILE, BankSettings)
+    rounds = []
+    with open_bank_site(deployed / BANK, settings) as site:
+        run = DeployedTraining(deployed, site, 0.3, 0)
+        training = run.run(PLAN, MINIMUM_BIN, "deployed", rounds.append)
+    embedded = trained.training
+    assert training.scorecard.totals.tolist() == embedded.scorecard.totals.tolist()
+    assert training.scorecard.calibration == embedded.scorecard.calibration
+    assert training.model.own_points == embedded.model.own_points
+    assert training.leaks == embedded.leaks
+    assert len(rounds) == training.traffic.rounds == embedded.traffic.rounds
+    assert set(training.traffic.bytes_sent) == {BANK, *NODES}
+    assert read_federation(deployed).model == training.model.model
+    assert verify_directory(deployed).ok
+
+
+def test_a_hostile_bundle_gets_nothing_of_a_node(deployed: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give each SuperNode a user of its own")
+    files = ["ledger.sqlite", "party.key", "paillier.pem", "policy.yaml", "node.yaml", "tls/key.pem"]
+    targets = [str(deployed / node / name) for node in NODES for name in files]
+    targets += [str(deployed / "data" / f"node_{party}.csv") for party in (*NODES, BANK)]
+    targets += [str(deployed / party / name) for party in ("bank", "coordinator") for name in ("party.key", "log.key")]
+    readable = [target for target in targets if Path(target).exists()]
+    assert len(readable) > 25
+    booty = deployed / "coordinator" / "booty.json"
+    configuration = f"booty='{booty}' targets='{json.dumps(readable)}' parcel='{pack_parcel(()).hex()}'"
+    run_tool(deployed, "run", str(BUNDLE), "--run-config", configuration)
+    limit = time.monotonic() + 150
+    while not booty.exists():
+        assert time.monotonic() < limit
+        time.sleep(0.5)
+    brought = json.loads(booty.read_text())
+    assert set(brought) >= set(NODES)
+    users = {brought[node]["user"] for node in NODES}
+    assert 0 not in users
+    assert len(users) == len(NODES)
+    for node in NODES:
+        found = brought[node]
+        assert not [target for target, data in found["files"].items() if data]
+        assert not found["environments"]
+        assert not {name for name in found["own"] if "KEY" in name or "PASS" in name or "TOKEN" in name}
+        keys = [str(deployed / "flower" / other / "supernode.key") for other in flower_parties(deployed)]
+        assert not [key for key in keys if key in found["files"]]
+        assert found["reply"] == pack_parcel(()).decode("latin-1")
+
+
+def test_a_supernode_with_an_unregistered_key_is_not_admitted(deployed: Path, tmp_path: Path) -> None:
+    stranger = deployed / "flower" / "tax"
+    key = tmp_path / "stranger.key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ecdsa", "-b", "384", "-N", "", "-f", str(key)], check=True)
+    command = supernode(deployed, PartyId("tax"), int(_port_of(deployed)), free_ports(1)[0])
+    arguments = [str(key) if part == str(stranger / "supernode.key") else part for part in command.arguments]
+    arguments = arguments[next(i for i, part in enumerate(arguments) if part.endswith("flower-supernode")) :]
+    environment = dict(command.environment) | {"HOME": str(tmp_path), "FLWR_HOME": str(tmp_path)}
+    output = tmp_path / "output"
+    with output.open("wb") as file:
+        process = subprocess.Popen(arguments, env=environment, stdout=file, stderr=file)
+    try:
+        limit = time.monotonic() + 90
+        while "Failed to activate" not in output.read_text(encoding="utf-8"):
+            assert time.monotonic() < limit, output.read_text(encoding="utf-8")
+            time.sleep(0.5)
+    finally:
+        process.kill()
+        process.wait()
+    listed = json.loads(run_tool(deployed, "supernode", "list"))
+    assert len(listed["nodes"]) == len(flower_parties(deployed))
+
+
+def _port_of(folder: Path) -> str:
+    text = (folder / "flower" / "superlink" / "home" / "config.toml").read_text()
+    return text.split("localhost:")[1].split('"')[0]
