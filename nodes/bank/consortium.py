@@ -22,6 +22,7 @@ from protocols.consortium import messages as c
 from protocols.consortium.admission import check_invitation, form, plan_digest
 from protocols.consortium.bank import BankConsortium
 from protocols.consortium.model import BankMember, TrainedConsortium
+from protocols.credit.logistic import Signs
 from protocols.errors import PolicyDenied, UnexpectedMessage, VerificationFailed
 from protocols.paillier import OwnerEncryptor, PublicKey
 from protocols.scorecard import messages as m
@@ -41,10 +42,13 @@ class ConsortiumTerms:
 
     @property
     def plan(self) -> TrainingPlan:
-        """Return the plan. Raises: TypeError for one of another family."""
-        if not isinstance(self.training.plan, TrainingPlan):
+        """Return the plan. Raises: TypeError for one of another family, ValueError for noise or constrained signs."""
+        plan = self.training.plan
+        if not isinstance(plan, TrainingPlan):
             raise TypeError("a consortium trains a scorecard")
-        return self.training.plan
+        if plan.rho or plan.signs is not Signs.FREE:
+            raise ValueError("a consortium's sums carry no noise, and its coefficients' signs are free")
+        return plan
 
 
 @dataclass(slots=True)

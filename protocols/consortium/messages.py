@@ -26,7 +26,6 @@ from msgspec import Meta
 
 from protocols.channel.identity import Key32, PartyName, Signature
 from protocols.channel.wire import Message, encode
-from protocols.scorecard.messages import LEAKS as SCORECARD_LEAKS
 from protocols.scorecard.messages import Count, FeatureShape, LeakClass, Name, NodeEntry, RunSpec
 
 MAX_BANKS: Final = 16
@@ -170,5 +169,3 @@ LEAKS: Final[dict[str, LeakClass]] = {
     "PoolShare": LeakClass.AGGREGATE,
 }
 """The leak class of each message that, with the other banks' of its step, reveals something to the banks."""
-
-ALL_LEAKS: Final[dict[str, LeakClass]] = SCORECARD_LEAKS | LEAKS
