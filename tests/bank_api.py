@@ -12,11 +12,12 @@ from pathlib import Path
 
 import httpx
 import uvicorn
+from fastapi import FastAPI
 
 from federation.local import BANK, LocalBankService, LocalFederation
 from nodes.bank.api.app import create_app
+from nodes.bank.api.context import BankContext
 from nodes.bank.api.settings import ApiSettings
-from nodes.bank.service import BankService
 from nodes.bank.store import api_keys
 from nodes.bank.store.api_keys import Scope
 from nodes.bank.store.database import DATABASE_FILE, Database
@@ -41,6 +42,7 @@ class RunningApi:
     """One API that is served now."""
 
     address: str
+    bank: BankContext
     database: Database
     federation: LocalFederation
     clock: Clock
@@ -64,13 +66,13 @@ def served(
         service = stack.enter_context(closing(LocalBankService(federation, lend_consents=lend_consents)))
         database = stack.enter_context(closing(Database(folder / BANK / DATABASE_FILE)))
         chosen = settings or ApiSettings(bank=BANK, loopback_webhooks=True, clock=ticking, idle_seconds=0.05)
-        address = stack.enter_context(_listening(service, database, folder, chosen))
-        yield RunningApi(address, database, federation, ticking)
+        app = create_app(service, database, open_signer(folder / BANK), chosen)
+        address = stack.enter_context(_listening(app))
+        yield RunningApi(address, app.state.bank, database, federation, ticking)
 
 
 @contextmanager
-def _listening(service: BankService, database: Database, folder: Path, settings: ApiSettings) -> Iterator[str]:
-    app = create_app(service, database, open_signer(folder / BANK), settings)
+def _listening(app: FastAPI) -> Iterator[str]:
     server = uvicorn.Server(uvicorn.Config(app, log_level="info", log_config=None, ws="none"))
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import sqlite3
@@ -83,7 +84,8 @@ async def send(
     form = _format(request)
 
     async def make() -> Finish:
-        rows = _checked(bank, read_batch_file(await request.body(), form))
+        body = await request.body()
+        rows = await asyncio.to_thread(lambda: _checked(bank, read_batch_file(body, form)))
 
         def finish(connection: sqlite3.Connection) -> Answer:
             batch = batches.add(connection, purpose, rows, bank.now())

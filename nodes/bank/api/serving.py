@@ -22,6 +22,7 @@ from nodes.bank.watching.webhooks import open_signer
 from protocols.errors import ConfigurationError
 
 GRACE_SECONDS: Final = 10
+MAX_CONNECTIONS: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def configured(home: Path, bank: str, options: ApiOptions) -> tuple[ApiAddress, 
     Raises: ConfigurationError, code BAD_SETTINGS.
     """
     host, _, port = options.listen.rpartition(":")
-    if not port.isdecimal() or not 0 < int(port) < 65_536:
+    if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
         raise ConfigurationError(f"api.listen: {options.listen}: not an address and a port", code="BAD_SETTINGS")
     certificate, key = (home / path if path else None for path in (options.certificate, options.key))
     address = ApiAddress(host.strip("[]"), int(port), certificate, key)
@@ -133,6 +134,7 @@ def _config(app: object, address: ApiAddress) -> uvicorn.Config:
         ws="none",
         server_header=False,
         proxy_headers=False,
+        limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=GRACE_SECONDS,
         ssl_certfile=address.certificate,
         ssl_keyfile=address.key,
