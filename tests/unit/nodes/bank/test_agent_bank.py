@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -31,9 +32,10 @@ SPLIT = Split(np.arange(0, 300), np.arange(300, 400))
 
 
 @pytest.fixture(scope="module")
-def federation(trained: TrainedFederation) -> Iterator[LocalFederation]:
-    """The trained federation itself: nothing here reaches a ledger or the log."""
-    with LocalFederation(trained.folder, clock=lambda: NOW) as federation:
+def federation(trained: TrainedFederation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalFederation]:
+    """A copy of the trained federation for all tests here: their questions reach the bank's ledger, and no log."""
+    folder = Path(shutil.copytree(trained.folder, tmp_path_factory.mktemp("bank") / "federation"))
+    with LocalFederation(folder, clock=lambda: NOW) as federation:
         yield federation
 
 
