@@ -13,6 +13,22 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "CONSENT_INVALID": ("The authorisation shown is not a valid one.", "所出示的授权无效。"),
     "CONSENT_REVOKED": ("The enterprise has withdrawn its authorisation.", "企业已撤回授权。"),
+    "CONSENT_KEY": ("The authorisation is bound to another key of the bank.", "授权绑定的是本银行的另一密钥。"),
+    "CONSENT_MISMATCH": (
+        "What the coordinator was shown is not this authorisation.",
+        "向协调方出示的凭据与该授权不符。",
+    ),
+    "CONSENT_NOT_YET_VALID": ("The enterprise's authorisation does not hold yet.", "企业的授权尚未生效。"),
+    "CONSENT_OVERUSED": ("The authorisation has served all its uses.", "该授权的使用次数已用完。"),
+    "CONSENT_TOO_BROAD": ("The authorisation is wider than a data owner accepts.", "授权范围超出数据单位的许可。"),
+    "CONSENT_LIST_STALE": (
+        "A data owner has no fresh list of withdrawn authorisations, and refuses until it has.",
+        "数据单位暂无最新的授权撤回名单，在取得之前拒绝查询。",
+    ),
+    "NODE_STOPPED": ("A data owner has stopped answering.", "有数据单位已停止应答。"),
+    "SUBJECT_QUOTA": ("This enterprise was asked about too often today.", "今日对该企业的查询次数已达上限。"),
+    "QUERY_EXPIRED": ("The question reached a data owner too late.", "查询送达数据单位时已过期。"),
+    "WRONG_NODE_SET": ("The question names other offices than the model.", "查询所列数据单位与模型不符。"),
     "PURPOSE_DENIED": ("The model does not serve this purpose.", "该模型不用于此用途。"),
     "NODE_DENIED": ("A data owner's own policy refused.", "数据单位自身的规则拒绝了查询。"),
     "NODE_SET_LOCKED": (

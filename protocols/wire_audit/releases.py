@@ -19,7 +19,15 @@ from protocols.consortium.fit import MOST_EVALUATIONS
 from protocols.consortium.messages import ConsortiumSpec, Invitation
 from protocols.errors import CreditFederationError
 from protocols.paillier import PublicKey
-from protocols.scorecard.messages import CombinedTotals, EncryptedLabels, LeakClass, MaskedTotals, RunSpec
+from protocols.scorecard.messages import (
+    CombinedTotals,
+    DistrictSums,
+    EncryptedLabels,
+    LeakClass,
+    MaskedTotals,
+    PooledSums,
+    RunSpec,
+)
 from protocols.scorecard.releases import combine
 from protocols.transparency.messages import CheckpointCosignature, CheckpointOffer, CheckpointRefusal
 from protocols.wire_audit.findings import Code, FindingLog, Seen
@@ -86,6 +94,11 @@ class ReleaseBook:
             run.shares[bank, 0, seen.sender] = message.ciphertext
         elif isinstance(message, BatchShares):
             run.shares[bank, 0, seen.sender] = message.vector
+        elif isinstance(message, DistrictSums):
+            run.shares[f"{bank}/{message.step}", 0, seen.sender] = message.vector
+        elif isinstance(message, PooledSums):
+            districts = _districts(run.opening, message.lead)
+            self._check_product(run, bank, 0, message.vector, seen, districts, f"{bank}/{message.step}")
         elif isinstance(message, CombinedTotals):
             self._check_product(run, bank, message.release, message.vector, seen)
         elif isinstance(message, CombinedScore):
@@ -93,10 +106,19 @@ class ReleaseBook:
         elif isinstance(message, CombinedBatch):
             self._check_product(run, bank, 0, message.vector, seen)
 
-    def _check_product(self, run: _Run, bank: str, release: int, product: bytes, seen: Seen) -> None:
-        """Recompute a product from the shares of the run's whole node set; they are then forgotten."""
-        nodes, key = _nodes(run.opening), self._keys.get(PartyId(bank))
-        shares = [run.shares.pop((bank, release, node), None) for node in nodes]
+    def _check_product(
+        self,
+        run: _Run,
+        bank: str,
+        release: int,
+        product: bytes,
+        seen: Seen,
+        districts: tuple[str, ...] | None = None,
+        place: str = "",
+    ) -> None:
+        """Recompute a product from the shares of the run's node set, or of `districts`; they are then forgotten."""
+        nodes, key = districts or _nodes(run.opening), self._keys.get(PartyId(bank))
+        shares = [run.shares.pop((place or bank, release, node), None) for node in nodes]
         missing = sum(share is None for share in shares)
         if missing or not nodes or key is None:
             self._log.add(seen, Code.PRODUCT_WRONG, detail=f"{missing} of {len(nodes)} nodes have sent no share")
@@ -146,6 +168,13 @@ def _labels(spec: RunSpec, bank: str) -> bytes:
     if isinstance(spec, ConsortiumSpec):
         return next((member.labels for member in spec.members if member.party == bank), b"")
     return spec.labels
+
+
+def _districts(opening: Opening | None, lead: str) -> tuple[str, ...]:
+    """Return the nodes of the domain that a node leads."""
+    nodes = opening.nodes if isinstance(opening, RunSpec) else ()
+    domains = {node.domain for node in nodes if node.party == lead}
+    return tuple(node.party for node in nodes if node.domain in domains)
 
 
 def _nodes(opening: Opening | None) -> tuple[str, ...]:

@@ -12,13 +12,25 @@ from typer.testing import CliRunner
 from federation.cli.main import app
 from federation.cli.results import joined
 from federation.local import BANK, LocalFederation, create_federation
+from federation.transcript import parcel_in
 from nodes.binning import bin_rows, cohort_columns, row_index
 from nodes.data_node.survey import DistrictSurvey
 from nodes.sources import read_description
 from protocols.channel.identity import PartyId
 from protocols.errors import ConfigurationError
 from protocols.scorecard.plaintext import train_pooled
-from tests.small_federation import KEY_BITS, MINIMUM_BIN, NOW, PLAN, POLICY, default_split, quick_keys, write_dataset
+from protocols.wire_audit import Observation, Terms, audit
+from tests.small_federation import (
+    KEY_BITS,
+    MINIMUM_BIN,
+    NOW,
+    PLAN,
+    POLICY,
+    default_split,
+    envelopes_in,
+    quick_keys,
+    write_dataset,
+)
 
 NORTH, SOUTH = PartyId("tax_north"), PartyId("tax_south")
 
@@ -40,7 +52,10 @@ def test_two_offices_of_one_domain_train_and_answer_as_one(tmp_path: Path) -> No
     data = split_tax(write_dataset(tmp_path / "federation" / "data"))
     with quick_keys():
         create_federation(tmp_path / "federation", read_description(data), KEY_BITS, POLICY)
-    with LocalFederation(tmp_path / "federation", clock=lambda: NOW) as federation:
+    seen: list[tuple[int, bool, bytes]] = []
+    with LocalFederation(
+        tmp_path / "federation", lambda *message: seen.append(message), clock=lambda: NOW
+    ) as federation:
         split = default_split(federation)
         training = federation.train(split, PLAN, MINIMUM_BIN)
         assert training.traffic.rounds == 11
@@ -69,6 +84,13 @@ def test_two_offices_of_one_domain_train_and_answer_as_one(tmp_path: Path) -> No
             totals = [ids.index(i) for i in many]
             odds = training.scorecard.calibration.log_odds(training.scorecard.totals)[totals]
             assert [r.score for r in results] == [round(427.12 + 57.708 * float(o)) for o in odds]
+        passed = [(federation.names[node], inbound, data) for node, inbound, data in seen]
+        observations = [Observation(party, inbound, data, parcel_in(data)) for party, inbound, data in passed]
+        report = audit(list(federation.pins.cards.values()), observations, Terms(0))
+        assert report.findings == ()
+        assert {"DistrictCounts", "DistrictSums", "PooledSums"} <= {
+            e.message for _, _, d in passed for e in envelopes_in(d)
+        }
 
 
 @pytest.mark.parametrize("fault", ["shared", "one", "taken", "foreign"])

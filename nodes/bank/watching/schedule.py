@@ -20,7 +20,20 @@ from protocols.errors import CreditFederationError
 CHUNK: Final = 256
 RETRY_SECONDS: Final = 600
 SECONDS_PER_DAY: Final = 86_400
-_CONSENT: Final = "CONSENT_"
+CONSENT_LOST: Final = frozenset(
+    {
+        "CONSENT_MISSING",
+        "CONSENT_INVALID",
+        "CONSENT_EXPIRED",
+        "CONSENT_REVOKED",
+        "CONSENT_OVERUSED",
+        "CONSENT_SCOPE",
+        "CONSENT_KEY",
+        "CONSENT_MISMATCH",
+        "CONSENT_TOO_BROAD",
+    }
+)
+"""Refusals that only a new consent ends. Any other, such as a quota or a stopped node, may pass by tomorrow."""
 
 
 class MonitorRunner:
@@ -66,12 +79,13 @@ class MonitorRunner:
         standing, status, found = standing_of(result), MonitorStatus.ACTIVE, list[Finding]()
         if standing is not None and monitor.standing is not None:
             found = findings(monitor.standing, standing)
-        if result.status == "denied" and result.code.startswith(_CONSENT):
-            status, found = MonitorStatus.SUSPENDED, [Finding(Alarm.SUSPENDED, result.code)]
+        lost = sorted(CONSENT_LOST & {result.code, *result.denied_by.values()})
+        if result.status == "denied" and lost:
+            status, found = MonitorStatus.SUSPENDED, [Finding(Alarm.SUSPENDED, lost[0])]
         for finding in found:
             monitors.add_event(connection, event(monitor, finding, now, assessment=identifier, now=standing))
         told = standing if found or monitor.standing is None else monitor.standing
-        next_at = now + monitor.every_days * SECONDS_PER_DAY
+        next_at = now + (1 if standing is None else monitor.every_days) * SECONDS_PER_DAY
         monitors.update(connection, monitor, status, next_at, told or monitor.standing, identifier)
 
 
