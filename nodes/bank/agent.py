@@ -160,7 +160,9 @@ class BankAgent:
         return pack_parcel(tuple(replies)), closed
 
     def give_up(self, transcript: bytes, reason: CreditFederationError) -> bytes:
-        """Forget a question that gets no answer; return the parcel that tells the coordinator."""
+        """Forget a question that gets no answer; return the parcel that says so, empty if it has ended meanwhile."""
+        if transcript not in self._asked(transcript):
+            return pack_parcel(())
         return pack_parcel(tuple(self._asked(transcript).give_up(transcript, reason)))
 
     def _asked(self, transcript: bytes) -> Questions | Batches:

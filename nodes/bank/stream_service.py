@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -32,6 +32,8 @@ TIMEOUT: Final = "TIMEOUT"
 ASSESSED = Counter("credfed_assessments_total", "Enterprises asked about, by status and code.", ["status", "code"])
 STAGES = Histogram("credfed_question_seconds", "Time of a question, by stage.", ["stage"])
 R = TypeVar("R")
+_Found = list[AssessmentResult]
+Results = Callable[[bytes], _Found]
 
 
 class StreamBankService:
@@ -120,19 +122,15 @@ class StreamBankService:
     async def _ask(
         self,
         pose: Callable[[], tuple[bytes, bytes]],
-        results: Callable[[bytes], list[AssessmentResult]],
+        results: Results,
         seconds: float,
-    ) -> list[AssessmentResult]:
+    ) -> _Found:
         """Carry a question to its end, and count what came of it."""
         try:
             with STAGES.labels("total").time():
                 async with self._slots:
-                    with STAGES.labels("ask").time():
-                        transcript, parcel = await self._do(pose)
-                    last = await self._conduct(transcript, parcel, seconds)
-                    self._later(self._tell(last))
-                    with STAGES.labels("result").time():
-                        found = await self._do(lambda: results(transcript))
+                    transcript, parcel = await self._pose(pose)
+                    found = await self._conduct(transcript, parcel, results, seconds)
         except CreditFederationError as error:
             ASSESSED.labels("none", error.code).inc()
             raise
@@ -140,33 +138,66 @@ class StreamBankService:
             ASSESSED.labels(result.status, result.code).inc()
         return found
 
-    async def _conduct(self, transcript: bytes, parcel: bytes, seconds: float) -> bytes:
-        """Ask and answer until the question has ended; return the parcel that tells the coordinator."""
+    async def _pose(self, pose: Callable[[], tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
+        """Open a question; if the caller goes away meanwhile, it is given up as soon as it is open."""
+        posing = asyncio.ensure_future(self._do(pose))
+        try:
+            with STAGES.labels("ask").time():
+                return await asyncio.shield(posing)
+        except asyncio.CancelledError:
+            self._later(self._abandon(posing))
+            raise
+
+    async def _conduct(self, transcript: bytes, parcel: bytes, results: Results, seconds: float) -> _Found:
+        """Ask and answer until the question has ended; see that the coordinator learns of it; return the results."""
         try:
             async with asyncio.timeout(seconds):
-                closed = False
-                while not closed:
-                    parcel, closed = await self._turn(transcript, parcel)
-                return parcel
+                outcome: _Found | CreditFederationError | None = None
+                while outcome is None:
+                    parcel, outcome = await self._turn(transcript, parcel, results)
         except TimeoutError:
-            reason: CreditFederationError = TransportError(f"no answer in {seconds:g} s", code=TIMEOUT)
+            raise self._given_up(transcript, TransportError(f"no answer in {seconds:g} s", code=TIMEOUT)) from None
         except CreditFederationError as error:
-            reason = error
+            raise self._given_up(transcript, error) from None
         except asyncio.CancelledError:
-            self._later(self._give_up(transcript, TransportError("nobody waits any more", code="CANCELLED")))
+            self._given_up(transcript, TransportError("nobody waits any more", code="CANCELLED"))
             raise
-        self._later(self._give_up(transcript, reason))
-        raise reason
+        self._later(self._tell(parcel))
+        if isinstance(outcome, CreditFederationError):
+            raise outcome
+        return outcome
 
-    async def _turn(self, transcript: bytes, parcel: bytes) -> tuple[bytes, bool]:
+    async def _turn(
+        self, transcript: bytes, parcel: bytes, results: Results
+    ) -> tuple[bytes, _Found | CreditFederationError | None]:
+        """Send a parcel and take the reply; return what to send next, and how the question has ended if it has."""
         with STAGES.labels("federation").time():
             try:
                 reply = await self._connection.request(parcel)
             except TransportError as error:
                 kept = error.code in ("PARCEL_TOO_LARGE", "STREAM_FULL")
                 raise TransportError(str(error), code=error.code if kept else UNAVAILABLE) from error
+
+        def take() -> tuple[bytes, _Found | CreditFederationError | None]:
+            following, closed = self._agent.proceed(transcript, reply)
+            try:
+                return following, results(transcript) if closed else None
+            except CreditFederationError as error:  # the question has ended, and what came is not to be believed
+                return following, error
+
         with STAGES.labels("open").time():
-            return await self._do(lambda: self._agent.proceed(transcript, reply))
+            return await self._do(take)
+
+    def _given_up(self, transcript: bytes, reason: CreditFederationError) -> CreditFederationError:
+        """Have a question given up, and return why."""
+        self._later(self._give_up(transcript, reason))
+        return reason
+
+    async def _abandon(self, posing: asyncio.Future[tuple[bytes, bytes]]) -> None:
+        """Give up a question that nobody waits for once it is open; if it could not be opened, so much the better."""
+        with suppress(Exception):
+            transcript, _ = await posing
+            await self._give_up(transcript, TransportError("nobody waits any more", code="CANCELLED"))
 
     async def _give_up(self, transcript: bytes, reason: CreditFederationError) -> None:
         await self._tell(await self._do(lambda: self._agent.give_up(transcript, reason)))

@@ -18,5 +18,5 @@ QUICK_STREAM = {"heartbeat_seconds": 0.5, "silence_seconds": 5.0, "slow_seconds"
 def services(trained: TrainedFederation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceFederation]:
     """Coordinator and data nodes, running; a test that stops one starts it again."""
     folder = Path(shutil.copytree(trained.folder, tmp_path_factory.mktemp("services") / "federation"))
-    with up(prepare(folder, node_seconds=1.0, witness_seconds=0.5, stream=QUICK_STREAM)) as federation:
+    with up(prepare(folder, node_seconds=3.0, witness_seconds=0.5, stream=QUICK_STREAM)) as federation:
         yield federation
