@@ -16,6 +16,7 @@ from protocols.boosting import messages as boosting
 from protocols.channel.envelope import EVERYONE, Channel, Envelope, pack_parcel, pack_refusal
 from protocols.channel.identity import PartyId, PartyKeys, PartyRole, make_card
 from protocols.channel.wire import Message
+from protocols.consent import messages as consent
 from protocols.consortium import messages as consortium
 from protocols.scorecard import messages as scorecard
 from protocols.scorecard.messages import LEAKS, LeakClass
@@ -26,7 +27,7 @@ from protocols.wire_audit.kinds import OPEN_KINDS, RELEASES, SEALED_KINDS
 BANK, TAX, COORDINATOR = PartyId("bank"), PartyId("tax"), PartyId("coordinator")
 
 
-MODULES = (scorecard, boosting, consortium, assessment, batch, manifests, transparency)
+MODULES = (scorecard, boosting, consortium, consent, assessment, batch, manifests, transparency)
 """Where the protocols' messages stand."""
 
 
