@@ -11,10 +11,17 @@ from rich.markup import escape
 
 from federation.cli.output import FAILED, console, print_json, quiet_libraries, reported_errors
 from federation.cli.progress import round_progress
-from federation.local import LocalFederation, party_of
+from federation.local import BANK, LocalFederation
+from federation.local.deployed.asking import ask_deployed
+from federation.local.deployed.supervisor import read_status
+from federation.local.federation import read_bank_model
+from federation.local.layout import party_of, read_federation
+from nodes.bank.model_file import ModelFile
 from nodes.bank.report.files import report_of, write_reports
 from nodes.bank.report.wording import Language
 from nodes.bank.results import AssessmentResult
+from nodes.keystore import read_cards
+from protocols.channel.identity import PartyId
 
 SEVERITIES = ("none", "few", "many", "most")
 
@@ -40,14 +47,9 @@ def assess(
     Exit code 0 if every enterprise got a score, 1 if one did not, 2 for a wrong code.
     """
     quiet_libraries()
-    with (
-        reported_errors(as_json),
-        round_progress(as_json) as on_round,
-        LocalFederation(federation, on_round=on_round) as parties,
-    ):
-        asking = None if bank is None else party_of(bank)
-        results = parties.assess(enterprises, asking)
-        model, now = parties.model(asking), int(time.time())
+    with reported_errors(as_json):
+        results, model = _ask(federation, enterprises, None if bank is None else party_of(bank), as_json)
+        now = int(time.time())
         reports = (report_of(result, model, now) for result in results) if report else ()
         written = [path for one in reports for path in write_reports(report or Path(), one, language or list(Language))]
     if as_json:
@@ -58,6 +60,17 @@ def assess(
             console.print(f"  report written to {escape(str(path))}", soft_wrap=True)
     if any(result.status != "ok" for result in results):
         raise typer.Exit(FAILED)
+
+
+def _ask(
+    federation: Path, enterprises: list[str], bank: PartyId | None, quiet: bool
+) -> tuple[list[AssessmentResult], ModelFile]:
+    """Return the answers and the model that gave them: from the processes that are up, or from all parties in here."""
+    if read_status(federation) is not None:
+        file, pins = read_federation(federation), read_cards(federation / "cards")
+        return ask_deployed(federation, enterprises), read_bank_model(federation, file, pins, bank or BANK)
+    with round_progress(quiet) as on_round, LocalFederation(federation, on_round=on_round) as parties:
+        return parties.assess(enterprises, bank), parties.model(bank)
 
 
 def show_assessments(results: list[AssessmentResult]) -> None:

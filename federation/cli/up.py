@@ -68,7 +68,9 @@ def up(
             raise ConfigurationError(f"{folder} is up already", code="ALREADY_UP")
         if not (folder / FEDERATION_FILE).exists():
             _found(folder, data, enterprises, seed, key_bits)
-        ports = Ports(port + 3, port + 5, port + 6, port + 4)
+        ports = Ports(
+            relay=port, superlink=port + 1, coordinator_http=port + 2, bank_http=port + 10, bank_api=port + 20
+        )
         equip(folder, ports)
         equip_flower(folder, ports.superlink)
         if foreground:

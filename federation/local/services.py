@@ -21,7 +21,7 @@ import yaml
 from federation.local.layout import CONSENT_SERVICE, COORDINATOR, read_federation, witness_name
 from federation.relay.authority import PARTY_DAYS, Issued, create_authority, issue
 from federation.relay.settings import COORDINATOR_FILE, CoordinatorSettings
-from nodes.bank.settings import BANK_FILE, BankSettings
+from nodes.bank.settings import BANK_FILE, ApiOptions, BankSettings
 from nodes.consent_sources import REVOCATIONS_FILE
 from nodes.data_node.settings import NODE_FILE, NodeSettings
 from nodes.stream.settings import SERVER_NAME, StreamSettings
@@ -37,13 +37,14 @@ _AUTHORITY_KEY: Final = "authority.key"
 class Ports:
     """Where the processes of one machine listen, all on loopback. Data nodes listen nowhere; 0 means not at all.
 
-    Several banks serve health on ports one after the other. Without a `superlink` nothing is trained over Flower.
+    Several banks use ports one after the other. Without a `superlink` nothing is trained over Flower.
     """
 
     relay: int = 7443
     coordinator_http: int = 9443
     bank_http: int = 9444
     superlink: int = 0
+    bank_api: int = 0
 
 
 def equip(folder: Path, ports: Ports) -> None:
@@ -71,8 +72,10 @@ def equip(folder: Path, ports: Ports) -> None:
     _write(folder / COORDINATOR / COORDINATOR_FILE, coordinator)
     for number, (party, name) in enumerate(banks.items()):
         http = _loopback(ports.bank_http + number if ports.bank_http else 0)
+        api = ApiOptions(listen=_loopback(ports.bank_api + number if ports.bank_api else 0))
+        witness = witness_name(party)
         bank = BankSettings(
-            coordinator=stream, bank=name, data=data, uscc=file.uscc, witness=witness_name(party), http=http
+            coordinator=stream, bank=name, data=data, uscc=file.uscc, witness=witness, http=http, api=api
         )
         _write(folder / party / BANK_FILE, bank)
     for party, domain in nodes.items():

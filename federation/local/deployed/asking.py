@@ -1,0 +1,69 @@
+"""Questions to a federation that is up: asked of the bank's own API, as the bank's systems would."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+import httpx
+import msgspec
+
+from federation.local.consents import ConsentService
+from federation.local.layout import BANK, CONSENT_SERVICE, read_federation
+from federation.process.settings import read_settings
+from nodes.bank.results import AssessmentResult
+from nodes.bank.settings import BANK_FILE, BankSettings
+from nodes.bank.store import api_keys
+from nodes.bank.store.api_keys import Scope
+from nodes.bank.store.database import DATABASE_FILE, Database
+from nodes.data_node.site import system_clock
+from nodes.keystore import read_cards
+from protocols.errors import ConfigurationError, CreditFederationError, TransportError
+
+KEY_SECONDS: Final = 600
+ANSWER_SECONDS: Final = 30.0
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    """What the API says beside the result: the model's name is one field of several there."""
+
+    model: dict[str, str]
+
+
+def ask_deployed(folder: Path, enterprises: Sequence[str]) -> list[AssessmentResult]:
+    """Return the bank's results, in order, each with the consent that the folder's consent service issues.
+
+    Raises: ConfigurationError without an API at the bank, or for a code that it does not take; TransportError.
+    """
+    settings = read_settings(folder / BANK / BANK_FILE, BankSettings)
+    if not settings.api.listen:
+        raise ConfigurationError(f"{folder / BANK / BANK_FILE}: api.listen is empty", code="NO_API")
+    pins = read_cards(folder / "cards")
+    consents = ConsentService(folder / CONSENT_SERVICE, read_federation(folder).domains, pins, system_clock)
+    headers = {"Authorization": f"Bearer {_key(folder / BANK)}"}
+    try:
+        with httpx.Client(base_url=f"http://{settings.api.listen}", headers=headers, timeout=ANSWER_SECONDS) as client:
+            return [_ask(client, enterprise, consents.of_enterprise(enterprise, BANK)) for enterprise in enterprises]
+    except httpx.HTTPError as error:
+        raise TransportError("the bank's API does not answer", code="BANK_UNAVAILABLE") from error
+
+
+def _ask(client: httpx.Client, enterprise: str, consent: str) -> AssessmentResult:
+    reply = client.post("/v1/assessments", json={"enterprise": enterprise, "consent": consent})
+    body = reply.json()
+    if reply.status_code == httpx.codes.CREATED:
+        return msgspec.convert(body | {"model": msgspec.convert(body, _Answer).model["hash"]}, AssessmentResult)
+    wrong = reply.status_code < httpx.codes.INTERNAL_SERVER_ERROR
+    kind: type[CreditFederationError] = ConfigurationError if wrong else TransportError
+    raise kind(str(body.get("detail", "no answer")), code=str(body.get("code", "NO_ANSWER")))
+
+
+def _key(home: Path) -> str:
+    """Return an API key that is good for a few minutes."""
+    now = int(time.time())
+    with closing(Database(home / DATABASE_FILE)) as database:
+        scopes, ends = frozenset({Scope.ASSESS}), now + KEY_SECONDS
+        return database.do(lambda connection: api_keys.create(connection, "credfed assess", scopes, now, ends))[1]
