@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from protocols.channel.envelope import EVERYONE, Channel, Envelope
 from protocols.channel.identity import PartyId, Randomness
 from protocols.credit.binning import FineHistogram
-from protocols.errors import UnexpectedMessage, VerificationFailed
+from protocols.errors import UnexpectedMessage
 from protocols.paillier import OwnerEncryptor, PrivateKey, PublicKey
 from protocols.scorecard import messages as m
 from protocols.scorecard.bank_role import BankRole, Handlers, Sent
@@ -19,7 +19,7 @@ from protocols.scorecard.candidate import Candidate, explain_zeros
 from protocols.scorecard.curvature import column_sums, open_gradient, pack_residuals
 from protocols.scorecard.districts import Districts
 from protocols.scorecard.fitting import Fitting
-from protocols.scorecard.gathering import Gathering, PooledVectors, pooled_gram
+from protocols.scorecard.gathering import Gathering, HistogramIntake, PooledVectors, pooled_gram
 from protocols.scorecard.gram import GramAssembly
 from protocols.scorecard.histograms import bin_all, open_histograms, plain_histograms, require_outcomes
 from protocols.scorecard.model import BankRows, TrainedScorecard, TrainingPlan
@@ -55,12 +55,10 @@ class BankTraining(BankRole):
         self._nodes = [PartyId(node.party) for node in spec.nodes]
         self._districts = Districts.of(spec)
         self._units = self._districts.units
-        self._shapes: Gathering[tuple[m.FeatureShape, ...]] = Gathering(self._districts)
+        self._intake = HistogramIntake(self._districts)
         self._blocks: Gathering[tuple[int, ...]] = Gathering(self._districts)
         self._shares: Gathering[tuple[bytes, ...]] = Gathering(self._districts)
         self._pooled = PooledVectors(self._districts, paillier.public_key)
-        self._pooled_shapes: dict[PartyId, tuple[m.FeatureShape, ...]] = {}
-        self._pooled_cells: dict[PartyId, bytes] = {}
         self._histograms: dict[PartyId, list[FineHistogram]] = {}
         self._fitting: Fitting | None = None
         self._woe_columns: dict[PartyId, int] = {}
@@ -94,23 +92,12 @@ class BankTraining(BankRole):
     def _on_histograms(self, envelope: Envelope) -> Sent:
         node, message = self._from_node(envelope, m.BinHistograms)
         unit = self._districts.leads[node]
-        shapes = self._shapes.put("histograms", node, message.features)
-        if len(self._districts.members(node)) == 1:
-            return self._take_histograms(unit, message)
-        if shapes is None:
-            return []
-        if message.vector or any(shape != shapes[0] for shape in shapes):
-            raise VerificationFailed(f"the districts of {self._domains[node]} differ", code="DISTRICTS_DIFFER")
-        self._pooled_shapes[unit] = shapes[0]
-        return self._pooled_histograms_when_ready(unit)
+        return self._take_histograms(unit, self._intake.put_shapes(node, message))
 
-    def _pooled_histograms_when_ready(self, unit: PartyId) -> Sent:
-        if unit not in self._pooled_shapes or unit not in self._pooled_cells:
-            return []
-        return self._take_histograms(unit, m.BinHistograms(self._pooled_shapes[unit], self._pooled_cells[unit]))
-
-    def _take_histograms(self, node: PartyId, message: m.BinHistograms) -> Sent:
+    def _take_histograms(self, node: PartyId, message: m.BinHistograms | None) -> Sent:
         """Open the histograms of one domain; when all are there, bin them and send each node its WOE."""
+        if message is None:
+            return []
         domain, k = self._domains[node], self.spec.minimum_bin
         noise, smallest = self._noise.histograms(len(message.features)), self._noise.smallest_count(k)
         histograms = open_histograms(message, domain, self.spec.training_rows, self._paillier, noise, smallest)
@@ -263,8 +250,7 @@ class BankTraining(BankRole):
         if vector is None:
             return []
         if step == "histograms":
-            self._pooled_cells[unit] = vector
-            return self._pooled_histograms_when_ready(unit)
+            return self._take_histograms(unit, self._intake.put_cells(unit, vector))
         if step != f"gradient/{self._released - 1}":
             raise UnexpectedMessage(f"{step} of {unit} is not due")
         return self._take_gradient(unit, vector)

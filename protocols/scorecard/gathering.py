@@ -9,6 +9,7 @@ from protocols.channel.identity import PartyId
 from protocols.errors import MalformedMessage, UnexpectedMessage, VerificationFailed
 from protocols.paillier import PublicKey
 from protocols.scorecard.districts import Districts
+from protocols.scorecard.messages import BinHistograms, FeatureShape
 from protocols.scorecard.releases import combine
 
 V = TypeVar("V")
@@ -64,6 +65,39 @@ class PooledVectors:
         if combine(shares, self._key) != product:
             raise VerificationFailed("the coordinator's product is not that of the districts' signed shares")
         return product
+
+
+class HistogramIntake:
+    """Puts each domain's histograms together at the bank: the shapes that its nodes state, and the sums."""
+
+    def __init__(self, districts: Districts) -> None:
+        self._districts = districts
+        self._stated: Gathering[BinHistograms] = Gathering(districts)
+        self._shapes: dict[PartyId, tuple[FeatureShape, ...]] = {}
+        self._cells: dict[PartyId, bytes] = {}
+
+    def put_shapes(self, node: PartyId, message: BinHistograms) -> BinHistograms | None:
+        """Take what a node states; return its domain's histograms once they are whole.
+
+        Raises: UnexpectedMessage; VerificationFailed, code DISTRICTS_DIFFER.
+        """
+        stated, lead = self._stated.put("histograms", node, message), self._districts.leads[node]
+        if stated is None or len(stated) == 1:
+            return None if stated is None else message
+        if message.vector or any(other != message for other in stated):
+            raise VerificationFailed(f"the districts of {lead}'s domain differ", code="DISTRICTS_DIFFER")
+        self._shapes[lead] = message.features
+        return self._whole(lead)
+
+    def put_cells(self, lead: PartyId, vector: bytes) -> BinHistograms | None:
+        """Take a split domain's sums; return its histograms once they are whole."""
+        self._cells[lead] = vector
+        return self._whole(lead)
+
+    def _whole(self, lead: PartyId) -> BinHistograms | None:
+        if lead not in self._shapes or lead not in self._cells:
+            return None
+        return BinHistograms(self._shapes[lead], self._cells[lead])
 
 
 def pooled_gram(grams: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
