@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -14,19 +14,19 @@ from rich.markup import escape
 from federation.audit import LogReport
 from federation.audit.export import export_log
 from federation.audit.reading import LogView
-from federation.audit.reconcile import Discrepancy, OwnEntry, Reconciliation, reconcile
+from federation.audit.reconcile import Discrepancy, Reconciliation, reconcile
 from federation.audit.records import LeafRecord, describe
 from federation.audit.search import search
+from federation.cli.audit_alarms import alarms
 from federation.cli.criteria import read_criteria
-from federation.cli.ledgers import open_ledgers
+from federation.cli.ledgers import open_ledgers, own_entries
 from federation.cli.logs import judge, open_log, show_failure
 from federation.cli.output import FAILED, console, errors, print_json, reported_errors
-from nodes.ledger.reading import LedgerReader
 from protocols.errors import ConfigurationError
 from protocols.transparency.checkpoints import LogKeys
-from protocols.transparency.leaves import LeafKind
 
 app = typer.Typer(help="Read and verify the audit log.", no_args_is_help=True)
+app.command()(alarms)
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a federation, or of an export.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -220,7 +220,7 @@ def reconcile_command(
         found = Reconciliation(0, ())
         if report.ok:
             with open_log(directory) as log, open_ledgers(ledgers or directory) as readers:
-                found = reconcile(log.leaves(), {party: _entries(reader) for party, reader in readers.items()})
+                found = reconcile(log.leaves(), {party: own_entries(reader) for party, reader in readers.items()})
     if as_json:
         print_json(_reconciliation_as_json(report, found))
     elif report.ok:
@@ -229,16 +229,6 @@ def reconcile_command(
         show_failure(report)
     if not (report.ok and found.ok):
         raise typer.Exit(FAILED)
-
-
-def _entries(ledger: LedgerReader) -> Iterator[OwnEntry]:
-    """Yield what one party has on record: a node's answers, a bank's requests and acknowledgements."""
-    for answer in ledger.answers():
-        yield OwnEntry(answer.query, LeafKind(answer.decision), answer.evidence)
-    for question in ledger.questions():
-        yield OwnEntry(question.query, LeafKind.REQUEST, question.request)
-        if question.acknowledgement is not None:
-            yield OwnEntry(question.query, LeafKind.ACK, question.acknowledgement)
 
 
 def _show_reconciliation(found: Reconciliation) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from federation.audit.reconcile import OwnEntry
 from nodes.ledger.location import ledgers_below
 from nodes.ledger.reading import LedgerReader, read_ledger
+from protocols.transparency.leaves import LeafKind
 
 
 @contextmanager
@@ -26,3 +28,13 @@ def known_notes(directory: Path, origin: str) -> list[bytes]:
     """Return every note of the log that a party of the folder holds: what the log must still contain."""
     with open_ledgers(directory) as ledgers:
         return [note for ledger in ledgers.values() for note in ledger.log_notes(origin)]
+
+
+def own_entries(ledger: LedgerReader) -> Iterator[OwnEntry]:
+    """Yield what one party has on record: a node's answers, a bank's requests and acknowledgements."""
+    for answer in ledger.answers():
+        yield OwnEntry(answer.query, LeafKind(answer.decision), answer.evidence)
+    for question in ledger.questions():
+        yield OwnEntry(question.query, LeafKind.REQUEST, question.request)
+        if question.acknowledgement is not None:
+            yield OwnEntry(question.query, LeafKind.ACK, question.acknowledgement)

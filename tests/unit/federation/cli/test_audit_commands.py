@@ -12,6 +12,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from federation.audit import read_log_keys
+from federation.audit.alarms import AlarmRules
 from federation.cli.main import app
 from federation.local import COORDINATOR, LocalFederation
 from protocols.transparency import parse_log_proof
@@ -61,7 +62,7 @@ def test_verify_names_the_first_bad_leaf(asked: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [("verify",), ("search",), ("show", 0), ("export", "--out", "nowhere"), ("reconcile",)]
+    "command", [("verify",), ("search",), ("show", 0), ("export", "--out", "nowhere"), ("reconcile",), ("alarms",)]
 )
 def test_nothing_to_read_is_bad_input(tmp_path: Path, command: tuple[object, ...]) -> None:
     name, *rest = command
@@ -176,6 +177,74 @@ def test_an_export_answers_as_the_federation_does(asked: Path, tmp_path: Path) -
     result = run("verify", out, "--json")
     assert result.exit_code == 1
     assert answer(result)["first_bad_leaf"] == 4
+
+
+def quiet_rules(folder: Path, **on: object) -> Path:
+    """A settings file in which every rule is off but those given."""
+    path = folder / "rules.yaml"
+    names = AlarmRules().__struct_fields__
+    path.write_text(json.dumps({name: on.get(name, False if name == "reconciliation" else None) for name in names}))
+    return path
+
+
+def test_alarms_of_a_federation_and_of_its_export_are_the_same(asked: Path, tmp_path: Path) -> None:
+    rules = quiet_rules(tmp_path, bulk={"per_hour": 2}, consent_denials={"per_day": {"CONSENT_MISSING": 1}})
+    result = run("alarms", asked, "--rules", rules, "--json")
+    assert result.exit_code == 1
+    alarms = answer(result)["alarms"]
+    assert isinstance(alarms, list)
+    assert [(one["rule"], one["party"], one["seen"]) for one in alarms] == [
+        ("bulk", "bank", "2 enterprises in 1 h"),
+        ("consent_denials", "bank", "1 queries denied CONSENT_MISSING in 1 d"),
+    ]
+    text = run("alarms", asked, "--rules", rules).stdout
+    assert "threshold 2 enterprises in 1 h; leaves" in text
+    assert run("export", asked, "--out", tmp_path / "out").exit_code == 0
+    assert answer(run("alarms", tmp_path / "out", "--rules", rules, "--json")) == answer(result)
+    assert run("alarms", asked, "--rules", rules, "--until", "2020-01-01").exit_code == 0
+    assert not any(code in result.stdout + text for code in codes()[:5])
+
+
+def test_what_a_party_has_on_record_and_the_log_has_not_is_an_alarm(asked: Path, tmp_path: Path) -> None:
+    rules = quiet_rules(tmp_path, reconciliation=True)
+    assert run("alarms", asked, "--rules", rules).exit_code == 0
+    with sqlite3.connect(asked / "bank" / "ledger.sqlite") as ledger:
+        ledger.execute("UPDATE question SET query = zeroblob(length(query)) WHERE rowid = 1")
+    ledger.close()
+    result = run("alarms", asked, "--rules", rules, "--json")
+    assert result.exit_code == 1
+    alarms = answer(result)["alarms"]
+    assert isinstance(alarms, list)
+    assert {(one["seen"].partition(":")[0], one["first_leaf"] is None) for one in alarms} == {
+        ("REQUEST_NOT_LOGGED", True),
+        ("ACK_NOT_LOGGED", True),
+        ("REQUEST_NOT_ON_RECORD", False),
+        ("ACK_NOT_ON_RECORD", False),
+    }
+
+
+def test_alarms_read_the_coordinators_rules_and_refuse_misspelt_ones(asked: Path, tmp_path: Path) -> None:
+    shown = run("alarms", asked, "--show-rules")
+    assert shown.exit_code == 0
+    (asked / COORDINATOR / "alarms.yaml").write_text(shown.stdout)
+    assert run("alarms", asked, "--show-rules").stdout == shown.stdout
+    (asked / COORDINATOR / "alarms.yaml").write_text("bulk: {per_hour: 2}")
+    assert "2 enterprises in 1 h" in run("alarms", asked).stdout
+    for wrong in ("bulk: {per_our: 2}", "bulk: {per_hour: 0}", "bulks: {}", "off_hours: {opens: 9, closes: 9}"):
+        (asked / COORDINATOR / "alarms.yaml").write_text(wrong)
+        refused = run("alarms", asked, "--json")
+        assert refused.exit_code == 2
+        assert "BAD_SETTINGS" in refused.stdout
+    assert run("alarms", asked, "--rules", tmp_path / "missing").exit_code == 2
+
+
+def test_a_log_that_does_not_verify_has_no_alarms_to_offer(asked: Path) -> None:
+    with sqlite3.connect(asked / COORDINATOR / "log.sqlite") as log:
+        log.execute("UPDATE leaves SET leaf = zeroblob(50) WHERE idx = 7")
+    log.close()
+    result = run("alarms", asked)
+    assert result.exit_code == 1
+    assert "BROKEN at leaf 7" in result.stdout
 
 
 def test_the_benchmark_measures_in_a_process_of_its_own(tmp_path: Path) -> None:
