@@ -44,7 +44,7 @@ def test_the_pooled_fit_equals_the_fit_on_all_rows(seed: int) -> None:
     made, totals, good = candidates(seed)
     span = Span()
     for candidate, values in zip(made, totals, strict=True):
-        span.add(candidate, values)
+        span.add(candidate.coefficients, candidate.calibration().log_odds(values))
         coefficients, log_odds = span.fit(good)
     (whole,) = pooled_fit([slice(None)], seed)
     np.testing.assert_allclose(whole.coefficients, coefficients, rtol=1e-7)
