@@ -29,6 +29,7 @@ COMMITS = Histogram("credfed_commit_seconds", "Time to verify, log and route one
 
 Arrival = tuple[PartyId, bytes]
 
+REFUSED: Final = "NODE_REFUSED"
 BYTES_PER_SECOND: Final = 50_000
 """How much longer a node may take for more: a batch of a thousand enterprises brings it half a megabyte."""
 
@@ -58,7 +59,7 @@ class RelayDesk:
         self._gatherer.close()
 
     async def _serve(self, party: PartyId, parcel: bytes) -> bytes:
-        code = "OK"
+        code = counted = "OK"
         with TIMES.labels(party).time():
             try:
                 if party not in self._askers:
@@ -67,12 +68,13 @@ class RelayDesk:
                 return pack_parcel(tuple(await self._pass_on(routed, party)))
             except CreditFederationError as error:
                 code = error.code
+                counted = REFUSED if isinstance(error, PeerRefused) else code  # a peer's codes would be labels no end
                 logger.warning("request refused", extra={"party": party, "code": code, "bytes": len(parcel)})
             except Exception as error:
-                code = "INTERNAL_ERROR"
+                code = counted = "INTERNAL_ERROR"
                 logger.error("request failed", extra={"party": party, "error": type(error).__name__}, exc_info=error)
             finally:
-                SERVED.labels(party, code).inc()
+                SERVED.labels(party, counted).inc()
         return pack_refusal(code)
 
     async def _pass_on(self, routed: Routed, asker: PartyId) -> list[Envelope]:

@@ -24,7 +24,6 @@ logger = logging.getLogger(__name__)
 
 REFUSED = Counter("credfed_streams_refused_total", "Streams that were refused before they began, by code.", ["code"])
 _SLACK: Final = 4096
-_GRACE: Final = 2.0
 Context = grpc.aio.ServicerContext[bytes, bytes]
 
 

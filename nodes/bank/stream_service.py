@@ -132,10 +132,11 @@ class StreamBankService:
                     transcript, parcel = await self._pose(pose)
                     found = await self._conduct(transcript, parcel, results, seconds)
         except CreditFederationError as error:
-            ASSESSED.labels("none", error.code).inc()
+            ours = isinstance(error, TransportError)  # a peer's codes would be labels without end
+            ASSESSED.labels("none", error.code if ours else "REFUSED").inc()
             raise
         for result in found:
-            ASSESSED.labels(result.status, result.code).inc()
+            ASSESSED.labels(result.status, "" if result.status == "denied" else result.code).inc()
         return found
 
     async def _pose(self, pose: Callable[[], tuple[bytes, bytes]]) -> tuple[bytes, bytes]:

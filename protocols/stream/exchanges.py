@@ -21,6 +21,21 @@ from protocols.stream.wire import Closing, Delivery, Exchange, Frame, Heartbeat,
 
 EXCHANGES_PER_FRAME: Final = 128
 TOO_LARGE: Final = "PARCEL_TOO_LARGE"
+ENDED: Final = "STREAM_ENDED"
+CLOSING_CODES: Final = frozenset(
+    {
+        "CERTIFICATE_EXPIRED",
+        "MALFORMED_MESSAGE",
+        "REPLACED",
+        "SHUTTING_DOWN",
+        "SILENT",
+        "STREAM_FULL",
+        "TOO_SLOW",
+        "UNEXPECTED_MESSAGE",
+    }
+)
+"""Why an end may close; a peer that names another reason is only said to have ended."""
+
 _OVERHEAD: Final = 32  # bytes that an exchange adds to its parcel, at most
 HEARTBEAT: Final[bytes] = Frame(heartbeat=Heartbeat()).SerializeToString()
 
@@ -56,7 +71,6 @@ class StreamEnd:
         self._something, self._room = asyncio.Event(), asyncio.Event()
         self._room.set()
         self._closed: TransportError | None = None
-        self.peer_code = ""
 
     @property
     def waiting_bytes(self) -> int:
@@ -116,8 +130,8 @@ class StreamEnd:
         self._check_open()
         frame = read_frame(data)
         if frame.HasField("closing"):
-            self.peer_code = frame.closing.code if frame.closing.code.isascii() else ""
-            raise TransportError("the other end has closed the stream", code=self.peer_code or None)
+            code = frame.closing.code if frame.closing.code in CLOSING_CODES else ENDED
+            raise TransportError("the other end has closed the stream", code=code)
         exchanges = frame.delivery.exchanges
         if len(exchanges) > EXCHANGES_PER_FRAME:
             raise MalformedMessage(f"a frame of {len(exchanges)} exchanges")

@@ -122,6 +122,21 @@ def test_no_bytes_raise_anything_but_the_federation_s_errors(data: bytes) -> Non
     run(test)
 
 
+@pytest.mark.parametrize(
+    ("said", "heard"), [("REPLACED", "REPLACED"), ("A" * 900, "STREAM_ENDED"), ("", "STREAM_ENDED")]
+)
+def test_a_peer_s_last_word_is_one_of_the_known_codes(said: str, heard: str) -> None:
+    """It becomes a metric's label: a peer that invents a new one each time would fill the memory."""
+
+    async def test() -> None:
+        closing = StreamEnd(SMALL).close(said)
+        with pytest.raises(TransportError) as ended:
+            StreamEnd(SMALL).incoming(closing)
+        assert ended.value.code == heard
+
+    run(test)
+
+
 def test_an_end_that_closes_lets_nobody_wait() -> None:
     async def test() -> None:
         end = StreamEnd(SMALL)
