@@ -5,6 +5,7 @@ settings      what its operator decides
 context       what every request works with; one answer per idempotency key
 auth          API keys and scopes
 limits        how large a request may be
+strictness    nothing in a request is ignored
 problems      every error as problem+json, with a stable code
 paging        pages of a list, by an opaque cursor
 schemas       what requests and answers look like, with examples

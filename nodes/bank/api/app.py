@@ -8,13 +8,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Final
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 
 from nodes.bank.api import assessments, batches, health, monitors, outcomes, problems
 from nodes.bank.api.context import BankContext
 from nodes.bank.api.limits import BodyLimit
 from nodes.bank.api.schemas import BatchIn, ProblemOut
 from nodes.bank.api.settings import ApiSettings
+from nodes.bank.api.strictness import no_unknown_parameters
 from nodes.bank.service import BankService
 from nodes.bank.store.database import Database
 from nodes.bank.watching.batches import BatchRunner
@@ -71,7 +72,7 @@ def _described(lifespan: Lifespan | None) -> FastAPI:
         separate_input_output_schemas=False,
     )
     for module in (assessments, batches, outcomes, monitors, health):
-        app.include_router(module.router)
+        app.include_router(module.router, dependencies=[Depends(no_unknown_parameters)])
     _document_problems(app)
     return app
 

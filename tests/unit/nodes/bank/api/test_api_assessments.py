@@ -90,6 +90,7 @@ def test_unknown_things_are_problems_too(api: RunningApi) -> None:
         for answer, status, code in (
             (client.get("/v1/assessments/asm_" + "0" * 32), 404, "NOT_FOUND"),
             (client.get("/v1/nothing"), 404, "NOT_FOUND"),
+            (client.get("/v1/assessments", params={"enterprise": codes(1)[0]}), 422, "INVALID_REQUEST"),
             (client.put("/v1/assessments"), 405, "METHOD_NOT_ALLOWED"),
             (client.get("/v1/assessments", params={"cursor": "!!"}), 422, "INVALID_REQUEST"),
         ):
