@@ -34,12 +34,7 @@ BY_TAG: Final = """
 SELECT bank || ' enterprise ' || lower(hex(subject)) AS party, at, leaf, 1 AS weight, 0 AS flagged
 FROM question WHERE subject IS NOT NULL"""
 
-DENIED: Final = """
-SELECT bank AS party, at, leaf, enterprises AS weight, min(enterprises, ifnull((
-    SELECT max(CASE WHEN released THEN denied ELSE enterprises END) FROM answer WHERE asked = question.leaf
-), 0)) AS flagged
-FROM question"""
-"""Of a batch, the most that one node denied: at least so many were."""
+DENIED: Final = "SELECT bank AS party, at, leaf, enterprises AS weight, denied AS flagged FROM counted"
 
 LATE: Final = """
 SELECT a.node AS party, a.at, a.leaf, 1 AS weight, a.at - q.at >= :slow AS flagged

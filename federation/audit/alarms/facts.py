@@ -19,7 +19,7 @@ CREATE TABLE answer (
     leaf INTEGER PRIMARY KEY, query BLOB, asked INTEGER, node TEXT, at INTEGER, released INTEGER, code TEXT,
     denied INTEGER);
 CREATE TABLE ack (leaf INTEGER PRIMARY KEY, query BLOB, asked INTEGER, at INTEGER);
-CREATE TABLE result (leaf INTEGER PRIMARY KEY, query BLOB, at INTEGER);
+CREATE TABLE result (leaf INTEGER PRIMARY KEY, query BLOB, asked INTEGER, at INTEGER);
 """
 _INDEXES: Final = """
 CREATE INDEX answer_to ON answer (asked, node);
@@ -31,10 +31,15 @@ CREATE TABLE roster AS
 SELECT DISTINCT q.model, a.node FROM answer a JOIN question q ON q.leaf = a.asked WHERE a.released;
 CREATE VIEW undenied AS
 SELECT * FROM question q WHERE NOT EXISTS (SELECT 1 FROM answer WHERE asked = q.leaf AND NOT released);
+CREATE VIEW counted AS
+SELECT *, min(enterprises, ifnull((
+    SELECT max(CASE WHEN released THEN denied ELSE enterprises END) FROM answer WHERE asked = question.leaf
+), 0)) AS denied FROM question;
 """
 _ADD_ANSWER: Final = """
 INSERT INTO answer VALUES (?1, ?2, (SELECT max(leaf) FROM question WHERE query = ?2), ?3, ?4, ?5, ?6, ?7)"""
 _ADD_ACK: Final = "INSERT INTO ack VALUES (?1, ?2, (SELECT max(leaf) FROM question WHERE query = ?2), ?3)"
+_ADD_RESULT: Final = "INSERT INTO result VALUES (?1, ?2, (SELECT max(leaf) FROM question WHERE query = ?2), ?3)"
 _MOST_ENTERPRISES: Final = 1 << 20
 """What one leaf may count for: more than any batch holds, and too little for a sum to overflow."""
 
@@ -45,7 +50,8 @@ def facts(leaves: Iterable[LoggedLeaf], until_ms: int | None = None) -> Iterator
 
     A question's bank is who signed the REQUEST. An answer belongs to the last question before it under its id (`asked`,
     that question's leaf), so that an id which is used twice hides neither. The roster of a model is every node that has
-    released with it; `undenied` are the questions that nobody denied. Raises: MalformedMessage.
+    released with it; `undenied` are the questions that nobody denied; `counted` says of how many enterprises each was
+    denied: of a batch, the most that one node denied, as at least so many were. Raises: MalformedMessage.
     """
     with closing(sqlite3.connect("", isolation_level=None)) as work:
         work.executescript(_SCHEMA + "BEGIN;")
@@ -72,7 +78,7 @@ def _take(work: sqlite3.Connection, index: int, leaf: LeafCommitment) -> None:
     elif leaf.kind is LeafKind.ACK:
         work.execute(_ADD_ACK, (index, leaf.reference, at))
     elif leaf.kind is LeafKind.RESULT:
-        work.execute("INSERT INTO result VALUES (?, ?, ?)", (index, leaf.reference, at))
+        work.execute(_ADD_RESULT, (index, leaf.reference, at))
 
 
 def _capped(value: str | int) -> int:

@@ -238,6 +238,26 @@ def test_alarms_read_the_coordinators_rules_and_refuse_misspelt_ones(asked: Path
     assert run("alarms", asked, "--rules", tmp_path / "missing").exit_code == 2
 
 
+def test_a_months_report_is_one_page_of_what_the_log_says(asked: Path, tmp_path: Path) -> None:
+    page = tmp_path / "month.html"
+    result = run("report", asked, "--month", "2023-11", "--out", page, "--json")
+    assert result.exit_code == 0
+    found = answer(result)
+    assert found["banks"] == [
+        {"bank": "bank", "queries": 2, "batches": 0, "enterprises": 2, "denied": 1, "acknowledged": 2}
+    ]
+    assert isinstance(found["witnesses"], list)
+    assert {one["name"].rpartition("/")[2] for one in found["witnesses"] if one["cosigned"]} >= set(NODES)
+    text = page.read_text()
+    assert "CONSENT_MISSING" in text
+    assert not any(code in result.stdout + text for code in codes()[:5])
+    assert run("export", asked, "--out", tmp_path / "out").exit_code == 0
+    again = run("report", tmp_path / "out", "--month", "2023-11", "--out", page, "--json")
+    assert {**answer(again), "generated": found["generated"]} == found
+    assert run("report", asked, "--month", "2023", "--out", page).exit_code == 2
+    assert run("report", asked, "--month", "2023-11", "--out", tmp_path).exit_code == 2
+
+
 def test_a_log_that_does_not_verify_has_no_alarms_to_offer(asked: Path) -> None:
     with sqlite3.connect(asked / COORDINATOR / "log.sqlite") as log:
         log.execute("UPDATE leaves SET leaf = zeroblob(50) WHERE idx = 7")
@@ -245,6 +265,8 @@ def test_a_log_that_does_not_verify_has_no_alarms_to_offer(asked: Path) -> None:
     result = run("alarms", asked)
     assert result.exit_code == 1
     assert "BROKEN at leaf 7" in result.stdout
+    assert run("report", asked, "--month", "2023-11", "--out", asked / "month.html").exit_code == 1
+    assert not (asked / "month.html").exists()
 
 
 def test_the_benchmark_measures_in_a_process_of_its_own(tmp_path: Path) -> None:

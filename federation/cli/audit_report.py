@@ -1,0 +1,94 @@
+"""`credfed audit report`: a month of the log as one page."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from federation.audit.alarms import AlarmRules, Period
+from federation.audit.alarms.facts import facts
+from federation.audit.monthly import Month, MonthlyReport, activity, read_month, witness_states
+from federation.audit.verify import LogReport
+from federation.cli.audit_alarms import find_alarms, read_rules
+from federation.cli.logs import judge, open_log, show_failure
+from federation.cli.output import FAILED, console, print_json, reported_errors
+from federation.report.month import render_month
+from protocols.errors import ConfigurationError
+
+
+def report_command(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a federation, or of an export.")],
+    month: Annotated[str, typer.Option("--month", help="Such as 2026-11; days and months are UTC.")],
+    out: Annotated[Path, typer.Option("--out", help="The HTML file to write.")],
+    rules_file: Annotated[Path | None, typer.Option("--rules", help="Thresholds, as for `alarms`.")] = None,
+    ledgers: Annotated[
+        Path | None, typer.Option("--ledgers", help="Folder of the parties' folders; by default DIR itself.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what the page shows as JSON as well.")] = False,
+) -> None:
+    """Write a month's report: volumes by bank and day, denials and why, latency, models, alarms, witnesses.
+
+    The log is verified first, and the month is reconciled and held against the alarms' rules. The page is one HTML file
+    that loads nothing and prints on A4; for a PDF, print it. It names banks and nodes, no enterprise and no score.
+
+    Exit code 0 if it is written, alarms or not; 1 if the log does not verify, and nothing is written; 2 for bad input.
+
+    Example: `report DIR --month 2026-11 --out audit-2026-11.html`
+    """
+    with reported_errors(as_json):
+        asked, rules = read_month(month), read_rules(directory, rules_file)
+        log = judge(directory)
+        if log.ok:
+            written = _compose(directory, asked, rules, log, ledgers)
+            _write(out, render_month(written))
+    if not log.ok:
+        if as_json:
+            print_json({"log_ok": False, "leaf": log.first_bad_leaf})
+        else:
+            show_failure(log)
+        raise typer.Exit(FAILED)
+    if as_json:
+        print_json(written)
+    else:
+        console.print(f"[green]written[/] {escape(str(out))}, {len(written.alarms)} alarms", soft_wrap=True)
+
+
+def _compose(
+    directory: Path, month: Month, rules: AlarmRules, verified: LogReport, ledgers: Path | None
+) -> MonthlyReport:
+    now = datetime.datetime.now(datetime.UTC)
+    period = Period(round(now.timestamp() * 1000), month.since_ms, month.until_ms)
+    alarms = find_alarms(directory, rules, period, ledgers)
+    with open_log(directory) as log, facts(log.leaves()) as work:
+        counts = activity(work, month)
+        witnesses = witness_states(log)
+        quorum = log.keys.threshold
+    return MonthlyReport(
+        month=month,
+        origin=verified.origin,
+        generated=now.isoformat(timespec="minutes").replace("+00:00", "Z"),
+        leaves=verified.leaves,
+        root=verified.root.hex(),
+        checkpoints=verified.checkpoints,
+        cosignatures=verified.cosignatures,
+        witnessed_size=verified.witnessed_size,
+        quorum=quorum,
+        witnesses=witnesses,
+        alarms=tuple(alarms),
+        days=counts.days,
+        banks=counts.banks,
+        denials=counts.denials,
+        latencies=counts.latencies,
+        models=counts.models,
+    )
+
+
+def _write(path: Path, page: str) -> None:
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}", code="OUT_NOT_WRITABLE") from error

@@ -1,0 +1,105 @@
+"""The month's page: one HTML file in the report's look, for the screen and for paper, that loads nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from markupsafe import Markup
+
+from federation.audit.monthly import DayVolume, DenialCount, Latency, MonthlyReport
+from federation.report.charts import SIZE, Bar, bars
+from federation.report.notation import count, seconds, shortened
+from federation.report.plot import HEIGHT, LEFT, Frame, round_ticks, whole
+from federation.report.render import environment, style_hash, style_sheet
+from federation.report.svg import group, label, picture, rectangle
+
+NAMED_BANKS: Final = 3
+ALARMS_SHOWN: Final = 200
+_ROOM: Final = 24
+
+
+def render_month(report: MonthlyReport) -> str:
+    """Return the report as one self-contained HTML page, the same for the same report.
+
+    Reveals: what `report` holds, to whoever opens the page; nothing leaves it.
+    """
+    style = style_sheet("style.css")
+    asked = sum(bank.enterprises for bank in report.banks)
+    denied = sum(bank.denied for bank in report.banks)
+    return (
+        environment()
+        .get_template("month.html")
+        .render(
+            report=report,
+            style=Markup(style),  # noqa: S704  our own style sheet, from this package
+            style_hash=style_hash(style),
+            queries=sum(bank.queries for bank in report.banks),
+            asked=asked,
+            denied=denied,
+            denied_share=denied / asked if asked else None,
+            volumes=volume_chart(report.days, [bank.bank for bank in report.banks], report.month.days),
+            denials=denial_bars(report.denials),
+            latencies=latency_bars(report.latencies),
+            whole=next((one for one in report.latencies if " " in one.party), None),
+            standing=sum(bool(witness.cosigned) for witness in report.witnesses),
+            shown=report.alarms[:ALARMS_SHOWN],
+        )
+    )
+
+
+def volume_chart(volumes: Sequence[DayVolume], banks: Sequence[str], days: int) -> Markup:
+    """Draw the enterprises asked about by day, a column each; the largest banks apart, the others together."""
+    title, named = "Enterprises asked about by day", list(banks[:NAMED_BANKS])
+    if not volumes:
+        text = "No query in this month."
+        return picture("volumes", (SIZE[0], 90), title, text, [label(SIZE[0] / 2, 50, text, "tick", "middle")])
+    stacks: dict[int, list[int]] = {}
+    for one in volumes:
+        stack = stacks.setdefault(one.day, [0] * (len(named) + 1))
+        stack[named.index(one.bank) if one.bank in named else len(named)] += one.enterprises
+    highest = max(1, *(sum(stack) for stack in stacks.values()))
+    frame = Frame(0.5, days + 0.5, 0, 1.05 * highest)
+    y_ticks = [tick for tick in round_ticks(0, highest) if tick == int(tick)]
+    parts = frame.axes([1, 5, 10, 15, 20, 25, days], y_ticks, ("day of the month, UTC", "enterprises"), (whole, whole))
+    for day, stack in sorted(stacks.items()):
+        below, shapes = 0, []
+        for index, value in enumerate(stack):
+            left, top = frame.x(day - 0.4), frame.y(below + value)
+            shapes.append(rectangle(left, top, frame.x(day + 0.4) - left, frame.y(below) - top, _colour(index, named)))
+            below += value
+        parts.append(group(shapes, f"day {day}: {count(below)} enterprises"))
+    legend = [*named, "others"] if len(banks) > len(named) else named
+    for index, name in enumerate(legend):
+        x = LEFT + 105 * index
+        parts += [rectangle(x, 5, 12, 12, _colour(index, named), radius=2), label(x + 18, 15, shortened(name, 11))]
+    busiest = max(stacks, key=lambda day: sum(stacks[day]))
+    words = f"{len(stacks)} of {days} days with queries; the most on day {busiest}: {count(sum(stacks[busiest]))}."
+    return picture("volumes", (SIZE[0], HEIGHT), title, words, parts)
+
+
+def _colour(index: int, named: Sequence[str]) -> str:
+    return f"bar d{index}" if index < len(named) else "bar"
+
+
+def denial_bars(denials: Sequence[DenialCount]) -> Markup | None:
+    """Draw the reasons of denials, each node's counted; None if there are none."""
+    codes: dict[str, int] = {}
+    for one in denials:
+        codes[one.code] = codes.get(one.code, 0) + one.queries
+    rows = [
+        Bar(code, number, count(number), "bad") for code, number in sorted(codes.items(), key=lambda c: (-c[1], c[0]))
+    ]
+    told = "; ".join(f"{row.name} {row.written}" for row in rows)
+    return bars("denials", ("Denials by reason", told), rows, (0, max(codes.values())), _ROOM) if rows else None
+
+
+def latency_bars(latencies: Sequence[Latency]) -> Markup | None:
+    """Draw the 90th percentile of each node, and of whole queries; None if nothing was answered."""
+    rows = [
+        Bar(one.party, one.p90, seconds(one.p90 / 1000), "ours" if " " in one.party else "", f"p50 {one.p50} ms")
+        for one in latencies
+    ]
+    longest = max([1, *(one.p90 for one in latencies)])
+    told = "; ".join(f"{row.name} {row.written}" for row in rows)
+    return bars("latency", ("90th percentile by node", told), rows, (0, longest), _ROOM) if rows else None

@@ -1,0 +1,136 @@
+"""A month's report counts that month alone, says why, and shows foreign names as texts."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from stories import logged, model_hash
+from test_alarms import DAY_MS, LATER, NOON_MS, query
+
+from federation.audit.alarms import Alarm, AlarmRules, watch
+from federation.audit.alarms.facts import facts
+from federation.audit.alarms.rules import Bulk
+from federation.audit.monthly import (
+    WHOLE_QUERY,
+    Activity,
+    BankVolume,
+    DayVolume,
+    DenialCount,
+    Latency,
+    ModelUse,
+    MonthlyReport,
+    WitnessState,
+    activity,
+    read_month,
+)
+from federation.report.month import render_month
+from protocols.errors import ConfigurationError
+from protocols.transparency import Leaf
+
+MARCH = read_month("2026-03")
+EVIL = "</style><script>alert(1)</script>"
+
+
+def month_of(queries: list[list[Leaf]]) -> Activity:
+    with facts(logged([one for whole in queries for one in whole])) as work:
+        return activity(work, MARCH)
+
+
+def test_a_month_is_bounded_to_the_millisecond() -> None:
+    assert (MARCH.since_ms, MARCH.until_ms - MARCH.since_ms) == (1_772_323_200_000, 31 * DAY_MS)
+    times = [MARCH.since_ms - 1, MARCH.since_ms, MARCH.until_ms - 1, MARCH.until_ms]
+    found = month_of([query(n, at) for n, at in enumerate(times)])
+    assert found.days == (DayVolume("bank", 1, 1, 1), DayVolume("bank", 31, 1, 1))
+
+
+@pytest.mark.parametrize("text", ["2026", "2026-13", "9999-12", "march", "2026-03-01", ""])
+def test_what_is_no_month_is_bad_input(text: str) -> None:
+    with pytest.raises(ConfigurationError):
+        read_month(text)
+
+
+def test_volumes_denials_and_models_by_bank() -> None:
+    found = month_of(
+        [
+            query(1, denying={"tax": "QUOTA"}),
+            query(2, enterprises=50, denied=7, acknowledged=False),
+            query(3, bank="other", denying={"tax": "QUOTA", "social": "PURPOSE_DENIED"}),
+        ]
+    )
+    assert found.banks == (BankVolume("bank", 2, 1, 51, 8, 1), BankVolume("other", 1, 0, 1, 1, 1))
+    assert found.denials == (DenialCount("QUOTA", "tax", 2), DenialCount("PURPOSE_DENIED", "social", 1))
+    assert found.models == (ModelUse(model_hash("bank"), "bank", 2, 51), ModelUse(model_hash("other"), "other", 1, 1))
+
+
+def test_percentiles_are_by_nearest_rank_and_of_single_questions() -> None:
+    singles = [query(n, takes=n) for n in range(1, 101)]
+    found = month_of([*singles, query(999, enterprises=5, takes=10**7)])
+    expected = [Latency(party, 100, 50, 90, 99, 100) for party in (WHOLE_QUERY, "social", "tax")]
+    assert list(found.latencies) == expected
+    assert month_of([query(1, takes=5)]).latencies[0] == Latency(WHOLE_QUERY, 1, 5, 5, 5, 5)
+
+
+def written(found: Activity, alarms: tuple[Alarm, ...] = ()) -> str:
+    return render_month(
+        MonthlyReport(
+            month=MARCH,
+            origin="coordinator.test/log",
+            generated="2026-04-01T08:00Z",
+            leaves=10,
+            root="ab" * 32,
+            checkpoints=2,
+            cosignatures=6,
+            witnessed_size=10,
+            quorum=2,
+            days=found.days,
+            banks=found.banks,
+            denials=found.denials,
+            latencies=found.latencies,
+            models=found.models,
+            witnesses=(WitnessState("tax", "2026-03-31T23:00:00Z"), WitnessState("social", "")),
+            alarms=alarms,
+        )
+    )
+
+
+def test_the_page_shows_what_was_counted_and_loads_nothing() -> None:
+    queries = [
+        query(n, NOON_MS + n, bank=f"bank-{n % 5}", denying={"tax": "QUOTA"} if n == 3 else None) for n in range(9)
+    ]
+    rules = AlarmRules(bulk=Bulk(per_hour=2))
+    with facts(logged([one for whole in queries for one in whole])) as work:
+        found, alarms = activity(work, MARCH), watch(work, rules, LATER)
+    page = written(found, tuple(alarms))
+    for text in ("2026-03", "QUOTA", "bank-4", "others", "2 enterprises in 1 h", model_hash("bank-1"), "day 1: 9"):
+        assert text in page
+    assert page.count('class="flag">bulk<') == 4
+    assert not re.findall(r"(?:src|href)=[\"'](?!#)|url\(|<script|<link|@import", page)
+
+
+def test_a_month_without_a_query_says_so() -> None:
+    page = written(month_of([]))
+    for text in ("No query in this month.", "no bank asked", "Nothing was denied.", "No single question was answered."):
+        assert text in page
+
+
+def test_a_name_cannot_break_out_of_the_page() -> None:
+    hostile = Activity(
+        (DayVolume(EVIL, 1, 1, 1),),
+        (BankVolume(EVIL, 1, 0, 1, 0, 1),),
+        (DenialCount(EVIL, EVIL, 1),),
+        (Latency(EVIL, 1, 1, 1, 1, 1),),
+        (ModelUse(EVIL, EVIL, 1, 1),),
+    )
+    page = written(hostile)
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_every_alarm_is_counted_though_the_page_lists_the_first() -> None:
+    one = Alarm(
+        rule="r", party="p", threshold="t", seen="s", first_leaf=None, last_leaf=None, first_time=None, last_time=None
+    )
+    page = written(month_of([]), (one,) * 201)
+    assert page.count("not in the log") == 200
+    assert "201 alarms in this month" in page
