@@ -253,7 +253,8 @@ def test_a_months_report_is_one_page_of_what_the_log_says(asked: Path, tmp_path:
     assert not any(code in result.stdout + text for code in codes()[:5])
     assert run("export", asked, "--out", tmp_path / "out").exit_code == 0
     again = run("report", tmp_path / "out", "--month", "2023-11", "--out", page, "--json")
-    assert {**answer(again), "generated": found["generated"]} == found
+    own = ("generated", "checkpoints", "cosignatures")  # an export carries the newest checkpoint alone
+    assert {**answer(again), **{name: found[name] for name in own}} == found
     assert run("report", asked, "--month", "2023", "--out", page).exit_code == 2
     assert run("report", asked, "--month", "2023-11", "--out", tmp_path).exit_code == 2
 
