@@ -128,7 +128,7 @@ def test_what_lies_above_the_slots_is_fresh_noise_each_time() -> None:
 
 
 def test_without_the_mask_powers_of_two_read_one_row_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Masking, "upper", lambda self, randomness: 0)
+    monkeypatch.setattr(Masking, "upper", lambda self, randomness, addends: 0)
     value, slot, secret = crafted_histogram()
     read = rows_read(value, slot, 740)
     assert len(read) > 35

@@ -120,7 +120,8 @@ def test_every_field_of_a_query_is_bound_by_its_transcript(network: AssessmentNe
 
 def test_a_sum_too_wide_for_the_banks_key_is_not_signed_for(network: AssessmentNetwork) -> None:
     entry = network.manifest.nodes[0]
-    wide = msgspec.structs.replace(network.manifest, nodes=(entry,) * 370)
+    entries = tuple(msgspec.structs.replace(entry, domain=f"domain {number}") for number in range(370))
+    wide = msgspec.structs.replace(network.manifest, nodes=entries)
     part = PARTS[NODES[0]]
     check_part(network.manifest, part, network.bank_key.public_key)
     with pytest.raises(VerificationFailed):

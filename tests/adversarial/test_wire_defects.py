@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -27,9 +26,11 @@ from protocols.channel import envelope as envelopes
 from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyId
 from protocols.paillier import CiphertextVector, OwnerEncryptor
-from protocols.scorecard import arithmetic, messages
+from protocols.paillier.obfuscators import Obfuscator, OthersResidues
+from protocols.scorecard import messages
 from protocols.scorecard import relay as relays
 from protocols.scorecard.bank import BankTraining
+from protocols.scorecard.messages import RunSpec
 from protocols.scorecard.node import NodeTraining
 from protocols.wire_audit import Canaries, Code
 
@@ -66,7 +67,7 @@ def test_labels_without_obfuscation_are_read_by_every_receiver(site: Site, monke
 
 
 def test_totals_and_shares_without_obfuscation_are_seen(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arithmetic, "rerandomise", lambda vector, randomness: vector)
+    monkeypatch.setattr(OthersResidues, "take", lambda self, count: [Obfuscator(mpz(1), mpz(1))] * count)
     tape = site.run(assessments=1)
     assert tape.statuses == ["ok"], "nothing but the auditor notices"
     report = tape.judge()
@@ -291,19 +292,33 @@ def test_a_canary_in_the_text_of_a_denial_is_seen(site: Site, monkeypatch: pytes
 
 def test_one_release_of_totals_over_the_plan_is_seen(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bank that refines once more than it announced, at nodes that do not count."""
-    bank, on_tables = BankTraining.__init__, NodeTraining._on_tables
+    as_bank, as_node, start = BankTraining.__init__, NodeTraining.__init__, BankTraining.start
+    transcript = RunSpec.transcript
 
-    def greedy(self: Any, spec: Any, channel: Any, key: Any, keys: Any, data: Any, plan: Any, randomness: Any) -> None:
-        bank(self, spec, channel, key, keys, data, replace(plan, refinements=plan.refinements + 1), randomness)
+    def more(spec: Any) -> Any:
+        return msgspec.structs.replace(spec, row_totals=spec.row_totals + 1)
 
-    def careless(self: Any, envelope: Envelope) -> list[Envelope]:
-        announced, self.spec = self.spec, msgspec.structs.replace(self.spec, row_totals=16)
-        replies = on_tables(self, envelope)
-        self.spec = announced
-        return replies
+    def greedy(self: Any, spec: Any, *rest: Any) -> None:
+        as_bank(self, spec, *rest)
+        self.spec = more(spec)
 
+    def careless(self: Any, spec: Any, *rest: Any) -> None:
+        as_node(self, spec, *rest)
+        self.spec = more(spec)
+
+    def announce(self: Any, *given: Any) -> list[Envelope]:
+        secretly, self.spec = self.spec, msgspec.structs.replace(self.spec, row_totals=self.spec.row_totals - 1)
+        sent = start(self, *given)
+        self.spec = secretly
+        return sent
+
+    def announced(self: Any) -> bytes:
+        return transcript(msgspec.structs.replace(self, row_totals=2))
+
+    monkeypatch.setattr(RunSpec, "transcript", announced)
     monkeypatch.setattr(BankTraining, "__init__", greedy)
-    monkeypatch.setattr(NodeTraining, "_on_tables", careless)
+    monkeypatch.setattr(BankTraining, "start", announce)
+    monkeypatch.setattr(NodeTraining, "__init__", careless)
     monkeypatch.setattr(training.TrainingSite, "release", lambda self, spec, step, leak: None)
     tape = site.run(1)
     assert tape.error == "", "nothing but the auditor notices"

