@@ -19,7 +19,7 @@ from federation.audit.verify import LOG_FILE
 from federation.cli.criteria import read_criteria
 from federation.cli.ledgers import open_ledgers, own_entries
 from federation.cli.logs import judge, open_log, show_failure
-from federation.cli.output import FAILED, console, print_json, reported_errors
+from federation.cli.output import FAILED, console, errors, print_json, reported_errors
 from federation.process.settings import read_settings
 
 ALARMS_FILE = "alarms.yaml"
@@ -53,9 +53,11 @@ def alarms(
         if show_rules:
             _print_rules(rules, as_json)
             return
-        report, found = judge(directory), list[Alarm]()
-        if report.ok:
-            found = find_alarms(directory, rules, read_period(since, until), ledgers)
+        period, found = read_period(since, until), list[Alarm]()
+        with errors.status("verifying the log, then holding it against the rules"):
+            report = judge(directory)
+            if report.ok:
+                found = find_alarms(directory, rules, period, ledgers)
     if as_json:
         print_json(_AlarmsEntry(report.ok and not found, report.ok, tuple(found)))
     elif report.ok:

@@ -15,7 +15,7 @@ from federation.audit.monthly import Month, MonthlyReport, activity, read_month,
 from federation.audit.verify import LogReport
 from federation.cli.audit_alarms import find_alarms, read_rules
 from federation.cli.logs import judge, open_log, show_failure
-from federation.cli.output import FAILED, console, print_json, reported_errors
+from federation.cli.output import FAILED, console, errors, print_json, reported_errors
 from federation.report.month import render_month
 from protocols.errors import ConfigurationError
 
@@ -41,10 +41,11 @@ def report_command(
     """
     with reported_errors(as_json):
         asked, rules = read_month(month), read_rules(directory, rules_file)
-        log = judge(directory)
-        if log.ok:
-            written = _compose(directory, asked, rules, log, ledgers)
-            _write(out, render_month(written))
+        with errors.status("verifying the log, then counting the month"):
+            log = judge(directory)
+            if log.ok:
+                written = _compose(directory, asked, rules, log, ledgers)
+                _write(out, render_month(written))
     if not log.ok:
         if as_json:
             print_json({"log_ok": False, "leaf": log.first_bad_leaf})

@@ -7,7 +7,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from federation.audit.monthly import DayVolume, DenialCount, Latency, MonthlyReport
+from federation.audit.monthly import WHOLE_QUERY, DayVolume, DenialCount, Latency, MonthlyReport
 from federation.report.charts import SIZE, Bar, bars
 from federation.report.notation import count, seconds, shortened
 from federation.report.plot import HEIGHT, LEFT, Frame, round_ticks, whole
@@ -41,7 +41,7 @@ def render_month(report: MonthlyReport) -> str:
             volumes=volume_chart(report.days, [bank.bank for bank in report.banks], report.month.days),
             denials=denial_bars(report.denials),
             latencies=latency_bars(report.latencies),
-            whole=next((one for one in report.latencies if " " in one.party), None),
+            whole=next((one for one in report.latencies if one.party == WHOLE_QUERY), None),
             standing=sum(bool(witness.cosigned) for witness in report.witnesses),
             shown=report.alarms[:ALARMS_SHOWN],
         )
@@ -97,7 +97,9 @@ def denial_bars(denials: Sequence[DenialCount]) -> Markup | None:
 def latency_bars(latencies: Sequence[Latency]) -> Markup | None:
     """Draw the 90th percentile of each node, and of whole queries; None if nothing was answered."""
     rows = [
-        Bar(one.party, one.p90, seconds(one.p90 / 1000), "ours" if " " in one.party else "", f"p50 {one.p50} ms")
+        Bar(
+            one.party, one.p90, seconds(one.p90 / 1000), "ours" if one.party == WHOLE_QUERY else "", f"p50 {one.p50} ms"
+        )
         for one in latencies
     ]
     longest = max([1, *(one.p90 for one in latencies)])

@@ -102,7 +102,7 @@ class _Watcher:
 
         for episode in episodes(self.work, events, window_ms, reached, lambda s: s.share, parameters):
             if episode.last_ms >= self.since_ms:
-                threshold = f"{share:.0%} of {weight} or more {unit} in {_span(window_ms)}"
+                threshold = f"{100 * share:g}% of {weight} or more {unit} in {_span(window_ms)}"
                 seen = f"{episode.worst.flagged} of {episode.worst.weight} {unit}"
                 yield _alarm(rule, episode, threshold, seen)
 

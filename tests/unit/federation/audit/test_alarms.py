@@ -216,6 +216,11 @@ def test_a_node_that_is_always_slow() -> None:
     assert alarms(several(2, takes=30 * SECOND_MS), slow) == []
 
 
+def test_batches_are_neither_a_walk_nor_slow() -> None:
+    batches = several(3, SECOND_MS, enterprises=9, takes=30 * SECOND_MS)
+    assert alarms(batches, rules(sequential=Sequential(queries=3), slow_node=SlowNode(answers=3))) == []
+
+
 def test_a_node_that_stops_answering_is_named() -> None:
     silence = rules(silent_node=SilentNode(share=0.75, queries=4))
     answered, quiet = several(1), [query(5 + n, NOON_MS + n, silent=NODES[:1]) for n in range(3)]
@@ -227,6 +232,9 @@ def test_a_node_that_stops_answering_is_named() -> None:
 def test_a_node_that_never_answered_is_counted_though_its_name_is_not_in_the_log() -> None:
     (alarm,) = alarms(several(3, silent=NODES[:1]), rules(silent_node=SilentNode(queries=3)))
     assert (alarm.party, alarm.about) == ("?", f"a node of model {model_hash('bank')}")
+    just_asked = Period(NOON_MS + 600 * SECOND_MS)
+    assert alarms([query(n, silent=NODES[:1]) for n in range(3)], rules(silent_node=SilentNode(queries=3)), just_asked)
+    assert alarms(several(3, silent=NODES[:1]), rules(silent_node=SilentNode(queries=3)), just_asked) == []
 
 
 def test_a_node_is_not_silent_where_another_denied_or_time_is_left() -> None:
@@ -254,6 +262,25 @@ def test_what_does_not_reconcile_is_an_alarm_once_its_time_is_up() -> None:
     assert (alarm.first_leaf, alarm.last_leaf) == (5, 8)
     assert alarms([query(1)], fits) == []
     assert alarms([query(2, acknowledged=False)], fits, Period(NOON_MS + 59 * SECOND_MS)) == []
+
+
+def test_a_query_after_the_period_does_not_fail_in_it() -> None:
+    fits = rules(reconciliation=True)
+    broken = query(2, NOON_MS + DAY_MS, acknowledged=False)
+    assert len(alarms([query(1), broken], fits)) == 1
+    assert alarms([query(1), broken], fits, Period(LATER.now_ms, until_ms=NOON_MS + DAY_MS)) == []
+    assert alarms([query(1), broken], fits, Period(LATER.now_ms, since_ms=NOON_MS + 2 * DAY_MS)) == []
+
+
+def test_leaves_that_count_beyond_any_batch_cannot_overflow_a_sum() -> None:
+    requests = [query(n, enterprises=(1 << 53) - 1)[:1] for n in range(1025)]
+    found = alarms(requests, rules(bulk=Bulk()))
+    assert [one.seen for one in found] == [f"{1025 << 20} enterprises in {span}" for span in ("1 h", "1 d")]
+
+
+def test_a_share_is_written_as_it_was_set() -> None:
+    (alarm,) = alarms(several(2, denying={"tax": "QUOTA"}), rules(denial_rate=DenialRate(share=0.125, enterprises=2)))
+    assert alarm.threshold == "12.5% of 2 or more enterprises denied in 1 d"
 
 
 def test_a_period_shows_what_was_not_over_before_it_and_was_seen_up_to_its_end() -> None:
