@@ -15,8 +15,7 @@ import pytest
 
 from federation.audit import verify_directory
 from federation.audit.reconcile import reconcile
-from federation.cli.audit import _entries
-from federation.cli.ledgers import open_ledgers
+from federation.cli.ledgers import open_ledgers, own_entries
 from federation.cli.logs import open_log
 from federation.local import BANK
 from nodes.ledger import ledger_location, open_node_ledger
@@ -96,7 +95,7 @@ def judge(folder: Path, answers: Path) -> None:
     assert verify_directory(folder).ok
     with open_log(folder) as log, open_ledgers(folder) as readers:
         leaves = list(log.leaves())
-        found = reconcile(leaves, {party: _entries(reader) for party, reader in readers.items()})
+        found = reconcile(leaves, {party: own_entries(reader) for party, reader in readers.items()})
         released = {node: {answer.query for answer in readers[node].answers()} for node in NODES}
         for node in NODES:
             rows = [answer.query for answer in readers[node].answers()]
