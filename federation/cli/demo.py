@@ -16,7 +16,9 @@ from federation.cli.parties import party_views
 from federation.cli.progress import round_progress
 from federation.cli.reporting import run_report
 from federation.cli.results import Results
-from federation.cli.train import KEY_BITS, SEED, Job, Outcome, binning_rules, catalogue_themes, show_results
+from federation.cli.train import KEY_BITS, SEED
+from federation.cli.training_job import Job, Outcome, binning_rules, catalogue_themes
+from federation.cli.training_shown import show_results
 from federation.cli.workspace import whole_folder
 from federation.local import LocalFederation
 from federation.report import render

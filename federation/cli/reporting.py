@@ -8,7 +8,7 @@ import numpy as np
 
 from federation.audit import LogReport
 from federation.cli.results import bank_only, federated_validation
-from federation.cli.train import Outcome
+from federation.cli.training_job import Outcome
 from federation.report.data import (
     BANK_ALONE,
     FEDERATION,

@@ -1,0 +1,189 @@
+"""One training job on one folder of node files: the federation made for it, the run, what it leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from federation.cli.cards import write_card
+from federation.cli.consortium import compare_consortium, consortium_results
+from federation.cli.output import errors
+from federation.cli.results import Comparison, Results, build_results, compare
+from federation.local import LocalFederation, Training, create_federation, party_of, split_rows, train_consortium
+from federation.rounds import RoundEvent
+from nodes.bank.training import Split
+from nodes.features import load_catalogue
+from nodes.policy import PrivacyRules, TrainingRules, usual_policy
+from nodes.sources import DatasetDescription
+from protocols.boosting.model import GROUP, BoostingPlan
+from protocols.boosting.splits import Shrinkage
+from protocols.credit.binning import DEFAULT_RULES, BinningRules, Direction
+from protocols.credit.logistic import Signs
+from protocols.errors import ConfigurationError
+from protocols.paillier.cores import Cores, available_cores
+from protocols.privacy import NANO
+from protocols.scorecard.model import TrainingPlan
+
+
+class Monotone(StrEnum):
+    """Which way default rates may run along ordered features."""
+
+    DECLARED = "declared"
+    AUTO = "auto"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A finished job: its results, the run, the split and the comparison, for reports."""
+
+    results: Results
+    training: Training
+    split: Split
+    comparison: Comparison | None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One training job on one folder of node files, on so many cores or on all of this machine's."""
+
+    description: DatasetDescription
+    test_size: float
+    seed: int
+    key_bits: int
+    plan: TrainingPlan | BoostingPlan
+    minimum_bin: int
+    dataset: str
+    cores: int | None = None
+
+    def run(self, folder: Path, on_round: Callable[[RoundEvent], None], do_compare: bool) -> Outcome:
+        """Create the federation in `folder`, train, and write `results.json` there."""
+        self._found(folder)
+        with Cores(self.cores or available_cores()), LocalFederation(folder, on_round=on_round) as federation:
+            split = split_rows(federation.outcomes, self.test_size, self.seed)
+            training = federation.train(split, self.plan, self.minimum_bin, self.dataset)
+            comparison = None
+            if do_compare:
+                warn_of_pooling()
+                comparison = compare(federation, training, split, self.minimum_bin, self.seed, self.plan)
+        results = build_results(self.dataset, training, self.key_bits, self.plan, comparison)
+        write_card(folder, training.model)
+        _write_results(folder, results)
+        return Outcome(results, training, split, comparison)
+
+    def run_consortium(self, folder: Path, on_round: Callable[[RoundEvent], None], do_compare: bool) -> Results:
+        """Do the same with several banks: one model, at each of them. Raises: ConfigurationError for boosted trees."""
+        if not isinstance(self.plan, TrainingPlan):
+            raise ConfigurationError("several banks train a scorecard together, no boosted trees", code="UNKNOWN_MODEL")
+        if self.plan.rho:
+            raise ConfigurationError("--rho is for one bank: a consortium's sums carry no noise", code="NO_NOISE")
+        if self.plan.signs is not Signs.FREE:
+            raise ConfigurationError("--signs is for one bank: a consortium's are free", code="FREE_SIGNS")
+        self._found(folder)
+        with Cores(self.cores or available_cores()), LocalFederation(folder, on_round=on_round) as federation:
+            outcomes = federation.bank_outcomes
+            splits = {bank: split_rows(known, self.test_size, self.seed) for bank, known in outcomes.items()}
+            training = train_consortium(federation, splits, self.plan, self.minimum_bin, self.dataset)
+            comparison = None
+            if do_compare:
+                warn_of_pooling()
+                comparison = compare_consortium(federation, training, splits, self.minimum_bin, self.seed)
+            results = consortium_results(
+                federation, training, splits, self.plan, self.minimum_bin, self.dataset, comparison
+            )
+        for held in training.banks.values():
+            write_card(folder, held.model)
+        _write_results(folder, results)
+        return results
+
+    def _found(self, folder: Path) -> None:
+        """Create the federation; every data owner's policy admits every bank."""
+        self._check_regions()
+        allowed = self._row_totals()
+        rho = self.plan.rho / NANO if isinstance(self.plan, TrainingPlan) else 0
+        rules = TrainingRules(
+            minimum_bin=self.minimum_bin,
+            minimum_nodes=min(3, len(self.description.nodes)),
+            row_totals=allowed,
+            row_totals_per_year=max(allowed, TrainingRules().row_totals_per_year),
+            privacy=PrivacyRules(max(1.0, rho), rho) if rho else None,
+        )
+        policy = usual_policy(tuple(map(party_of, self.description.banks)), training=rules)
+        create_federation(folder, self.description, self.key_bits, policy)
+
+    def _check_regions(self) -> None:
+        """Refuse what districts do not serve. Raises: ConfigurationError, code DOMAIN_SPLIT."""
+        plan = self.plan
+        pooled = isinstance(plan, TrainingPlan) and not plan.rho and len(self.description.banks) == 1
+        if self.description.regions and not pooled:
+            raise ConfigurationError(
+                "a domain that is split by region serves a scorecard of one bank on exact sums, nothing else yet",
+                code="DOMAIN_SPLIT",
+            )
+
+    def _row_totals(self) -> int:
+        """Return how many totals per enterprise every node's policy allows, and say so where it is more than usual."""
+        usual = TrainingRules().row_totals
+        if self.plan.row_totals > usual:
+            errors.print(
+                f"[bold yellow]--row-totals {self.plan.row_totals} opens as many totals of every enterprise to the "
+                f"bank.[/] The usual policy allows {usual}; every data owner of this federation is set to allow it."
+            )
+        return max(usual, self.plan.row_totals)
+
+
+def _write_results(folder: Path, results: Results) -> None:
+    (folder / "results.json").write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")
+
+
+def catalogue_themes() -> dict[tuple[str, str], str]:
+    """Return the theme of each feature that the catalogue knows; others are reported under none."""
+    return {(entry.domain, entry.name): entry.theme.value for entry in load_catalogue()}
+
+
+def binning_rules(description: DatasetDescription, monotone: Monotone = Monotone.DECLARED) -> BinningRules:
+    """Return how features are binned: what `domains.json` declares counts more than what the catalogue does."""
+    if monotone is not Monotone.DECLARED:
+        return replace(DEFAULT_RULES, direction=Direction(monotone.value))
+    signs = {1: Direction.INCREASING, -1: Direction.DECREASING, 0: Direction.AUTO}
+    catalogue = {(entry.domain, entry.name): signs[entry.sign] for entry in load_catalogue()}
+    return replace(DEFAULT_RULES, directions=catalogue | dict(description.directions))
+
+
+def declared_signs(rules: BinningRules) -> dict[tuple[str, str], int]:
+    """Return the sign of the risk as a feature's values rise, of each feature for which one is declared."""
+    signs = {Direction.INCREASING: 1, Direction.DECREASING: -1}
+    return {key: signs[direction] for key, direction in rules.directions.items() if direction in signs}
+
+
+def boosting_plan(
+    trees: int, depth: int, learning_rate: float, row_totals: int, seed: int, rules: BinningRules = DEFAULT_RULES
+) -> BoostingPlan:
+    """Return the plan of a boosting run. Raises: ConfigurationError, code BAD_PLAN, for fewer trees than turns."""
+    if trees < row_totals:
+        raise ConfigurationError(f"--trees {trees} is fewer than one in each of {row_totals} turns", code="BAD_PLAN")
+    group = min(GROUP, trees // row_totals)
+    shrinkage = Shrinkage(learning_rate=learning_rate)
+    return BoostingPlan(
+        trees,
+        depth,
+        row_totals,
+        group,
+        seed=seed,
+        shrinkage=shrinkage,
+        themes=catalogue_themes(),
+        rules=rules,
+        signs=declared_signs(rules),
+    )
+
+
+def warn_of_pooling() -> None:
+    """Say, loudly, what a comparison does."""
+    errors.print(
+        "[bold yellow]--compare pools every party's plaintext rows in this process as an oracle.[/] "
+        "It breaks what a federation promises: never use it on data that may not be pooled."
+    )
