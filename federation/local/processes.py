@@ -41,11 +41,15 @@ class PartyProcess:
             raise ValueError(f"{self.home.name} was not started")
         return self._process.pid
 
+    @property
+    def command(self) -> tuple[str, ...]:
+        """What starts it."""
+        return (sys.executable, "-m", f"federation.cli.{self._role}", "run", str(self.home))
+
     def start(self) -> None:
         """Start it, in place of one that has ended; it is ready later."""
-        command = [sys.executable, "-m", f"federation.cli.{self._role}", "run", str(self.home)]
         with (self.home / LOG_FILE).open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)  # noqa: S603
+            self._process = subprocess.Popen(self.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)  # noqa: S603
 
     def wait_until_ready(self, seconds: float = START_SECONDS) -> None:
         """Return once it says that it can work. Raises: TransportError, code NOT_READY, if it ends or takes longer."""

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from nodes.bank.model_file import ModelFile
 from nodes.bank.questions import QUERY_SECONDS
-from nodes.bank.reading import AnswerReader, VerifiedManifests
+from nodes.bank.reading import AnswerReader, VerifiedManifests, record_end
 from nodes.bank.results import AssessmentResult, describe_answer, describe_denial, describe_failure
 from nodes.bank.site import BankSite
 from protocols.assessment.batch.bank import BankBatch
 from protocols.assessment.batch.messages import BATCH_LIMIT, BatchQuery
 from protocols.assessment.manifest import Manifest
-from protocols.assessment.messages import Acknowledgement, Subject
+from protocols.assessment.messages import Subject
 from protocols.channel.envelope import Envelope
 from protocols.channel.identity import PartyId, PartyRole
 from protocols.channel.wire import digest
@@ -75,19 +75,14 @@ class Batches:
     def receive(self, envelope: Envelope) -> list[Envelope]:
         """Take a message of an open batch; what it ends with is on record before it leaves. Raises: as the role."""
         role = self._batches[envelope.transcript].role
-        return self._recorded(role, role.receive(envelope))
+        replies = role.receive(envelope)
+        return record_end(self._site, role.query.batch, role.receipt, replies)
 
     def give_up(self, transcript: bytes, reason: CreditFederationError) -> list[Envelope]:
         """Forget a batch that gets no answer; return what the coordinator must know of it."""
         role = self._batches.pop(transcript).role
-        return self._recorded(role, role.give_up(reason))
-
-    def _recorded(self, role: BankBatch, replies: list[Envelope]) -> list[Envelope]:
-        for reply in replies:
-            if self._site.ledger is not None and reply.message == Acknowledgement.__name__:
-                receipt = None if role.receipt is None else role.receipt.note
-                self._site.ledger.questions.close(role.query.batch, digest(reply), receipt)
-        return replies
+        replies = role.give_up(reason)
+        return record_end(self._site, role.query.batch, role.receipt, replies)
 
     def closed(self, transcript: bytes) -> bool:
         """Tell whether a batch has ended, well or not."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from nodes.bank.model_file import ModelFile
-from nodes.bank.reading import AnswerReader, VerifiedManifests
+from nodes.bank.reading import AnswerReader, VerifiedManifests, record_end
 from nodes.bank.results import AssessmentResult, describe_answer, describe_denial, describe_failure
 from nodes.bank.site import BankSite
 from protocols.assessment.bank import BankQuery
-from protocols.assessment.messages import Acknowledgement, Query, Subject
+from protocols.assessment.messages import Query, Subject
 from protocols.channel.envelope import Envelope
 from protocols.channel.identity import PartyId, PartyRole
 from protocols.channel.wire import digest
@@ -32,8 +32,10 @@ class Questions:
         return transcript in self._queries
 
     def receive(self, envelope: Envelope) -> list[Envelope]:
-        """Take a message of an open query. Raises: as the query's role does."""
-        return self._receive_answer(envelope, self._queries[envelope.transcript][0])
+        """Take a message of an open query; what it ends with is on record before it leaves. Raises: as the role."""
+        role = self._queries[envelope.transcript][0]
+        replies = role.receive(envelope)
+        return record_end(self._site, role.query.query, role.receipt, replies)
 
     def ask(self, enterprise: str, consent: str, model: ModelFile) -> tuple[bytes, list[Envelope]]:
         """Return a new query's transcript and its messages.
@@ -70,18 +72,8 @@ class Questions:
     def give_up(self, transcript: bytes, reason: CreditFederationError) -> list[Envelope]:
         """Forget a query that gets no answer; return what the coordinator must know of it."""
         role = self._queries.pop(transcript)[0]
-        return self._recorded(role, role.give_up(reason))
-
-    def _receive_answer(self, envelope: Envelope, role: BankQuery) -> list[Envelope]:
-        """Pass an envelope to its query; what the query ends with is on record before it leaves."""
-        return self._recorded(role, role.receive(envelope))
-
-    def _recorded(self, role: BankQuery, replies: list[Envelope]) -> list[Envelope]:
-        for reply in replies:
-            if self._site.ledger is not None and reply.message == Acknowledgement.__name__:
-                receipt = None if role.receipt is None else role.receipt.note
-                self._site.ledger.questions.close(role.query.query, digest(reply), receipt)
-        return replies
+        replies = role.give_up(reason)
+        return record_end(self._site, role.query.query, role.receipt, replies)
 
     def result(self, transcript: bytes) -> AssessmentResult:
         """Return the answer to a query, whatever it was, and forget the query."""

@@ -8,8 +8,10 @@ from nodes.bank.model_file import BOOSTING, ModelFile
 from nodes.bank.site import BankSite
 from nodes.binning import assign_rows, cohort_columns, row_index
 from protocols.assessment.manifest import Manifest, verify_manifest
-from protocols.assessment.messages import LogReceipt
+from protocols.assessment.messages import Acknowledgement, LogReceipt
 from protocols.boosting.serving import leaves_of
+from protocols.channel.envelope import Envelope
+from protocols.channel.wire import digest
 from protocols.errors import VerificationFailed
 from protocols.scorecard.messages import Count
 from protocols.transparency.checkpoints import verify_log_signature
@@ -54,3 +56,11 @@ class VerifiedManifests:
             verify_manifest(signed, self._site.pins.cards)
             self._last = model, signed.manifest
         return self._last[1]
+
+
+def record_end(site: BankSite, question: bytes, receipt: LogReceipt | None, replies: list[Envelope]) -> list[Envelope]:
+    """Return the replies of a query or batch, the one that ends it put on record before it leaves."""
+    for reply in replies:
+        if site.ledger is not None and reply.message == Acknowledgement.__name__:
+            site.ledger.questions.close(question, digest(reply), None if receipt is None else receipt.note)
+    return replies

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from protocols.assessment.batch.messages import BatchQuery
 from protocols.assessment.messages import Acknowledgement, CombinedScore, Denial, Outcome, Query, ScoreShare
 from protocols.channel.envelope import EVERYONE, Channel, Envelope
 from protocols.channel.identity import PartyId
@@ -23,17 +24,9 @@ class RelayQuery:
 
     def audience(self, envelope: Envelope) -> list[PartyId]:
         """Return to whom an envelope goes. Raises: UnexpectedMessage for a stranger's, or one for a stranger."""
-        sender, receiver = PartyId(envelope.sender), PartyId(envelope.receiver)
-        if self.refused and sender == self._bank:
+        if self.refused and envelope.sender == self._bank:
             return []
-        nodes = [PartyId(node) for node in self.query.nodes]
-        if sender == self._bank and receiver == EVERYONE:
-            return nodes
-        if sender == self._bank and receiver == self.channel.keys.party:
-            return []
-        if (sender == self._bank and receiver in nodes) or (sender in nodes and receiver == self._bank):
-            return [receiver]
-        raise UnexpectedMessage(f"{envelope.message} from {sender} to {receiver} is not part of this query")
+        return audience_of(envelope, self.query, self.channel.keys.party)
 
     def refuse(self, code: str) -> Envelope:
         """Return the coordinator's own denial; nothing of the query then goes on to any node."""
@@ -71,3 +64,19 @@ class RelayQuery:
         if self.outcome is not None:
             raise UnexpectedMessage("the bank has closed this query before")
         self.outcome = outcome
+
+
+def audience_of(envelope: Envelope, query: Query | BatchQuery, relay: PartyId) -> list[PartyId]:
+    """Return to whom an envelope of a question goes: from the bank to the nodes, or back; to none if for the relay.
+
+    Raises: UnexpectedMessage for a stranger's, or one for a stranger.
+    """
+    sender, receiver = PartyId(envelope.sender), PartyId(envelope.receiver)
+    bank, nodes = PartyId(query.bank), [PartyId(node) for node in query.nodes]
+    if sender == bank and receiver == EVERYONE:
+        return nodes
+    if sender == bank and receiver == relay:
+        return []
+    if (sender == bank and receiver in nodes) or (sender in nodes and receiver == bank):
+        return [receiver]
+    raise UnexpectedMessage(f"{envelope.message} from {sender} to {receiver} is not part of this question")

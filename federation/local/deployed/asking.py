@@ -27,12 +27,6 @@ KEY_SECONDS: Final = 600
 ANSWER_SECONDS: Final = 30.0
 
 
-class _Answer(msgspec.Struct, frozen=True):
-    """What the API says beside the result: the model's name is one field of several there."""
-
-    model: dict[str, str]
-
-
 def ask_deployed(folder: Path, enterprises: Sequence[str]) -> list[AssessmentResult]:
     """Return the bank's results, in order, each with the consent that the folder's consent service issues.
 
@@ -55,7 +49,7 @@ def _ask(client: httpx.Client, enterprise: str, consent: str) -> AssessmentResul
     reply = client.post("/v1/assessments", json={"enterprise": enterprise, "consent": consent})
     body = reply.json()
     if reply.status_code == httpx.codes.CREATED:
-        return msgspec.convert(body | {"model": msgspec.convert(body, _Answer).model["hash"]}, AssessmentResult)
+        return msgspec.convert(body | {"model": body["model"]["hash"]}, AssessmentResult)
     wrong = reply.status_code < httpx.codes.INTERNAL_SERVER_ERROR
     kind: type[CreditFederationError] = ConfigurationError if wrong else TransportError
     raise kind(str(body.get("detail", "no answer")), code=str(body.get("code", "NO_ANSWER")))

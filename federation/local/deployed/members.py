@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +19,7 @@ from federation.local.deployed.flower import (
     supernode,
 )
 from federation.local.deployed.supervisor import Member
-from federation.local.layout import BANK, COORDINATOR, MODEL_FILE
+from federation.local.layout import BANK, MODEL_FILE
 from federation.local.processes import PartyProcess, bank_process, coordinator_process, node_process
 from federation.local.services import Ports
 
@@ -33,24 +32,21 @@ def members(folder: Path, ports: Ports) -> list[Member]:
     parties = flower_parties(folder)
     registration = _Registration(folder, ports.superlink)
     started = [Member(superlink(folder, ports.superlink), registration.done)]
-    started.append(_party(folder, COORDINATOR, "coordinator", coordinator_process(folder)))
+    started.append(_party(coordinator_process(folder)))
     for party in parties:
         if party != BANK:
-            started.append(_party(folder, party, "node", node_process(folder, party)))
+            started.append(_party(node_process(folder, party)))
     model = folder / BANK / MODEL_FILE
-    started.append(_party(folder, BANK, "bank", bank_process(folder, BANK), model.exists))
+    started.append(_party(bank_process(folder, BANK), model.exists))
     for number, party in enumerate(parties):
         command = supernode(folder, party, ports.superlink, ports.superlink + _RUNTIME_PORTS + number)
         started.append(Member(command, _listens(ports.superlink + _RUNTIME_PORTS + number), registration.done))
     return started
 
 
-def _party(
-    folder: Path, party: str, role: str, process: PartyProcess, may_start: Callable[[], bool] = lambda: True
-) -> Member:
-    home = folder / party
-    arguments = (sys.executable, "-m", f"federation.cli.{role}", "run", str(home))
-    return Member(Command(party, arguments, dict(os.environ), home), process.is_ready, may_start)
+def _party(process: PartyProcess, may_start: Callable[[], bool] = lambda: True) -> Member:
+    command = Command(process.home.name, process.command, dict(os.environ), process.home)
+    return Member(command, process.is_ready, may_start)
 
 
 class _Registration:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from protocols.assessment.batch.messages import BatchDecisions, BatchOpening, BatchQuery, BatchShares, CombinedBatch
 from protocols.assessment.messages import Acknowledgement, Denial, Outcome
-from protocols.channel.envelope import EVERYONE, Channel, Envelope
+from protocols.assessment.relay import audience_of
+from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyId
 from protocols.errors import MalformedMessage, UnexpectedMessage
 from protocols.paillier import PublicKey
@@ -25,15 +26,7 @@ class RelayBatch:
 
     def audience(self, envelope: Envelope) -> list[PartyId]:
         """Return to whom an envelope goes. Raises: UnexpectedMessage for a stranger's, or one for a stranger."""
-        sender, receiver = PartyId(envelope.sender), PartyId(envelope.receiver)
-        nodes = [PartyId(node) for node in self.query.nodes]
-        if sender == self._bank and receiver == EVERYONE:
-            return nodes
-        if sender == self._bank and receiver == self.channel.keys.party:
-            return []
-        if (sender == self._bank and receiver in nodes) or (sender in nodes and receiver == self._bank):
-            return [receiver]
-        raise UnexpectedMessage(f"{envelope.message} from {sender} to {receiver} is not part of this batch")
+        return audience_of(envelope, self.query, self.channel.keys.party)
 
     def receive(self, envelope: Envelope) -> list[Envelope]:
         """Verify an envelope that passes; return the product when the last share has come.
