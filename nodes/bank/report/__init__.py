@@ -5,5 +5,4 @@ view          every text and place on the page, decided once for both forms
 wording       what is said in words, in both languages
 scale         where a score stands between the grades
 page, pdf     the two forms
-subset_fonts  how the fonts in `fonts/` were made; they are embedded, so that a PDF looks the same everywhere
 """

@@ -5,7 +5,11 @@ from __future__ import annotations
 import datetime
 from typing import Final
 
-from nodes.bank.report.canvas import (
+from nodes.bank.report.facts import CreditReport
+from nodes.bank.report.scale import HIGH, LOW, Point, arc_band, label_at, needle
+from nodes.bank.report.view import CoverageRow, ReportView, Score, ThemeRow, view
+from nodes.bank.report.wording import Language
+from paper.canvas import (
     HEIGHT,
     INK,
     MARGIN,
@@ -18,10 +22,6 @@ from nodes.bank.report.canvas import (
     leading_of,
     tint,
 )
-from nodes.bank.report.facts import CreditReport
-from nodes.bank.report.scale import HIGH, LOW, Point, arc_band, label_at, needle
-from nodes.bank.report.view import CoverageRow, ReportView, Score, ThemeRow, view
-from nodes.bank.report.wording import Language
 
 ACCENT: Final = "#14596b"
 GOLD: Final = "#8a6300"

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from fontTools.ttLib import TTFont
 
-from nodes.bank.report.canvas import Canvas
 from nodes.bank.report.files import write_reports
 from nodes.bank.report.pdf import render_pdf
-from nodes.bank.report.subset_fonts import FONTS
 from nodes.bank.report.wording import WORDS, Language
 from nodes.bank.results import ThemeResult
 from nodes.features.catalogue import Theme
+from paper.canvas import Canvas
+from paper.subset_fonts import FONTS
 from protocols.assessment import refusals
 from protocols.credit.scale import Grade
 from tests.unit.nodes.bank.report.credit_reports import DENIED, report

@@ -1,4 +1,4 @@
-"""Drawing on A4 with the embedded fonts: text that wraps in either language, boxes, and the shapes of the gauge.
+"""Drawing on A4 with the embedded fonts: text that wraps in either language, boxes, lines and polygons.
 
 Units: millimetres from the top left corner of the page; type sizes in points.
 """
@@ -13,8 +13,7 @@ from fpdf import FPDF
 from fpdf.enums import RenderStyle
 from fpdf.fonts import TTFFont
 
-from nodes.bank.report.scale import Point
-from nodes.bank.report.subset_fonts import FONTS
+from paper.subset_fonts import FONTS
 
 WIDTH: Final = 210.0
 HEIGHT: Final = 297.0
@@ -31,6 +30,7 @@ _UNKNOWN: Final = "〓"
 _NO_LINE_STARTS: Final = frozenset("，。、；：？！）》」】”’,.;:?!)%")
 
 Align = Literal["left", "middle", "right"]
+Point = tuple[float, float]
 
 
 class Canvas:

@@ -1,6 +1,6 @@
 """Makes the two fonts of the PDF report from Noto Sans CJK; run again only when the set of characters changes.
 
-    python -m nodes.bank.report.subset_fonts NotoSansCJK-Regular.ttc NotoSansCJK-Bold.ttc
+    python -m paper.subset_fonts NotoSansCJK-Regular.ttc NotoSansCJK-Bold.ttc
 
 Source: Noto Sans CJK 2.004, SIL Open Font License 1.1, which reserves the name "Source" and asks that a modified font
 keep its licence (`fonts/OFL.txt`). The subset holds ASCII, Latin-1, the symbols and the 3,755 everyday characters of
