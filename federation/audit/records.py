@@ -107,9 +107,10 @@ def _hash(values: Values, name: str) -> str:
 
 
 def _request(leaf: LeafCommitment, values: Values) -> str:
+    again = f", again after objection {_hash(values, 'objection')}" if "objection" in values else ""
     return (
         f"{leaf.actor} asked {values.get('nodes', '?')} nodes about one enterprise, "
-        f"for {leaf.purpose or 'no purpose'}, with model {_hash(values, 'model_hash')}"
+        f"for {leaf.purpose or 'no purpose'}, with model {_hash(values, 'model_hash')}{again}"
     )
 
 
@@ -160,6 +161,16 @@ def _view(leaf: LeafCommitment, values: Values) -> str:
     return f"{leaf.actor} looked at {values.get('entries', 'some')} entries of the log"
 
 
+def _objection(leaf: LeafCommitment, values: Values) -> str:
+    about = f" of query {_hash(values, 'entry')}" if "entry" in values else ""
+    return f"{leaf.actor} objected to records of {values.get('node', 'a node')}{about}: {values.get('code', 'no code')}"
+
+
+def _decision(leaf: LeafCommitment, values: Values) -> str:
+    decided = str(values.get("decision", "no decision"))
+    return f"{leaf.actor} decided an objection: {decided}, {values.get('code', 'no code')}"
+
+
 _SENTENCES: Final[Mapping[LeafKind, Callable[[LeafCommitment, Values], str]]] = {
     LeafKind.REQUEST: _request,
     LeafKind.RELEASE: _release,
@@ -173,4 +184,6 @@ _SENTENCES: Final[Mapping[LeafKind, Callable[[LeafCommitment, Values], str]]] = 
     LeafKind.POLICY: _policy,
     LeafKind.MANIFEST: _manifest,
     LeafKind.AUDIT_VIEW: _view,
+    LeafKind.OBJECTION: _objection,
+    LeafKind.DECISION: _decision,
 }

@@ -18,6 +18,7 @@ from federation.audit.reconcile import Discrepancy, Reconciliation, reconcile
 from federation.audit.records import LeafRecord, describe
 from federation.audit.search import search
 from federation.cli.audit_alarms import alarms
+from federation.cli.audit_objections import objections
 from federation.cli.audit_report import report_command
 from federation.cli.criteria import read_criteria
 from federation.cli.ledgers import open_ledgers, own_entries
@@ -29,6 +30,7 @@ from protocols.transparency.checkpoints import LogKeys
 app = typer.Typer(help="Read and verify the audit log.", no_args_is_help=True)
 app.command()(alarms)
 app.command(name="report")(report_command)
+app.command()(objections)
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a federation, or of an export.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -51,6 +51,8 @@ class LeafKind(StrEnum):
     POLICY = "POLICY"
     MANIFEST = "MANIFEST"
     AUDIT_VIEW = "AUDIT_VIEW"
+    OBJECTION = "OBJECTION"
+    DECISION = "DECISION"
 
 
 class AttributeForm(StrEnum):
@@ -99,6 +101,10 @@ ATTRIBUTES: Final[Mapping[str, AttributeForm]] = {
     "duration_ms": AttributeForm.COUNT,
     "valid_from_ms": AttributeForm.COUNT,
     "valid_until_ms": AttributeForm.COUNT,
+    # an enterprise's objection: the query it is about, what a node put right, and the query that asks again after it
+    "entry": AttributeForm.NAME,
+    "objection": AttributeForm.NAME,
+    "corrections": AttributeForm.COUNT,
     # an auditor's own reading of the log
     "view": AttributeForm.NAME,
     "first_leaf": AttributeForm.COUNT,

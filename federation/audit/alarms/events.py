@@ -53,6 +53,13 @@ UNACKNOWLEDGED: Final = """
 SELECT bank AS party, at, leaf, 1 AS weight, NOT EXISTS (SELECT 1 FROM ack WHERE asked = q.leaf) AS flagged
 FROM question q WHERE at <= :due"""
 
+OVERDUE: Final = """
+SELECT o.node, hex(o.id) AS id, o.leaf, o.at, d.leaf, d.at FROM objection o LEFT JOIN decision d
+    ON d.leaf = (SELECT min(leaf) FROM decision WHERE id = o.id AND node = o.node AND leaf > o.leaf)
+WHERE ifnull(d.at, :end) - o.at > :limit AND ifnull(d.at, :since) >= :since
+ORDER BY o.leaf"""
+"""Whole objections, not events: node, id, leaf and time of the objection and of its decision, which may be none."""
+
 PLACE: Final = """
 SELECT min(leaf), max(leaf), min(at), max(at) FROM (
     SELECT leaf, at FROM question WHERE query = :query UNION ALL SELECT leaf, at FROM answer WHERE query = :query

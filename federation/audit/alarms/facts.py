@@ -1,4 +1,4 @@
-"""The log's questions, answers, results and acknowledgements in a temporary SQLite file, in bounded memory."""
+"""The log's questions, answers, results, acknowledgements and objections in a temporary SQLite file, memory bounded."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ CREATE TABLE answer (
     denied INTEGER);
 CREATE TABLE ack (leaf INTEGER PRIMARY KEY, query BLOB, asked INTEGER, at INTEGER);
 CREATE TABLE result (leaf INTEGER PRIMARY KEY, query BLOB, asked INTEGER, at INTEGER);
+CREATE TABLE objection (leaf INTEGER PRIMARY KEY, id BLOB, node TEXT, at INTEGER);
+CREATE TABLE decision (leaf INTEGER PRIMARY KEY, id BLOB, node TEXT, at INTEGER);
 """
 _INDEXES: Final = """
 CREATE INDEX answer_to ON answer (asked, node);
@@ -27,6 +29,7 @@ CREATE INDEX answer_of ON answer (query);
 CREATE INDEX ack_to ON ack (asked);
 CREATE INDEX ack_of ON ack (query);
 CREATE INDEX result_of ON result (query);
+CREATE INDEX decision_of ON decision (id, node);
 CREATE TABLE roster AS
 SELECT DISTINCT q.model, a.node FROM answer a JOIN question q ON q.leaf = a.asked WHERE a.released;
 CREATE VIEW undenied AS
@@ -79,6 +82,10 @@ def _take(work: sqlite3.Connection, index: int, leaf: LeafCommitment) -> None:
         work.execute(_ADD_ACK, (index, leaf.reference, at))
     elif leaf.kind is LeafKind.RESULT:
         work.execute(_ADD_RESULT, (index, leaf.reference, at))
+    elif leaf.kind is LeafKind.OBJECTION:
+        work.execute("INSERT INTO objection VALUES (?, ?, ?, ?)", (index, leaf.reference, values.get("node", ""), at))
+    elif leaf.kind is LeafKind.DECISION:
+        work.execute("INSERT INTO decision VALUES (?, ?, ?, ?)", (index, leaf.reference, leaf.actor, at))
 
 
 def _capped(value: str | int) -> int:

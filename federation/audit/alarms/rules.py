@@ -9,6 +9,8 @@ from typing import Annotated
 
 import msgspec
 
+from protocols.enterprise.objections import OBJECTION_DAYS
+
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
 Hours = Annotated[int, msgspec.Meta(ge=1, le=24 * 366)]
 Days = Annotated[int, msgspec.Meta(ge=1, le=366)]
@@ -115,6 +117,12 @@ class Unacknowledged(_Settings, frozen=True):
     wait_seconds: Seconds = 3_600
 
 
+class ObjectionOverdue(_Settings, frozen=True):
+    """A node has not decided an enterprise's objection in time, or decided it late."""
+
+    days: Days = OBJECTION_DAYS
+
+
 class AlarmRules(_Settings, frozen=True):
     """Every rule. Reconciliation has no threshold: whatever does not fit is an alarm."""
 
@@ -128,4 +136,5 @@ class AlarmRules(_Settings, frozen=True):
     slow_node: SlowNode | None = msgspec.field(default_factory=SlowNode)
     silent_node: SilentNode | None = msgspec.field(default_factory=SilentNode)
     unacknowledged: Unacknowledged | None = msgspec.field(default_factory=Unacknowledged)
+    objection_overdue: ObjectionOverdue | None = msgspec.field(default_factory=ObjectionOverdue)
     reconciliation: bool = True

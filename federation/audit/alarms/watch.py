@@ -22,6 +22,7 @@ from federation.audit.alarms.events import (
     DENIED_BY_CODE,
     LATE,
     OFF_HOURS,
+    OVERDUE,
     PLACE,
     RUNS,
     UNACKNOWLEDGED,
@@ -123,6 +124,7 @@ def watch(
         *_slow(watcher, rules),
         *_silent(watcher, rules, period),
         *_unacknowledged(watcher, rules, period),
+        *_overdue(watcher, rules, period),
     ]
     if rules.reconciliation:
         wait = rules.unacknowledged.wait_seconds if rules.unacknowledged else 0
@@ -189,6 +191,25 @@ def _unacknowledged(watcher: _Watcher, rules: AlarmRules, period: Period) -> Ite
         least, unit = (silent.share, silent.queries), "queries not acknowledged"
         parameters: dict[str, int | str] = {"due": period.due(silent.wait_seconds)}
         yield from watcher.share("unacknowledged", UNACKNOWLEDGED, silent.hours * HOUR_MS, least, unit, parameters)
+
+
+def _overdue(watcher: _Watcher, rules: AlarmRules, period: Period) -> Iterator[Alarm]:
+    if not (overdue := rules.objection_overdue):
+        return
+    limits = {"limit": overdue.days * DAY_MS, "end": period.due(0), "since": watcher.since_ms}
+    for node, objection, leaf, at, decided_leaf, decided in watcher.work.execute(OVERDUE, limits):
+        days = ((period.due(0) if decided is None else decided) - at) // DAY_MS
+        yield Alarm(
+            rule="objection_overdue",
+            party=node,
+            about=f"objection {objection.lower()}",
+            threshold=f"decided in {overdue.days} d",
+            seen=f"not decided after {days} d" if decided is None else f"decided after {days} d",
+            first_leaf=leaf,
+            last_leaf=leaf if decided_leaf is None else decided_leaf,
+            first_time=utc(at),
+            last_time=utc(at if decided is None else decided),
+        )
 
 
 def _reconciliation(
