@@ -19,7 +19,7 @@ from protocols.transparency.checkpoints import Checkpoint, LogKeys, verify_log_s
 from protocols.transparency.leaves import LeafCommitment, decode_commitment
 from protocols.transparency.log_proofs import LogProof
 from protocols.transparency.notes import parse_note
-from protocols.transparency.prover import inclusion_path
+from protocols.transparency.prover import consistency_path, inclusion_path, tree_root
 
 _PAGE: Final = 256
 
@@ -55,8 +55,8 @@ class LogView(Protocol):
         """How many of them a quorum of witnesses has seen."""
         ...
 
-    def leaves(self) -> Iterator[LoggedLeaf]:
-        """Yield every leaf in order, a page in memory at a time."""
+    def leaves(self, start: int = 0) -> Iterator[LoggedLeaf]:
+        """Yield the leaves from `start` on in order, a page in memory at a time."""
         ...
 
     def leaf(self, index: int) -> LoggedLeaf:
@@ -65,6 +65,21 @@ class LogView(Protocol):
 
     def prove(self, index: int) -> LogProof:
         """Return a proof against the last witnessed checkpoint, or against the log's own signature beyond that."""
+        ...
+
+    def checkpoints(self) -> Iterator[bytes]:
+        """Yield the notes that it holds, the largest tree first."""
+        ...
+
+    def root_of(self, size: int) -> bytes | None:
+        """Return the root over the first `size` leaves, None if this copy cannot tell it without reading them all."""
+        ...
+
+    def consistency(self, old: int, new: int) -> tuple[bytes, ...] | None:
+        """Return the proof that the tree of `new` leaves extends that of `old`, None if this copy holds no such proof.
+
+        Raises: ValueError for sizes that cannot be.
+        """
         ...
 
     def close(self) -> None:
@@ -95,10 +110,10 @@ class StoredLog:
     def _signed(self, note: bytes) -> Checkpoint:
         return verify_log_signature(parse_note(note), self.keys.log)
 
-    def leaves(self) -> Iterator[LoggedLeaf]:
-        """Yield every leaf in order, a page in memory at a time."""
-        for start in range(0, self.size, _PAGE):
-            for index, data, body, _ in self._reader.leaves(start, min(start + _PAGE, self.size)):
+    def leaves(self, start: int = 0) -> Iterator[LoggedLeaf]:
+        """Yield the leaves from `start` on in order, a page in memory at a time."""
+        for page in range(start, self.size, _PAGE):
+            for index, data, body, _ in self._reader.leaves(page, min(page + _PAGE, self.size)):
                 yield LoggedLeaf(index, data, body)
 
     def leaf(self, index: int) -> LoggedLeaf:
@@ -118,6 +133,29 @@ class StoredLog:
             note, size = self.witnessed, self.witnessed_size
         try:
             return LogProof(index, inclusion_path(self._reader, index, size), note)
+        except KeyError:
+            raise damaged("subtree hashes are missing", HEAD_MISMATCH) from None
+
+    def checkpoints(self) -> Iterator[bytes]:
+        """Yield the notes that were given out, the largest tree first."""
+        return self._reader.checkpoints_covering(-1)
+
+    def root_of(self, size: int) -> bytes | None:
+        """Return the root over the first `size` leaves, None outside the log or if subtree hashes are missing."""
+        try:
+            return tree_root(self._reader, size) if 0 <= size <= self.size else None
+        except KeyError:
+            return None
+
+    def consistency(self, old: int, new: int) -> tuple[bytes, ...]:
+        """Return the proof that the tree of `new` leaves extends that of `old`.
+
+        Raises: ValueError for sizes that cannot be, VerificationFailed if subtree hashes are missing.
+        """
+        if new > self.size:
+            raise ValueError(f"a tree of {new} leaves is not part of a log of {self.size}")
+        try:
+            return consistency_path(self._reader, old, new)
         except KeyError:
             raise damaged("subtree hashes are missing", HEAD_MISMATCH) from None
 

@@ -18,7 +18,7 @@ from federation.audit.export_check import verify_export
 from federation.audit.exported import ExportedLog
 from federation.audit.reading import StoredLog
 from protocols.errors import ConfigurationError, VerificationFailed
-from protocols.transparency import LogKeys, NoteSigner, parse_log_proof
+from protocols.transparency import LogKeys, NoteSigner, parse_log_proof, verify_consistency
 from protocols.transparency.checkpoints import sign_checkpoint
 
 COSIGNER_KEY = Ed25519PrivateKey.from_private_bytes(b"X" * 32)
@@ -220,3 +220,29 @@ def test_a_broken_log_is_not_exported(site: Site, tmp_path: Path) -> None:
 
 def test_keys_read_back(export: Path) -> None:
     assert read_log_keys(export) == KEYS
+
+
+def test_reading_may_begin_anywhere_in_a_log_and_in_its_export(site: Site, export: Path) -> None:
+    stored, exported = StoredLog(site.directory), ExportedLog(export)
+    for start in range(SIZE + 2):
+        assert [one.index for one in exported.leaves(start)] == list(range(start, SIZE))
+        assert list(stored.leaves(start)) == list(exported.leaves(start))
+    for log in (stored, exported):
+        for outside in (-1, SIZE, SIZE + 9):
+            with pytest.raises(ValueError, match="outside"):
+                log.leaf(outside)
+            with pytest.raises(ValueError, match="outside"):
+                log.prove(outside)
+
+
+def test_a_log_shows_its_checkpoints_and_that_one_extends_the_other(site: Site, export: Path) -> None:
+    stored, exported = StoredLog(site.directory), ExportedLog(export)
+    (note,) = stored.checkpoints()
+    assert list(exported.checkpoints()) == [stored.head, note]
+    old, new = stored.root_of(WITNESSED), stored.root_of(SIZE)
+    assert old is not None
+    assert new == exported.root_of(SIZE) == stored.root
+    verify_consistency(WITNESSED, SIZE, old, new, stored.consistency(WITNESSED, SIZE))
+    assert stored.root_of(SIZE + 1) is exported.root_of(WITNESSED) is exported.consistency(WITNESSED, SIZE) is None
+    with pytest.raises(ValueError, match="not part"):
+        stored.consistency(WITNESSED, SIZE + 1)
