@@ -24,7 +24,7 @@ from protocols.wire_audit.ciphertexts import KeyTrail
 from protocols.wire_audit.findings import Code, Finding, FindingLog, Seen
 from protocols.wire_audit.kinds import COMBINED_KINDS, OPEN_KINDS, KeyOf, OpenKind
 from protocols.wire_audit.releases import Account, ReleaseBook
-from protocols.wire_audit.shapes import Hit, decoded, is_uniform, scan, scan_values
+from protocols.wire_audit.shapes import Hit, decoded, is_uniform, readable_values, scan, scan_values
 
 MINIMUM_KEY_BITS: Final = 2048
 _NOBODY: Final = PartyKeys.from_bytes(PartyId("_nobody"), bytes(96))
@@ -98,17 +98,17 @@ class WireAuditor:
         parcel = observation.parcel
         if parcel is None:
             self._log.add(around, Code.PAYLOAD_OUTSIDE_PARCEL)
-            self._scan(observation.outer, observation.outer, around)
+            self._scan(observation.outer, [observation.outer], around)
             return
         outside = _without(observation.outer, parcel)
-        self._scan(outside, outside, around)
+        self._scan(outside, [outside], around)
         try:
             envelopes = open_parcel(parcel)
         except PeerRefused:
             return
         except CreditFederationError:
             self._log.add(around, Code.MESSAGE_MALFORMED, detail="no parcel")
-            self._scan(parcel, parcel, around)
+            self._scan(parcel, [parcel], around)
             return
         for envelope in envelopes:
             self._take_envelope(envelope, observation, record, receiver)
@@ -150,8 +150,7 @@ class WireAuditor:
             self._note(scan_values(decoded(envelope.body), self._terms.canaries.known), seen)
         else:
             message = self._read_open(envelope, rule, seen)
-        readable = b"" if envelope.sealed else envelope.body if message is None else _plain_part(message, rule)
-        self._scan(encode(envelope), readable, seen)
+        self._scan(encode(envelope), [] if envelope.sealed else _readable_part(envelope.body, message, rule), seen)
         if isinstance(message, RunSpec):
             self._check_spec(message, seen)
         self._book.enter(envelope.transcript, envelope.message, seen, message, envelope.receiver)
@@ -209,11 +208,9 @@ class WireAuditor:
 
     # ---- bytes
 
-    def _scan(self, everything: bytes, readable: bytes, seen: Seen) -> None:
-        canaries = self._terms.canaries
+    def _scan(self, everything: bytes, readable: list[bytes], seen: Seen) -> None:
         self._note(scan(everything), seen)
-        places = [*canaries.anywhere.find(everything), *canaries.readable.find(readable)]
-        self._note(((Code.CANARY, place, "") for place, _ in places), seen)
+        self._note(((Code.CANARY, place, "") for place in self._terms.canaries.seen_in(everything, readable)), seen)
 
     def _note(self, hits: Iterable[Hit], seen: Seen) -> None:
         for code, index, detail in hits:
@@ -239,8 +236,9 @@ def _ciphertexts(message: Message, rule: OpenKind) -> bytes:
     return vector if isinstance(vector, bytes) else b""
 
 
-def _plain_part(message: Message, rule: OpenKind | None) -> bytes:
-    """Return the encoding of an open message without its ciphertexts: the part that anyone can read."""
-    if rule is None or not rule.ciphertexts:
-        return encode(message)
-    return encode(msgspec.structs.replace(message, **{rule.ciphertexts: b""}))
+def _readable_part(body: bytes, message: Message | None, rule: OpenKind | None) -> list[bytes]:
+    """Return what anyone can read of an open body: its values but the ciphertexts; all of it, if it does not decode."""
+    if message is not None and rule is not None and rule.ciphertexts:
+        body = encode(msgspec.structs.replace(message, **{rule.ciphertexts: b""}))
+    values = decoded(body)
+    return [body] if values is None else readable_values(values)

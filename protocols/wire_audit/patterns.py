@@ -55,7 +55,7 @@ class PatternSet:
         return [int(place) for place in places[self._second[pairs[places + 2]]]]
 
     def _at(self, window: bytes, place: int) -> list[bytes]:
-        pieces = (window[place : place + length] for length in self._lengths)
+        pieces = (window[place : place + length] for length in self._lengths if place + length <= len(window))
         return [piece for piece in pieces if piece in self._patterns]
 
 

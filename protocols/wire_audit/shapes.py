@@ -111,6 +111,21 @@ def decoded(body: bytes) -> object | None:
     return value
 
 
+def readable_values(value: object) -> list[bytes]:
+    """Return the bytes of every text and every byte string among decoded values, however they are nested."""
+    found: list[bytes] = []
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            waiting += [*item.keys(), *item.values()]
+        elif isinstance(item, list):
+            waiting += item
+        elif isinstance(item, str | bytes):
+            found.append(item.encode() if isinstance(item, str) else item)
+    return found
+
+
 def scan_values(value: object, is_canary: Callable[[object], bool]) -> Iterator[Hit]:
     """Yield what decoded values give away, however they are nested: floats, exponents, pickles, canaries."""
     waiting = [value]

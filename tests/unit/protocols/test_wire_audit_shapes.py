@@ -97,7 +97,7 @@ def test_a_text_is_found_however_it_is_spelt(spelling: bytes) -> None:
 def test_a_number_is_found_however_it_is_spelt(number: float, spelling: bytes) -> None:
     canaries = Canaries.of(numbers=[number])
     data = b"\x93around" + spelling + b"it"
-    assert canaries.anywhere.find(data) + canaries.readable.find(data)
+    assert canaries.seen_in(data, [data])
 
 
 def test_numbers_and_texts_are_known_as_values_of_a_message() -> None:
@@ -108,7 +108,40 @@ def test_numbers_and_texts_are_known_as_values_of_a_message() -> None:
 
 def test_canaries_are_not_met_by_chance() -> None:
     canaries = Canaries.of([synthetic(i) for i in range(500)], [10000.5 + i for i in range(500)])
-    assert canaries.anywhere.find(secrets.token_bytes(1 << 22)) == []
+    assert canaries.seen_in(secrets.token_bytes(1 << 22), []) == []
+
+
+SHORT = Canaries.of(numbers=[12345, 12.34567, 483920.75])
+FLOATS = [struct.pack("<f", 12.34567), struct.pack(">f", 483920.75)]
+
+
+@pytest.mark.parametrize(
+    "random", [b"8d4f" + b"12345" + b"a7" * 10, b"8d4f" * 3 + FLOATS[0].hex().encode() + b"12345", b"k" * 30 + b"12345"]
+)
+def test_digits_in_the_midst_of_a_token_are_chance(random: bytes) -> None:
+    assert SHORT.seen_in(b"", [random]) == []
+
+
+def test_one_short_spelling_in_a_value_like_a_key_is_chance_but_two_are_not() -> None:
+    assert SHORT.seen_in(b"", [FLOATS[0] + bytes(range(28))]) == []
+    assert SHORT.seen_in(b"", [FLOATS[0] + bytes(range(24)) + FLOATS[1]]) == [0, 28]
+    assert SHORT.seen_in(b"", [FLOATS[0] + bytes(range(27))]) == [0], "no key has 31 bytes"
+    assert SHORT.seen_in(b"", [FLOATS[0] * 100]), "nor does a key repeat"
+
+
+@pytest.mark.parametrize("text", [b"12345", b"turnover 12345 of May", b"x=12345,y=483920.75", b"\xa512345\xa9arrears"])
+def test_a_short_number_in_words_is_seen(text: bytes) -> None:
+    assert SHORT.seen_in(b"", [text])
+
+
+def test_random_keys_and_tokens_show_no_canary() -> None:
+    """Random bytes of a run of some thousand messages, and as many canaries as a real table gives."""
+    whole = filter(distinctive, range(10001, 15000))
+    rows = Canaries.of(numbers=[*whole, *(8.00001 + i / 1000 for i in range(200))])
+    keys = [secrets.token_bytes(32) for _ in range(4000)]
+    tokens = [key.hex().encode() for key in keys] + [base64.urlsafe_b64encode(key * 8) for key in keys]
+    assert sum(bool(rows.readable.find(piece)) for piece in keys + tokens) > 1, "chance alone would see some"
+    assert rows.seen_in(b"".join(tokens), keys + tokens) == []
 
 
 @pytest.mark.parametrize("text", ["", "abcde"])
