@@ -99,6 +99,8 @@ def _details(result: AssessmentResult) -> list[tuple[str, str]]:
         found.append(("points lost", " · ".join(lost)))
     if result.coverage and not result.denied_by:
         found.append(("coverage", " · ".join(f"{domain} {state}" for domain, state in result.coverage.items())))
+    if result.objection_pending:
+        found.append(("objection", "[yellow]pending[/]: the enterprise objects, and nobody has decided yet"))
     if result.receipt is not None:
         found.append(("log receipt", f"leaf {result.receipt}"))
     if result.valid_until:

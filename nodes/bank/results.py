@@ -28,6 +28,8 @@ class ThemeResult(msgspec.Struct, frozen=True):
 class AssessmentResult(msgspec.Struct, frozen=True, kw_only=True):
     """The result of one assessment. Units: `pd` a probability; `score` points, higher is safer; times ISO 8601 UTC.
 
+    `objection_pending` says that the enterprise objects to records that this rests on, or to how they were used, and
+    that it is not decided yet; not which office's.
     Reveals: to the bank, the score of an enterprise that consented; never a feature or a node's own part of it.
     """
 
@@ -45,6 +47,7 @@ class AssessmentResult(msgspec.Struct, frozen=True, kw_only=True):
     as_of: str = ""
     valid_until: str = ""
     receipt: int | None = None
+    objection_pending: bool = False
     advice: str = ADVISORY
 
 
@@ -69,6 +72,7 @@ def describe_answer(
             coverage=coverage,
             model=manifest.model_hash().hex(),
             receipt=receipt,
+            objection_pending=opened.objected,
         )
     log_odds = calibration.intercept + calibration.slope * (opened.total + own_points)
     pd = probability_of_default(log_odds)
@@ -90,6 +94,7 @@ def describe_answer(
         as_of=today.date().isoformat(),
         valid_until=(today + datetime.timedelta(days=VALID_DAYS)).date().isoformat(),
         receipt=receipt,
+        objection_pending=opened.objected,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from protocols.assessment.layout import Coverage, band, lay_out
+from protocols.assessment.layout import Coverage, band, lay_out, mark
 from protocols.assessment.manifest import Manifest
 from protocols.scorecard.messages import FeaturePoints
 
@@ -19,13 +19,16 @@ class Evaluation:
 
     `enterprises` enter the masks: shares open only if every node was asked about the same ones, in the same order.
     `absent` holds the places of an enterprise that the node does not know: districts of a split domain need them.
-    Shapes: `places` (enterprises, entries of the part), `coverage`, `enterprises` (enterprises,), `absent` (entries,).
+    `objected` tells of whom an objection is not decided, whichever node it is about; by default of nobody.
+    Shapes: `places` (enterprises, entries of the part), `coverage`, `enterprises`, `objected` (enterprises,), `absent`
+    (entries,).
     """
 
     places: NDArray[np.int64] = field(repr=False)
     coverage: Sequence[Coverage] = field(repr=False)
     enterprises: Sequence[str] = field(repr=False)
     absent: NDArray[np.int64] | None = field(default=None, repr=False)
+    objected: Sequence[bool] = field(default=(), repr=False)
 
 
 def plain_shares(manifest: Manifest, node: int, part: Sequence[FeaturePoints], evaluation: Evaluation) -> list[int]:
@@ -35,6 +38,9 @@ def plain_shares(manifest: Manifest, node: int, part: Sequence[FeaturePoints], e
     Raises: ValueError if a number does not fit its slot.
     """
     shares = _answers(manifest, node, part, evaluation.places, evaluation.coverage)
+    if evaluation.objected:
+        marks = [mark(manifest) if objected else 0 for objected in evaluation.objected]
+        shares = [share + added for share, added in zip(shares, marks, strict=True)]
     if manifest.stands_in(node):
         return shares
     if evaluation.absent is None:

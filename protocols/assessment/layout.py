@@ -3,6 +3,7 @@
     bits   0 … total_bits−1        the total, in points
     then   12 bits a theme         the sum of the nodes' bands (0–3 each)
     then   2 bits a domain         its coverage: only the domain's own nodes write there
+    then   11 bits                 how many nodes know of an objection that is not decided; all know of all
 
 Every sum is non-negative and bounded so that it does not carry; what lies above must be zero. In a domain that is split
 by region, the first node answers as if it were alone; each other one adds what an enterprise that it knows changes.
@@ -19,6 +20,8 @@ from protocols.assessment.manifest import BANDS, THEME_BITS, Manifest, Theme
 from protocols.errors import VerificationFailed
 
 COVERAGE_BITS: Final = 2
+MARK_BITS: Final = 11
+"""A model has at most 1,024 nodes, and each adds at most 1."""
 
 
 class Coverage(IntEnum):
@@ -31,11 +34,15 @@ class Coverage(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What the bank reads out of the sum. Units: points over all nodes; sum of bands per theme; coverage by domain."""
+    """What the bank reads out of the sum. Units: points over all nodes; sum of bands per theme; coverage by domain.
+
+    `objected` tells whether the enterprise has objected, to whichever node, and that is not decided.
+    """
 
     total: int
     themes: tuple[int, ...]
     coverage: tuple[Coverage, ...]
+    objected: bool = False
 
 
 def lay_out(manifest: Manifest, node: int, total: int, themes: Sequence[int], coverage: Coverage) -> int:
@@ -55,6 +62,11 @@ def lay_out(manifest: Manifest, node: int, total: int, themes: Sequence[int], co
     return value | int(coverage) << (shift + domain * COVERAGE_BITS)
 
 
+def mark(manifest: Manifest) -> int:
+    """Return what a node adds to its answer about an enterprise whose objection is not decided."""
+    return 1 << (layout_bits(manifest) - MARK_BITS)
+
+
 def read(manifest: Manifest, value: int) -> Opened:
     """Return the parts of a decrypted sum.
 
@@ -72,19 +84,20 @@ def read(manifest: Manifest, value: int) -> Opened:
         coverage.append(value & ((1 << COVERAGE_BITS) - 1))
         value >>= COVERAGE_BITS
     in_range = (
-        value == 0
+        value <= nodes
         and total <= manifest.maximum_total
         and all(bands <= BANDS * nodes for bands in themes)
         and all(state <= Coverage.STALE for state in coverage)
     )
     if not in_range:
         raise VerificationFailed("the answer is out of range: not a sum of honest shares", code="RESULT_OUT_OF_RANGE")
-    return Opened(total, tuple(themes), tuple(Coverage(state) for state in coverage))
+    return Opened(total, tuple(themes), tuple(Coverage(state) for state in coverage), value > 0)
 
 
 def layout_bits(manifest: Manifest) -> int:
     """Return how many bits the sum occupies; a key must have more."""
-    return manifest.total_bits + THEME_BITS * len(manifest.themes) + COVERAGE_BITS * len(manifest.domains)
+    slots = THEME_BITS * len(manifest.themes) + COVERAGE_BITS * len(manifest.domains)
+    return manifest.total_bits + slots + MARK_BITS
 
 
 def band(theme: Theme, points_lost: int) -> int:

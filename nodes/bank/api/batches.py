@@ -41,6 +41,7 @@ COLUMNS: Final = (
     "score",
     "grade",
     "valid_until",
+    "objection",
     "assessment",
 )
 _FILE: Final = {
@@ -214,7 +215,10 @@ def _stream(
 
 def _csv_of(row: RowOut) -> str:
     result = row.result
-    told = (result.pd, result.score, result.grade, result.valid_until, result.id) if result else (None,) * 5
+    told: tuple[str | float | None, ...] = (None,) * 6
+    if result:
+        objection = "pending" if result.objection_pending else ""
+        told = (result.pd, result.score, result.grade, result.valid_until, objection, result.id)
     return _csv_line((row.row, row.enterprise, row.reference, row.status.value, row.code, *told))
 
 

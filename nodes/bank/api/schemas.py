@@ -138,6 +138,10 @@ class AssessmentOut(BaseModel):
     as_of: str = Field(examples=["2026-11-22"], description="ISO date of the answer, or empty without a score.")
     valid_until: str = Field(examples=["2026-12-22"], description="ISO date, or empty without a score.")
     receipt: int | None = Field(examples=[106], description="Leaf of the audit log that records the result.")
+    objection_pending: bool = Field(
+        examples=[False],
+        description="The enterprise objects to records behind this result, or to their use; not decided yet.",
+    )
     advice: str = Field(examples=["advisory only: a person decides on the loan"])
 
     @classmethod
@@ -168,6 +172,7 @@ class AssessmentOut(BaseModel):
             as_of=r.as_of,
             valid_until=r.valid_until,
             receipt=r.receipt,
+            objection_pending=r.objection_pending,
             advice=r.advice,
         )
 

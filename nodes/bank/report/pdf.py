@@ -47,6 +47,7 @@ def render_pdf(report: CreditReport, language: Language) -> bytes:
     canvas = Canvas(f"{shown.words.title} {shown.enterprise}", report.bank, shown.words.tag, created)
     drawing = _Drawing(canvas, shown)
     drawing.head()
+    drawing.pending()
     drawing.verdict()
     drawing.columns()
     drawing.record()
@@ -104,6 +105,13 @@ class _Drawing:
         self.y = lowest + 1.2
         canvas.rule(MARGIN, self.y, ROOM)
         self.y += 4
+
+    def pending(self) -> None:
+        """Draw that the enterprise has objected, if it has."""
+        if self._view.pending:
+            words = self._words
+            self._notice(MARGIN, ROOM, words.pending_heading, words.pending, ALARM, "#fdf1ef", 0)
+            self.y += self._notice_height(words.pending, ROOM, 0) + 4
 
     def verdict(self) -> None:
         """Draw the enterprise, and its score on the gauge with the grades; or why there is none."""
@@ -277,7 +285,7 @@ class _Drawing:
         canvas = self._canvas
         canvas.box(x, self.y, room, height or self._notice_height(text, room, 0), back)
         canvas.box(x, self.y, 1.1, height or self._notice_height(text, room, 0), edge)
-        colour = edge if edge == GOLD else INK
+        colour = INK if edge == ACCENT else edge
         canvas.text(x + 4.5, self.y + 1.5 + baseline_of(9.5), heading, 9.5, bold=True, colour=colour)
         canvas.paragraph(x + 4.5, self.y + 1.7 + leading_of(9.5), text, 8.6, room - 9)
 

@@ -66,6 +66,7 @@ class ReportView:
     coverage: tuple[CoverageRow, ...]
     record: tuple[tuple[str, str], ...]
     objections: str
+    pending: bool
 
 
 def view(report: CreditReport, language: Language) -> ReportView:
@@ -92,6 +93,7 @@ def view(report: CreditReport, language: Language) -> ReportView:
         ),
         record=_record(report, words),
         objections=visible(report.objections) or words.objections,
+        pending=result.objection_pending,
     )
 
 

@@ -69,6 +69,8 @@ class Words:
     privacy: str
     objections_heading: str
     objections: str
+    pending_heading: str
+    pending: str
     contact: str
     page: str
     refusal: Callable[[str], str]
@@ -154,6 +156,9 @@ ENGLISH: Final = Words(
     objections_heading="Objections and review",
     objections="An enterprise that disagrees with this result may ask the bank named above to have a person review it, "
     "and any office to check the records it holds.",
+    pending_heading="An objection is pending",
+    pending="The enterprise has objected to records behind this result, or to their use. Nobody has decided yet; weigh "
+    "the result accordingly, and ask again once it is decided.",
     contact="Contact:",
     page="Page {page} of {pages}",
     refusal=refusals.english,
@@ -237,6 +242,8 @@ CHINESE: Final = Words(
     privacy="各数据单位均未交出任何记录。银行只得到各单位加总后的一个总分，得不到任何一家单位的分项。",
     objections_heading="异议与复核",
     objections="企业对本结果有异议的，可向上述银行申请人工复核，也可请数据单位核对其所持记录。",
+    pending_heading="异议处理中",
+    pending="企业已对本结果所依据的记录或其使用提出异议，目前尚未作出处理决定。请审慎使用本结果，并在处理完成后重新查询。",
     contact="联系方式：",
     page="第 {page} 页，共 {pages} 页",
     refusal=refusals.chinese,

@@ -50,6 +50,13 @@ def test_an_enterprise_that_no_node_knows_gets_no_score() -> None:
     assert (result.pd, result.score, result.grade, result.themes) == (None, None, None, ())
 
 
+@pytest.mark.parametrize("coverage", [Coverage.OK, Coverage.ABSENT])
+def test_a_pending_objection_marks_the_result_with_or_without_a_score(coverage: Coverage) -> None:
+    for objected in (True, False):
+        opened = Opened(3000, (0, 0), (coverage,) * 3, objected)
+        assert describe_answer(REQUEST, opened, "e", MANIFEST, CALIBRATION, 0, 7, NOW).objection_pending is objected
+
+
 @pytest.mark.parametrize("total", [0, 10_000])
 @pytest.mark.parametrize("slope", [10.0, -10.0, 0.0])
 def test_extreme_totals_still_have_a_finite_score(total: int, slope: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from contextlib import suppress
 
 import msgspec
@@ -78,6 +79,34 @@ def test_two_districts_add_up_to_what_one_office_would_say(who: str) -> None:
         assert south == 0
 
 
+@pytest.mark.parametrize("marking", range(5))
+def test_an_objection_is_marked_whoever_of_the_nodes_knows_of_it_and_changes_nothing_else(marking: int) -> None:
+    model = manifest(4, 1)
+    rows = np.array([[0, 1], [1, 2]])
+
+    def says(node: int, objected: tuple[bool, ...]) -> list[int]:
+        states = [Coverage.OK, Coverage.ABSENT]
+        return plain_shares(model, node, PART, Evaluation(rows, states, ("a", "b"), objected=objected))
+
+    sums = [sum(v) for v in zip(*(says(n, (False, n < marking)) for n in range(4)), strict=True)]
+    plain = [sum(v) for v in zip(*(says(n, ()) for n in range(4)), strict=True)]
+    first, second = (read(model, value) for value in sums)
+    assert (first.objected, second.objected) == (False, marking > 0)
+    assert sums[0] == plain[0]
+    assert dataclasses.replace(second, objected=False) == read(model, plain[1])
+
+
+def test_a_district_marks_an_objection_like_any_node() -> None:
+    model = manifest(3, 1)
+    entries = tuple(msgspec.structs.replace(e, domain="tax") for e in model.nodes[:2])
+    model = msgspec.structs.replace(model, nodes=(*entries, model.nodes[2]))
+    absent = np.array([2, 2])
+    nobody = Evaluation(absent[None, :], [Coverage.ABSENT], ("e",), absent, (True,))
+    sums = sum(plain_shares(model, node, PART, nobody)[0] for node in (0, 1, 2))
+    assert read(model, sums).objected
+    assert sums >> (layout_bits(model) - 11) == 3
+
+
 def test_an_enterprise_that_two_districts_know_is_refused() -> None:
     model = manifest(2, 1)
     model = msgspec.structs.replace(model, nodes=tuple(msgspec.structs.replace(e, domain="tax") for e in model.nodes))
@@ -87,7 +116,7 @@ def test_an_enterprise_that_two_districts_know_is_refused() -> None:
         read(model, sum(plain_shares(model, node, PART, both)[0] for node in (0, 1)))
 
 
-@pytest.mark.parametrize("value", [5001, 13 << 20, 3 << 32, 1 << 40, 1 << 600])
+@pytest.mark.parametrize("value", [5001, 13 << 20, 3 << 32, 5 << 40, 1 << 51, 1 << 600])
 def test_what_honest_nodes_cannot_add_up_to_is_refused(value: int) -> None:
     with pytest.raises(VerificationFailed) as caught:
         read(manifest(4, 1), value)

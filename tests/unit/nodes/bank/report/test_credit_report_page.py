@@ -12,7 +12,7 @@ import pytest
 from nodes.bank.report.page import render_page
 from nodes.bank.report.scale import COLOURS
 from nodes.bank.report.view import view
-from nodes.bank.report.wording import Language
+from nodes.bank.report.wording import WORDS, Language
 from nodes.bank.results import ADVISORY, ThemeResult
 from tests.unit.nodes.bank.report.credit_reports import DENIED, report
 
@@ -95,6 +95,14 @@ def test_what_comes_from_others_cannot_break_out_of_the_page() -> None:
     assert page.count("&lt;script&gt;") >= 5
     assert "\u202e" not in page
     assert "\x07" not in page
+
+
+@pytest.mark.parametrize("language", Language)
+def test_a_pending_objection_stands_before_the_score_and_only_when_there_is_one(language: Language) -> None:
+    words, marked = WORDS[language], render_page(report(objection_pending=True), language)
+    assert words.pending in marked
+    assert marked.index(words.pending_heading) < marked.index("648")
+    assert words.pending_heading not in render_page(report(), language)
 
 
 def test_the_banks_own_notice_takes_the_place_of_the_usual_one() -> None:

@@ -52,6 +52,17 @@ def test_a_report_is_one_sheet_with_both_fonts_in_it(language: Language) -> None
     assert not re.search(rb"/(JavaScript|JS|URI|Launch|EmbeddedFile)\b", pdf.split(b"stream")[0])
 
 
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="needs pdftotext")
+@pytest.mark.parametrize("language", Language)
+def test_a_pending_objection_stands_before_the_score_and_only_when_there_is_one(
+    language: Language, tmp_path: Path
+) -> None:
+    words, marked = WORDS[language], text_of(render_pdf(report(objection_pending=True), language), tmp_path)
+    assert words.pending_heading in marked
+    assert marked.index(words.pending_heading) < marked.index(words.pd)
+    assert words.pending_heading not in text_of(render_pdf(report(), language), tmp_path)
+
+
 @pytest.mark.parametrize("language", Language)
 def test_the_fonts_hold_every_character_that_a_report_can_say(language: Language) -> None:
     words = WORDS[language]
