@@ -23,8 +23,8 @@ from tests.protocol.network import BANK, Network, economy
 PARTS = {"bank": 1, "social": 2, "tax": 2}
 
 
-def noisy_network(rho: int, refinements: int = 1, rows: int = 260) -> Network:
-    parts, bad = economy(7, PARTS, 0.7, rows, rows - 60)
+def noisy_network(rho: int, refinements: int = 1, rows: int = 260, tax: int = 2) -> Network:
+    parts, bad = economy(7, PARTS | {"tax": tax}, 0.7, rows, rows - 60)
     data = BankRows(parts.pop("bank"), bad, rows - 60)
     return Network(parts, data, TrainingPlan(refinements=refinements, rho=rho))
 
@@ -66,12 +66,12 @@ def test_two_histograms_that_differ_by_one_enterprise(rho: int, told: bool) -> N
 
 
 def test_each_good_and_each_bad_count_has_noise_of_its_own() -> None:
-    network = noisy_network(NANO // 1000, rows=2060)
+    network = noisy_network(NANO // 1000, rows=2060, tax=24)  # so many bins that chance does not decide
     counts, bads = (np.array(values) for values in opened(network, "tax"))
     rows, bad = network.sites["tax"].rows, network.data.training_bad
-    true = np.concatenate([np.bincount(rows.codes[:2000, j], weights=bad, minlength=9) for j in range(2)])
-    everyone = np.concatenate([np.bincount(rows.codes[:2000, j], minlength=9) for j in range(2)])
-    deviation = RunNoise.of(network.spec).histograms(2).deviation
+    true = np.concatenate([np.bincount(codes, weights=bad, minlength=9) for codes in rows.codes[:2000].T])
+    everyone = np.concatenate([np.bincount(codes, minlength=9) for codes in rows.codes[:2000].T])
+    deviation = RunNoise.of(network.spec).histograms(24).deviation
     shown = counts > 0  # a count below zero is shown as zero
     for noise in (bads - true, ((counts - bads) - (everyone - true))[shown]):
         assert 0.5 < np.std(noise) / deviation < 1.6
