@@ -7,6 +7,7 @@ collected, or until the coordinator's next visit.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from nodes.bank.batches import Batches
 from nodes.bank.consortium import Consortia, ConsortiumTerms
@@ -17,6 +18,7 @@ from nodes.bank.site import BankSite
 from nodes.bank.training import BankRuns, Split, TrainingTerms
 from nodes.boundary import handle_parcel
 from protocols.assessment.messages import Subject
+from protocols.assessment.opening import SealedSum
 from protocols.boosting.model import TrainedBoosting
 from protocols.channel.envelope import Envelope, open_parcel, pack_parcel
 from protocols.channel.identity import PartyRole
@@ -26,6 +28,15 @@ from protocols.scorecard.model import BankRows, TrainedScorecard
 from protocols.transparency.messages import OFFER
 
 CONSORTIUM_OPENINGS = frozenset({"Invitation", "ConsortiumSpec"})
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Where a question stands: what to send, whether it has `closed`, and what to open before it can go on."""
+
+    parcel: bytes
+    closed: bool
+    sealed: SealedSum | None = None
 
 
 class BankAgent:
@@ -56,14 +67,20 @@ class BankAgent:
             return self._runs.receive(envelope)
         if envelope.transcript in self._consortia or envelope.message in CONSORTIUM_OPENINGS:
             return self._consortia.receive(envelope)
-        if envelope.transcript in self._questions:
-            return self._questions.receive(envelope)
-        if envelope.transcript in self._batches:
-            return self._batches.receive(envelope)
+        if envelope.transcript in self._questions or envelope.transcript in self._batches:
+            return self._answered(envelope)
         if envelope.message == OFFER and self._site.witness is not None:
             coordinator, now = self._site.pins.only(PartyRole.COORDINATOR), self._site.clock()
             return [self._site.witness.answer(envelope, coordinator, self._site.channel, now)]
         raise UnexpectedMessage(f"{envelope.message} for nothing that this bank has asked")
+
+    def _answered(self, envelope: Envelope) -> list[Envelope]:
+        """Take a message of an open question, and open its sum at once when it is there."""
+        asked = self._asked(envelope.transcript)
+        replies, sealed = asked.collect(envelope), asked.sealed(envelope.transcript)
+        if sealed is None:
+            return replies
+        return replies + asked.conclude(envelope.transcript, sealed.open(self._site.paillier))
 
     # ---- training
 
@@ -144,20 +161,26 @@ class BankAgent:
         transcript, asked = self._batches.ask(subjects, model)
         return transcript, pack_parcel(tuple(asked))
 
-    def proceed(self, transcript: bytes, reply: bytes) -> tuple[bytes, bool]:
-        """Take the reply to a question's parcel; return the next parcel, and whether the question has ended with it.
+    def proceed(self, transcript: bytes, reply: bytes) -> Turn:
+        """Take the reply to a question's parcel; return what to send next, or the sum that has to be opened first.
 
         Raises: PeerRefused with the code of who has refused; as the role for a reply that is not what it must be.
         """
+        asked = self._asked(transcript)
         replies: list[Envelope] = []
         for envelope in open_parcel(reply):
             if envelope.transcript != transcript:
                 raise UnexpectedMessage("the reply to a question belongs to another one")
-            replies += self._asked(transcript).receive(envelope)
-        closed = self._asked(transcript).closed(transcript)
-        if not replies and not closed:
+            replies += asked.collect(envelope)
+        turn = Turn(pack_parcel(tuple(replies)), asked.closed(transcript), asked.sealed(transcript))
+        if not (replies or turn.closed or turn.sealed):
             raise TransportError("the reply leaves the question open", code="NO_ANSWER")
-        return pack_parcel(tuple(replies)), closed
+        return turn
+
+    def conclude(self, transcript: bytes, values: list[int]) -> Turn:
+        """Take what the sealed sum of a question holds; return the parcel with which it ends."""
+        replies = self._asked(transcript).conclude(transcript, values)
+        return Turn(pack_parcel(tuple(replies)), closed=True)
 
     def give_up(self, transcript: bytes, reason: CreditFederationError) -> bytes:
         """Forget a question that gets no answer; return the parcel that says so, empty if it has ended meanwhile."""

@@ -14,6 +14,7 @@ from protocols.assessment.batch.bank import BankBatch
 from protocols.assessment.batch.messages import BATCH_LIMIT, BatchQuery
 from protocols.assessment.manifest import Manifest
 from protocols.assessment.messages import Subject
+from protocols.assessment.opening import SealedSum
 from protocols.channel.envelope import Envelope
 from protocols.channel.identity import PartyId, PartyRole
 from protocols.channel.wire import digest
@@ -72,11 +73,19 @@ class Batches:
         self._batches[channel.transcript] = _Asked(role, model, manifest)
         return channel.transcript, asked
 
-    def receive(self, envelope: Envelope) -> list[Envelope]:
+    def collect(self, envelope: Envelope) -> list[Envelope]:
         """Take a message of an open batch; what it ends with is on record before it leaves. Raises: as the role."""
         role = self._batches[envelope.transcript].role
-        replies = role.receive(envelope)
-        return record_end(self._site, role.query.batch, role.receipt, replies)
+        return record_end(self._site, role.query.batch, role.receipt, role.collect(envelope))
+
+    def sealed(self, transcript: bytes) -> SealedSum | None:
+        """Return the sums that have to be opened before the batch can go on, if there are any."""
+        return self._batches[transcript].role.sealed
+
+    def conclude(self, transcript: bytes, values: list[int]) -> list[Envelope]:
+        """Take what the sealed sums hold; what the batch ends with is on record before it leaves."""
+        role = self._batches[transcript].role
+        return record_end(self._site, role.query.batch, role.receipt, role.conclude(values))
 
     def give_up(self, transcript: bytes, reason: CreditFederationError) -> list[Envelope]:
         """Forget a batch that gets no answer; return what the coordinator must know of it."""

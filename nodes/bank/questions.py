@@ -8,6 +8,7 @@ from nodes.bank.results import AssessmentResult, describe_answer, describe_denia
 from nodes.bank.site import BankSite
 from protocols.assessment.bank import BankQuery
 from protocols.assessment.messages import Query, Subject
+from protocols.assessment.opening import SealedSum
 from protocols.channel.envelope import Envelope
 from protocols.channel.identity import PartyId, PartyRole
 from protocols.channel.wire import digest
@@ -31,11 +32,19 @@ class Questions:
     def __contains__(self, transcript: bytes) -> bool:
         return transcript in self._queries
 
-    def receive(self, envelope: Envelope) -> list[Envelope]:
+    def collect(self, envelope: Envelope) -> list[Envelope]:
         """Take a message of an open query; what it ends with is on record before it leaves. Raises: as the role."""
         role = self._queries[envelope.transcript][0]
-        replies = role.receive(envelope)
-        return record_end(self._site, role.query.query, role.receipt, replies)
+        return record_end(self._site, role.query.query, role.receipt, role.collect(envelope))
+
+    def sealed(self, transcript: bytes) -> SealedSum | None:
+        """Return the sum that has to be opened before the query can go on, if there is one."""
+        return self._queries[transcript][0].sealed
+
+    def conclude(self, transcript: bytes, values: list[int]) -> list[Envelope]:
+        """Take what the sealed sum holds; what the query ends with is on record before it leaves."""
+        role = self._queries[transcript][0]
+        return record_end(self._site, role.query.query, role.receipt, role.conclude(values))
 
     def ask(self, enterprise: str, consent: str, model: ModelFile) -> tuple[bytes, list[Envelope]]:
         """Return a new query's transcript and its messages.

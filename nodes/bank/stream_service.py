@@ -11,8 +11,9 @@ from typing import Any, Final, TypeVar, cast
 
 from prometheus_client import Counter, Histogram
 
-from nodes.bank.agent import BankAgent
+from nodes.bank.agent import BankAgent, Turn
 from nodes.bank.model_file import ModelFile
+from nodes.bank.opener import Opener
 from nodes.bank.results import AssessmentResult
 from nodes.bank.service import MAX_BATCH, Applicant
 from nodes.bank.settings import BankSettings
@@ -47,6 +48,7 @@ class StreamBankService:
         self._settings, self._model, self._site = settings, model, site
         self._agent = BankAgent(site)
         self._work: Gatherer[Callable[[], object], object] = Gatherer("agent", self._call_all)
+        self._opener = Opener(site.paillier)
         self._connection = Connection(home, settings.coordinator, self._serve)
         self._slots = asyncio.Semaphore(settings.open_queries)
         self._telling: set[asyncio.Task[None]] = set()
@@ -70,6 +72,7 @@ class StreamBankService:
             stream.cancel()
             await asyncio.gather(stream, return_exceptions=True)
             self._work.close()
+            self._opener.close()
 
     # ---- the port
 
@@ -179,15 +182,18 @@ class StreamBankService:
                 kept = error.code in ("PARCEL_TOO_LARGE", "STREAM_FULL")
                 raise TransportError(str(error), code=error.code if kept else UNAVAILABLE) from error
 
-        def take() -> tuple[bytes, _Found | CreditFederationError | None]:
-            following, closed = self._agent.proceed(transcript, reply)
+        def read(turn: Turn) -> tuple[Turn, _Found | CreditFederationError | None]:
             try:
-                return following, results(transcript) if closed else None
+                return turn, results(transcript) if turn.closed else None
             except CreditFederationError as error:  # the question has ended, and what came is not to be believed
-                return following, error
+                return turn, error
 
         with STAGES.labels("open").time():
-            return await self._do(take)
+            turn, outcome = await self._do(lambda: read(self._agent.proceed(transcript, reply)))
+            if turn.sealed is not None:
+                values = await self._opener.open(turn.sealed)
+                turn, outcome = await self._do(lambda: read(self._agent.conclude(transcript, values)))
+        return turn.parcel, outcome
 
     def _given_up(self, transcript: bytes, reason: CreditFederationError) -> CreditFederationError:
         """Have a question given up, and return why."""

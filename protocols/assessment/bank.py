@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from protocols.assessment.layout import Opened, read
+from protocols.assessment.layout import Opened, layout_bits, read
 from protocols.assessment.manifest import Manifest
 from protocols.assessment.messages import (
     Acknowledgement,
@@ -14,15 +14,19 @@ from protocols.assessment.messages import (
     ScoreShare,
     Subject,
 )
+from protocols.assessment.opening import SealedSum, seal_sum
 from protocols.channel.envelope import EVERYONE, Channel, Envelope
 from protocols.channel.identity import PartyId
 from protocols.errors import CreditFederationError, UnexpectedMessage, VerificationFailed
-from protocols.paillier import CiphertextVector, PrivateKey, decrypt
-from protocols.scorecard.releases import combine
+from protocols.paillier import PrivateKey
 
 
 class BankQuery:
-    """One question of the bank: `start` asks it, `receive` collects, `opened` or `denials` is set at the end."""
+    """One question of the bank: `start` asks it, `receive` collects, `opened` or `denials` is set at the end.
+
+    `receive` opens the sum as soon as it is there. Who would rather decrypt elsewhere calls `collect`, opens `sealed`
+    once it is set, and hands the plaintexts to `conclude`.
+    """
 
     def __init__(
         self,
@@ -38,6 +42,7 @@ class BankQuery:
         self._shares: dict[PartyId, bytes] = {}
         self._combined: bytes | None = None
         self._closed = False
+        self.sealed: SealedSum | None = None
         self.denials: dict[PartyId, str] = {}
         self.failure: CreditFederationError | None = None
         self.opened: Opened | None = None
@@ -57,6 +62,11 @@ class BankQuery:
         Raises: UnexpectedMessage, VerificationFailed, MalformedMessage for one bad envelope. A sum that does not
         verify is kept as `failure` and acknowledged as rejected: nothing of it is used.
         """
+        replies = self.collect(envelope)
+        return replies if self.sealed is None else replies + self.conclude(self.sealed.open(self._key))
+
+    def collect(self, envelope: Envelope) -> list[Envelope]:
+        """Do what `receive` does, up to `sealed`. Raises: as `receive`."""
         sender = PartyId(envelope.sender)
         if sender == self._coordinator and envelope.message == "LogReceipt":
             self.receipt = self._channel.unwrap(envelope, LogReceipt)
@@ -87,33 +97,38 @@ class BankQuery:
         return [self._acknowledge(Outcome.REJECTED)]
 
     def _close_when_ready(self) -> list[Envelope]:
-        """Acknowledge once, when nothing more is due."""
-        if self._closed:
+        """Acknowledge once, when nothing more is due, or have the sum opened first."""
+        if self._closed or self.sealed is not None:
             return []
         refused = self._coordinator in self.denials  # then no node is asked
         if not refused and len(self._shares) + len(self.denials) < len(self.query.nodes):
             return []
-        if not self.denials and self._combined is None:
-            return []
-        self._closed = True
         if self.denials:
+            self._closed = True
             return [self._acknowledge(Outcome.DENIED)]
+        if self._combined is None:
+            return []
         try:
-            self.opened = self._open()
+            shares = [self._shares[PartyId(node)] for node in self.query.nodes]
+            sealed = seal_sum(shares, self._combined, self._key.public_key, layout_bits(self._manifest))
+            if len(sealed.product) != 1:
+                raise VerificationFailed(f"{len(sealed.product)} ciphertexts where one is due", code="WRONG_PRODUCT")
         except CreditFederationError as error:
-            self.failure = error
-            return [self._acknowledge(Outcome.REJECTED)]
-        return [self._acknowledge(Outcome.ACCEPTED)]
+            return self.give_up(error)
+        self.sealed = sealed
+        return []
 
-    def _open(self) -> Opened:
-        public = self._key.public_key
-        product = combine([self._shares[PartyId(node)] for node in self.query.nodes], public)
-        if product != self._combined:
-            raise VerificationFailed("the coordinator's product is not that of the signed shares", code="WRONG_PRODUCT")
-        values = decrypt(self._key, CiphertextVector.from_bytes(public, product))
-        if len(values) != 1:
-            raise VerificationFailed(f"{len(values)} ciphertexts where one is due", code="WRONG_PRODUCT")
-        return read(self._manifest, values[0])
+    def conclude(self, values: list[int]) -> list[Envelope]:
+        """Read what `sealed` holds, and acknowledge; nothing if the query was given up meanwhile."""
+        self.sealed = None
+        if self._closed:
+            return []
+        try:
+            self.opened = read(self._manifest, values[0])
+        except CreditFederationError as error:
+            return self.give_up(error)
+        self._closed = True
+        return [self._acknowledge(Outcome.ACCEPTED)]
 
     def _acknowledge(self, outcome: Outcome) -> Envelope:
         return self._channel.wrap(self._coordinator, Acknowledgement(outcome), sealed=False)

@@ -1,6 +1,6 @@
 """The Paillier engine: keys, three ways to encrypt, vectors of ciphertexts and their sums. See docs/paillier.md."""
 
-from protocols.paillier.decrypt import decrypt, decrypt_signed
+from protocols.paillier.decrypt import decrypt, decrypt_below, decrypt_signed
 from protocols.paillier.encrypt import Encryptor, OwnerEncryptor, rerandomise
 from protocols.paillier.key_proof import prove_key, verify_key_proof
 from protocols.paillier.keys import PrivateKey, PublicKey
@@ -19,6 +19,7 @@ __all__ = [
     "PublicKey",
     "Randomness",
     "decrypt",
+    "decrypt_below",
     "decrypt_signed",
     "prove_key",
     "rerandomise",

@@ -188,7 +188,7 @@ def test_without_comparing_the_product_fifty_points_are_added(
     claimed: list[bytes] = []
     wrap = network.product
     monkeypatch.setattr(network, "product", lambda query, c: (claimed.append(c), wrap(query, c))[1])
-    monkeypatch.setattr("protocols.assessment.bank.combine", lambda shares, key: claimed[-1])
+    monkeypatch.setattr("protocols.assessment.opening.combine", lambda shares, key: claimed[-1])
     assert opened_with(network, 50) == (Outcome.ACCEPTED, sum(map(points, NODES)) + 50, "")
 
 

@@ -12,21 +12,22 @@ from protocols.assessment.batch.messages import (
     BatchSubjects,
     CombinedBatch,
 )
-from protocols.assessment.batch.packing import unpack_answers
-from protocols.assessment.layout import Opened
+from protocols.assessment.batch.packing import answers_per_plaintext, unpack_answers
+from protocols.assessment.layout import Opened, layout_bits
 from protocols.assessment.manifest import Manifest
 from protocols.assessment.messages import Acknowledgement, Denial, LogReceipt, Outcome, Subject
+from protocols.assessment.opening import SealedSum, seal_sum
 from protocols.channel.envelope import EVERYONE, Channel, Envelope
 from protocols.channel.identity import PartyId
-from protocols.errors import CreditFederationError, MalformedMessage, UnexpectedMessage, VerificationFailed
-from protocols.paillier import CiphertextVector, PrivateKey, decrypt
-from protocols.scorecard.releases import combine
+from protocols.errors import CreditFederationError, MalformedMessage, UnexpectedMessage
+from protocols.paillier import PrivateKey
 
 
 class BankBatch:
     """One batch of the bank: `start` asks, `receive` collects; `closed` when `opened` and `refused` say all there is.
 
     `opened` and `refused` go by position; `denials` are those of the whole batch, `failure` is why nothing was opened.
+    `collect`, `sealed` and `conclude` are as those of `BankQuery`.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class BankBatch:
         self._shares: dict[PartyId, bytes] = {}
         self._combined: bytes | None = None
         self.closed = False
+        self.sealed: SealedSum | None = None
         self.denials: dict[PartyId, str] = {}
         self.failure: CreditFederationError | None = None
         self.opened: dict[int, Opened] = {}
@@ -76,6 +78,11 @@ class BankBatch:
         Raises: UnexpectedMessage, VerificationFailed, MalformedMessage for one bad envelope. Sums that do not verify
         are kept as `failure` and acknowledged as rejected: nothing of them is used.
         """
+        replies = self.collect(envelope)
+        return replies if self.sealed is None else replies + self.conclude(self.sealed.open(self._key))
+
+    def collect(self, envelope: Envelope) -> list[Envelope]:
+        """Do what `receive` does, up to `sealed`. Raises: as `receive`."""
         sender = PartyId(envelope.sender)
         if sender == self._coordinator and envelope.message == "LogReceipt":
             self.receipt = self._channel.unwrap(envelope, LogReceipt)
@@ -113,31 +120,42 @@ class BankBatch:
         self._shares[node] = shares.vector
 
     def _close_when_ready(self) -> list[Envelope]:
-        """Acknowledge once, when nothing more is due."""
+        """Acknowledge once, when nothing more is due, or have the sums opened first."""
         answered = self.denials.keys() | (self._shares.keys() if self._all_decided else self._decided)
-        if self.closed or len(answered) < len(self.query.nodes) or (not self.denials and self._combined is None):
+        if self.closed or self.sealed is not None or len(answered) < len(self.query.nodes):
             return []
-        self.closed = True
         if self.denials:
+            self.closed = True
             return [self._acknowledge(Outcome.DENIED)]
+        if self._combined is None:
+            return []
+        public, width = self._key.public_key, min(len(self._accepted), self._slots)
         try:
-            self.opened = dict(zip(self._accepted, self._open(), strict=True))
+            shares = [self._shares[PartyId(node)] for node in self.query.nodes]
+            self.sealed = seal_sum(shares, self._combined, public, width * layout_bits(self._manifest))
         except CreditFederationError as error:
-            self.failure = error
-            return [self._acknowledge(Outcome.REJECTED)]
+            return self.give_up(error)
+        return []
+
+    def conclude(self, values: list[int]) -> list[Envelope]:
+        """Read what `sealed` holds, and acknowledge; nothing if the batch was given up meanwhile."""
+        self.sealed = None
+        if self.closed:
+            return []
+        try:
+            opened = unpack_answers(values, len(self._accepted), self._manifest, self._key.public_key.bits)
+        except CreditFederationError as error:
+            return self.give_up(error)
+        self.opened, self.closed = dict(zip(self._accepted, opened, strict=True)), True
         return [self._acknowledge(Outcome.ACCEPTED if self._accepted else Outcome.DENIED)]
 
     @property
     def _all_decided(self) -> bool:
         return len(self._decided) == len(self.query.nodes)
 
-    def _open(self) -> list[Opened]:
-        public = self._key.public_key
-        product = combine([self._shares[PartyId(node)] for node in self.query.nodes], public)
-        if product != self._combined:
-            raise VerificationFailed("the coordinator's product is not that of the signed shares", code="WRONG_PRODUCT")
-        plain = decrypt(self._key, CiphertextVector.from_bytes(public, product))
-        return unpack_answers(plain, len(self._accepted), self._manifest, public.bits)
+    @property
+    def _slots(self) -> int:
+        return answers_per_plaintext(self._manifest, self._key.public_key.bits)
 
     def _acknowledge(self, outcome: Outcome) -> Envelope:
         return self._channel.wrap(self._coordinator, Acknowledgement(outcome), sealed=False)

@@ -18,6 +18,7 @@ from protocols.paillier import (
     PrivateKey,
     PublicKey,
     decrypt,
+    decrypt_below,
     decrypt_signed,
     rerandomise,
 )
@@ -112,6 +113,32 @@ def test_rerandomise_keeps_plaintexts_and_nothing_else(key: PrivateKey, owner: O
 def test_another_key_decrypts_nothing(other_key: PrivateKey, owner: OwnerEncryptor) -> None:
     with pytest.raises(ValueError, match="another key"):
         decrypt(other_key, owner.encrypt([1]))
+
+
+SMALL_BITS = 200
+
+
+def test_small_plaintexts_open_modulo_one_prime_and_others_come_out_too_wide(kilobit_key: PrivateKey) -> None:
+    n, p = kilobit_key.public_key.n, int(kilobit_key.p)
+    small = [0, 1, (1 << SMALL_BITS) - 1, *(secrets.randbits(SMALL_BITS) for _ in range(8))]
+    wide = [1 << SMALL_BITS, p - 1, n - 1, *(secrets.randbelow(n) for _ in range(8))]
+    vector = OwnerEncryptor(kilobit_key, secrets.token_bytes).encrypt([*small, *wide])
+    opened = decrypt_below(kilobit_key, vector, SMALL_BITS)
+    assert opened[: len(small)] == small
+    assert all(value >> SMALL_BITS for value in opened[len(small) :])
+
+
+def test_what_passes_for_small_differs_from_it_by_a_factor_of_the_modulus(kilobit_key: PrivateKey) -> None:
+    p = int(kilobit_key.p)
+    vector = OwnerEncryptor(kilobit_key, secrets.token_bytes).encrypt([p + 5, 3 * p])
+    assert decrypt_below(kilobit_key, vector, SMALL_BITS) == [5, 0]
+
+
+@pytest.mark.parametrize("bits", [257, 384, 1024])
+def test_a_prime_too_short_to_tell_them_apart_is_not_used_alone(kilobit_key: PrivateKey, bits: int) -> None:
+    p = int(kilobit_key.p)
+    vector = OwnerEncryptor(kilobit_key, secrets.token_bytes).encrypt([p + 5])
+    assert decrypt_below(kilobit_key, vector, bits) == [p + 5]
 
 
 def test_decryption_is_the_same_with_and_without_libcrypto(

@@ -1,0 +1,29 @@
+"""The sum of all shares, verified and still closed: what a bank decrypts, where and when it suits it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from protocols.errors import VerificationFailed
+from protocols.paillier import CiphertextVector, PrivateKey, PublicKey, decrypt_below
+from protocols.scorecard.releases import combine
+
+
+@dataclass(frozen=True, slots=True)
+class SealedSum:
+    """A product that is that of the signed shares. `bits` is how wide a plaintext of honest ones is at most."""
+
+    product: CiphertextVector
+    bits: int
+
+    def open(self, key: PrivateKey) -> list[int]:
+        """Return the plaintexts; one that is too wide comes out too wide. Takes milliseconds each; any thread may."""
+        return decrypt_below(key, self.product, self.bits)
+
+
+def seal_sum(shares: list[bytes], claimed: bytes, key: PublicKey, bits: int) -> SealedSum:
+    """Return the product of the shares, as signed. Raises: MalformedMessage, VerificationFailed, WRONG_PRODUCT."""
+    product = combine(shares, key)
+    if product != claimed:
+        raise VerificationFailed("the coordinator's product is not that of the signed shares", code="WRONG_PRODUCT")
+    return SealedSum(CiphertextVector.from_bytes(key, product), bits)
