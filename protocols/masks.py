@@ -8,6 +8,7 @@ Source: Bonawitz et al., CCS 2017, §4 (without dropouts: a missing node means n
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterable, Mapping
 
@@ -69,10 +70,16 @@ def _shared_numbers(
 def _stream(key: X25519PrivateKey, peer_key: bytes, transcript: bytes, own: str, peer: str) -> CipherContext:
     """Return the key stream that both nodes of a pair derive alike, and no one else."""
     try:
-        shared = key.exchange(X25519PublicKey.from_public_bytes(peer_key))
+        shared = _agreed(key, peer_key)
     except ValueError as error:
         raise VerificationFailed(f"mask key of {peer} is degenerate") from error
     pair = b"\0".join(name.encode() for name in sorted((own, peer)))
     salt = hashlib.sha256(transcript).digest()
     seed = HKDF(SHA256(), 48, salt=salt, info=_INFO + pair).derive(shared)
     return Cipher(algorithms.AES(seed[:32]), modes.CTR(seed[32:])).encryptor()
+
+
+@functools.lru_cache(maxsize=1024)
+def _agreed(key: X25519PrivateKey, peer_key: bytes) -> bytes:
+    """Return the secret of a pair: the same for all their questions, and no more secret than the key it comes from."""
+    return key.exchange(X25519PublicKey.from_public_bytes(peer_key))

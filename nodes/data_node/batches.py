@@ -110,7 +110,7 @@ class Batches:
         """Return the consent by which one enterprise may be in the batch. Raises: PolicyDenied, BudgetExceeded."""
         site, day = self._site, self._site.clock() // SECONDS_PER_DAY
         consent = self._consents.admit(subject.consent, demand_of(site, query, subject), rule, query.batch)
-        site.ledger.quotas.check(query.bank, [subject.enterprise], day, rule.quota)
+        site.ledger.quotas.check_subject(query.bank, subject.enterprise, day, rule.quota)
         site.ledger.answers.check_node_set(query.bank, subject.enterprise, day, _node_set(query))
         return consent
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from nodes.binning import FineBinning, assign_rows, cohort_columns, row_index
 from nodes.data_node.site import NodeSite
@@ -14,6 +16,7 @@ from protocols.assessment.evaluation import Evaluation
 from protocols.assessment.layout import Coverage
 from protocols.assessment.manifest import Manifest, SignedManifest
 from protocols.boosting.serving import open_part, places
+from protocols.boosting.trees import Codes
 from protocols.channel.wire import decode
 from protocols.errors import VerificationFailed
 from protocols.scorecard.messages import PointTables
@@ -24,11 +27,15 @@ _binnings = msgspec.msgpack.Decoder(tuple[FineBinning, ...])
 
 @dataclass(frozen=True, slots=True)
 class OpenPart:
-    """One node's part of a signed model: what all signed, its points, and the bins that they are for."""
+    """One node's part of a signed model: what all signed, its points, and the bins that they are for.
+
+    `absent` are the places of an enterprise that the node does not know.
+    """
 
     manifest: Manifest
     tables: PointTables = field(repr=False)
     binnings: tuple[FineBinning, ...] = field(repr=False)
+    absent: NDArray[np.int64] = field(repr=False)
 
 
 class Parts:
@@ -48,14 +55,17 @@ class Parts:
             while len(self._open) >= MODELS_AT_HAND:
                 del self._open[next(iter(self._open))]
             manifest = decode(stored.manifest, SignedManifest).manifest
-            self._open[model] = OpenPart(manifest, open_part(stored.tables), _binnings.decode(stored.binnings))
+            tables, binnings = open_part(stored.tables), _binnings.decode(stored.binnings)
+            (absent,) = places(tables, self._bins(binnings, ("",)))
+            self._open[model] = OpenPart(manifest, tables, binnings, absent)
         return self._open[model]
 
     def evaluate(self, part: OpenPart, enterprises: Sequence[str]) -> Evaluation:
         """Return what the part says of these enterprises, from the rows as they are now."""
-        columns = cohort_columns(self._site.table, self._row_of, enterprises)
-        bins = assign_rows(part.binnings, columns, len(enterprises))
+        found = places(part.tables, self._bins(part.binnings, enterprises))
         coverage = [Coverage.OK if e in self._row_of else Coverage.ABSENT for e in enterprises]
-        nobody = assign_rows(part.binnings, cohort_columns(self._site.table, self._row_of, ("",)), 1)
-        absent = places(part.tables, nobody)[0]
-        return Evaluation(places(part.tables, bins), coverage, tuple(enterprises), absent)
+        return Evaluation(found, coverage, tuple(enterprises), part.absent)
+
+    def _bins(self, binnings: Sequence[FineBinning], enterprises: Sequence[str]) -> Codes:
+        columns = cohort_columns(self._site.table, self._row_of, enterprises)
+        return assign_rows(binnings, columns, len(enterprises))

@@ -34,9 +34,9 @@ class StopSwitch:
         A directory that cannot be looked into counts as stopped: the owner may have tried to stop it.
         """
         try:
-            os.lstat(self.path)
+            os.lstat(f"{self.directory}/{STOP_FILE}")
         except FileNotFoundError:
-            if self.directory.is_dir():
+            if os.path.isdir(self.directory):
                 return
         except OSError:
             pass

@@ -110,6 +110,7 @@ class AnswerRecords:
         Two sets for one enterprise would let the bank subtract.
         """
         self._quotas.check(answer.bank, subjects, answer.day, quota)
+        self._quotas.count(answer.bank, answer.day, len(subjects))
         for subject in subjects:
             key = (answer.bank, subject, answer.day)
             if not self.check_node_set(*key, answer.nodes):

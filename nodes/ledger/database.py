@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, Protocol
 
 Value = str | bytes | int | None
@@ -27,6 +27,8 @@ class Backend(Protocol):
     error: type[Exception]
     integrity_error: type[Exception]
     begin: tuple[str, ...]
+    atomic_statements: bool
+    """Whether a statement that fails undoes itself alone, and the transaction around it goes on."""
 
     def execute(self, statement: str, values: Sequence[Value]) -> list[Row]:
         """Run one statement and return its rows, none if it gives none."""
@@ -93,7 +95,7 @@ class Database:
 
     def write(self, statement: str, *values: Value) -> None:
         """Run one statement, durable when it returns unless a transaction is open. Raises: DuplicateRecord."""
-        with self.transaction():
+        with self._lock, nullcontext() if self._depth and self._backend.atomic_statements else self.transaction():
             try:
                 self._backend.execute(statement, values)
             except self._backend.integrity_error as error:

@@ -19,6 +19,7 @@ class PostgresBackend:
     error: type[Exception] = psycopg.Error
     integrity_error: type[Exception] = psycopg.IntegrityError
     begin: tuple[str, ...] = ("BEGIN", _ONE_WRITER)
+    atomic_statements = False
 
     def __init__(self, url: str, read_only: bool = False) -> None:
         """Connect to the server. Raises: psycopg.Error, whose text may quote the URL's parts but not its password."""

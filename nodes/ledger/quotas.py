@@ -1,21 +1,20 @@
-"""How often a bank has been answered on a day, one by one and in batches, held against a quota."""
+"""How often a bank has been answered on a day, one by one and in batches, held against a quota.
+
+The day's count is a row of its own, moved in the transaction that records the answers: a bank's hundred-thousandth
+question costs no more than its first, and a count can neither run ahead of what is on record nor fall behind it.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 from nodes.ledger.database import Database
 from nodes.policy import Quota
 from protocols.errors import BudgetExceeded
 
-_RELEASED = """SELECT subject FROM answer WHERE bank = ? AND day = ? AND decision = 'RELEASE' AND subject <> ''
-    UNION ALL SELECT subject FROM batch_entry WHERE bank = ? AND day = ? AND code = ''"""
-
-_ABOUT_ONE = (
-    "SELECT count(*) FROM answer WHERE bank = ? AND day = ? AND decision = 'RELEASE' AND subject = ?",
-    "SELECT count(*) FROM batch_entry WHERE bank = ? AND day = ? AND code = '' AND subject = ?",
-)
+_ABOUT_ONE = """SELECT
+    (SELECT count(*) FROM answer WHERE bank = ? AND day = ? AND decision = 'RELEASE' AND subject = ?) +
+    (SELECT count(*) FROM batch_entry WHERE bank = ? AND day = ? AND code = '' AND subject = ?)"""
 
 
 class QuotaRecords:
@@ -26,25 +25,28 @@ class QuotaRecords:
 
     def check(self, bank: str, subjects: Sequence[str], day: int, quota: Quota) -> None:
         """Return if a bank may still be answered about all of these. Raises: BudgetExceeded, QUOTA, SUBJECT_QUOTA."""
-        if not subjects:
-            return
         if self.left(bank, day, quota) < len(subjects):
             raise BudgetExceeded(f"{bank} may ask {quota.per_day} queries a day", code="QUOTA")
-        used = self._about(bank, subjects, day)
-        if any(used[subject] >= quota.per_subject for subject in subjects):
+        for subject in subjects:
+            self.check_subject(bank, subject, day, quota)
+
+    def check_subject(self, bank: str, subject: str, day: int, quota: Quota) -> None:
+        """Return if a bank may still be answered about this one. Raises: BudgetExceeded, code SUBJECT_QUOTA."""
+        ((used,),) = self._database.rows(_ABOUT_ONE, *(bank, day, subject) * 2)
+        if used >= quota.per_subject:
             raise BudgetExceeded(
                 f"{bank} may ask {quota.per_subject} queries a day about an enterprise", code="SUBJECT_QUOTA"
             )
 
     def left(self, bank: str, day: int, quota: Quota) -> int:
         """Return about how many enterprises the bank may still be answered on a day; negative if none."""
-        ((used,),) = self._database.rows(f"SELECT count(*) FROM ({_RELEASED}) AS released", *(bank, day) * 2)  # noqa: S608
-        return quota.per_day - int(used)
+        row = self._database.row("SELECT used FROM quota_use WHERE bank = ? AND day = ?", bank, day)
+        return quota.per_day - (0 if row is None else int(row[0]))
 
-    def _about(self, bank: str, subjects: Sequence[str], day: int) -> Counter[str]:
-        """Return how often each enterprise was asked about, for one by the index and for many in one pass."""
-        if len(subjects) == 1:
-            key = (bank, day, subjects[0])
-            return Counter({subjects[0]: sum(int(self._database.rows(query, *key)[0][0]) for query in _ABOUT_ONE)})
-        query = f"SELECT subject, count(*) FROM ({_RELEASED}) AS released GROUP BY subject"  # noqa: S608
-        return Counter(dict(self._database.rows(query, *(bank, day) * 2)))
+    def count(self, bank: str, day: int, answers: int) -> None:
+        """Count answers, in the transaction that records them."""
+        statement = (
+            "INSERT INTO quota_use (bank, day, used) VALUES (?, ?, ?) "
+            "ON CONFLICT (bank, day) DO UPDATE SET used = quota_use.used + excluded.used"
+        )
+        self._database.write(statement, bank, day, answers)

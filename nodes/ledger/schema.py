@@ -97,6 +97,16 @@ MIGRATIONS: Final = (
             "ALTER TABLE release ADD COLUMN policy BLOB",
         ),
     ),
+    Migration(
+        "each day's answers to a bank, counted",
+        (
+            """CREATE TABLE quota_use (
+                bank TEXT NOT NULL, day BIGINT NOT NULL, used BIGINT NOT NULL, PRIMARY KEY (bank, day))""",
+            """INSERT INTO quota_use (bank, day, used) SELECT bank, day, count(*) FROM (
+                SELECT bank, day FROM answer WHERE decision = 'RELEASE' AND subject <> ''
+                UNION ALL SELECT bank, day FROM batch_entry WHERE code = '') AS released GROUP BY bank, day""",
+        ),
+    ),
 )
 
 

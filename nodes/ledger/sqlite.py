@@ -19,6 +19,7 @@ class SqliteBackend:
     error: type[Exception] = sqlite3.Error
     integrity_error: type[Exception] = sqlite3.IntegrityError
     begin: tuple[str, ...] = ("BEGIN IMMEDIATE",)
+    atomic_statements = True
 
     def __init__(self, path: Path) -> None:
         """Open or create the file. Raises: sqlite3.Error."""

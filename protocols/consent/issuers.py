@@ -6,11 +6,13 @@ none`, and a public key taken for an HMAC secret, are refused before the body is
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import jwt
+import msgspec
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -74,8 +76,7 @@ class Issuers:
 
     def of(self, token: str) -> ConsentIssuer:
         """Return the issuer that a token names, unverified. Raises: PolicyDenied, code CONSENT_INVALID."""
-        name = unverified_claims(token).get("iss")
-        issuer = self._by_name.get(name) if isinstance(name, str) else None
+        issuer = self._by_name.get(_claimed_issuer(token))
         if issuer is None:
             raise PolicyDenied("the token's issuer is not accredited here", code="CONSENT_INVALID")
         return issuer
@@ -91,6 +92,24 @@ def unverified_claims(token: str) -> Claims:
     except (jwt.InvalidTokenError, TypeError, ValueError, RecursionError, OverflowError) as error:
         raise PolicyDenied("not a signed token", code="CONSENT_INVALID") from error
     return claims
+
+
+class _Issued(msgspec.Struct, frozen=True):
+    """The one claim that says whose key a token is to be verified with."""
+
+    iss: str
+
+
+def _claimed_issuer(token: str) -> str:
+    """Return whom a token names as its issuer, unverified: `open` holds it against the signature.
+
+    Raises: PolicyDenied, code CONSENT_INVALID.
+    """
+    try:
+        _, payload, _ = token.split(".")
+        return msgspec.json.decode(base64.urlsafe_b64decode(payload + "=="), type=_Issued).iss
+    except (ValueError, RecursionError) as error:  # binascii's, msgspec's and Unicode's are ValueErrors
+        raise PolicyDenied("not a signed token", code="CONSENT_INVALID") from error
 
 
 def issuer_of_card(card: PartyCard) -> ConsentIssuer:

@@ -12,13 +12,14 @@ from protocols.paillier.keys import PrivateKey, PublicKey
 from protocols.paillier.obfuscators import Obfuscator, ObfuscatorSource, OthersResidues, OwnerResidues
 from protocols.paillier.sampling import Randomness
 
-_TOGETHER: Final = 8
-"""Obfuscators made at once: by the table, eight cost a fifth less each than one alone."""
+_TOGETHER: Final = 16
+"""Obfuscators made at once: by the table, sixteen cost a third less each than one alone."""
 
 
 class ObfuscatorPool:
     """At most `capacity` obfuscators in stock, refilled by a thread in the background; each is handed out once.
 
+    The refilling begins once several are missing, for several together cost less.
     A burst beyond the stock is served at once, by computing the rest. `close`, or leaving the `with` block, ends the
     thread and drops the stock. Memory: about 0.4 * bits bytes each, 0.9 KiB at 2048 bits.
     """
@@ -57,7 +58,8 @@ class ObfuscatorPool:
             if self._closed:
                 raise ValueError("the obfuscator pool is closed")
             taken = [self._stock.popleft() for _ in range(min(count, len(self._stock)))]
-            self._changed.notify_all()
+            if self._worth_refilling():
+                self._changed.notify_all()
         if len(taken) < count:
             with self._making:
                 taken += self._source.take(count - len(taken))
@@ -66,6 +68,8 @@ class ObfuscatorPool:
     def wait_until_full(self, timeout: float | None = None) -> bool:
         """Return whether the stock reached its capacity within `timeout` seconds."""
         with self._changed:
+            self._filling = len(self._stock) < self.capacity
+            self._changed.notify_all()
             self._changed.wait_for(lambda: self._closed or len(self._stock) >= self.capacity, timeout)
             return len(self._stock) >= self.capacity
 
@@ -86,16 +90,21 @@ class ObfuscatorPool:
         self._changed = threading.Condition()  # guards the stock and the flag
         self._making = threading.Lock()  # guards the source
         self._closed = False
+        self._filling = True
         self._thread = threading.Thread(target=self._refill, name="paillier-obfuscators", daemon=True)
         self._thread.start()
+
+    def _worth_refilling(self) -> bool:
+        return self.capacity - len(self._stock) >= min(_TOGETHER, self.capacity)
 
     def _refill(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._closed or len(self._stock) < self.capacity)
+                self._filling = self._filling and len(self._stock) < self.capacity
+                self._changed.wait_for(lambda: self._closed or self._filling or self._worth_refilling())
                 if self._closed:
                     return
-                missing = self.capacity - len(self._stock)
+                self._filling, missing = True, self.capacity - len(self._stock)
             with self._making:
                 fresh = self._source.take(min(_TOGETHER, missing))
             with self._changed:

@@ -196,6 +196,14 @@ def test_fixed_base_powers_are_exact_before_and_after_the_table(exponents: list[
         base.powers([b"abc"])
 
 
+@pytest.mark.parametrize("digits", [1, 18, 19, 36, 37, 55])
+def test_fixed_base_powers_are_exact_for_exponents_of_any_length(digits: int) -> None:
+    modulus, count = mpz((1 << 127) - 1), 60  # enough for the table; 18 bytes fill a group of columns
+    exponents = [bytes(digits), b"\xff" * digits, *(secrets.token_bytes(digits) for _ in range(count))]
+    expected = [gmpy2.powmod(5, int.from_bytes(exponent, "big"), modulus**2) for exponent in exponents]
+    assert FixedBase(mpz(5), modulus, digits).powers(exponents) == expected
+
+
 def _ordinary_prime(bits: int) -> mpz:
     while True:
         candidate = gmpy2.next_prime((mpz(3) << (bits - 2)) + secrets.randbits(bits - 3))

@@ -11,6 +11,7 @@ from nodes.ledger import Database, open_bank_ledger, open_node_ledger
 from nodes.ledger.location import Location, connect, ledger_location, ledgers_below
 from nodes.ledger.reading import read_ledger
 from nodes.ledger.schema import MIGRATIONS, Migration, migrate, schema_version
+from nodes.policy import Quota
 from protocols.errors import ConfigurationError
 
 PASSWORD = "hunter2"  # noqa: S105
@@ -32,6 +33,23 @@ def test_a_ledger_of_the_first_days_keeps_its_records(location: Location) -> Non
         assert ledger.parts.find(b"h") is not None
     with contextlib.closing(Database(connect(location))) as database:
         assert schema_version(database) == len(MIGRATIONS)
+
+
+def test_answers_given_before_they_were_counted_are_counted(location: Location) -> None:
+    before = next(number for number, step in enumerate(MIGRATIONS) if "counted" in step.name)
+    with contextlib.closing(Database(connect(location))) as database:
+        migrate(database, MIGRATIONS[:before])
+        answer = (
+            "INSERT INTO answer (query, transcript, bank, subject, day, decision, at, response) VALUES (?,?,?,?,?,?,?,?)"
+        )
+        for number, (subject, day, decision) in enumerate(
+            [("e1", 3, "RELEASE"), ("e2", 3, "RELEASE"), ("e2", 4, "RELEASE"), ("e3", 3, "DENY"), ("", 3, "RELEASE")]
+        ):
+            database.write(answer, bytes([number]), b"t", "bank", subject, day, decision, 0, b"r")
+        for position, code in enumerate(["", "", "QUOTA"]):
+            database.write("INSERT INTO batch_entry VALUES (?,?,?,?,?,?)", b"\4", position, "bank", 3, "e", code)
+    with contextlib.closing(open_node_ledger(location)) as ledger:
+        assert [10 - ledger.quotas.left("bank", day, Quota(per_day=10)) for day in (3, 4, 5)] == [4, 1, 0]
 
 
 def test_a_ledger_is_moved_forward_once(database: Database) -> None:
