@@ -39,9 +39,8 @@ def test_answers_given_before_they_were_counted_are_counted(location: Location) 
     before = next(number for number, step in enumerate(MIGRATIONS) if "counted" in step.name)
     with contextlib.closing(Database(connect(location))) as database:
         migrate(database, MIGRATIONS[:before])
-        answer = (
-            "INSERT INTO answer (query, transcript, bank, subject, day, decision, at, response) VALUES (?,?,?,?,?,?,?,?)"
-        )
+        columns = "query, transcript, bank, subject, day, decision, at, response"
+        answer = f"INSERT INTO answer ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
         for number, (subject, day, decision) in enumerate(
             [("e1", 3, "RELEASE"), ("e2", 3, "RELEASE"), ("e2", 4, "RELEASE"), ("e3", 3, "DENY"), ("", 3, "RELEASE")]
         ):
