@@ -87,7 +87,10 @@ class RoundEvent:
 
 @dataclass(slots=True)
 class Traffic:
-    """What has passed so far, for reports."""
+    """What has passed so far, for reports.
+
+    `engine_seconds` is how much of the wall time a deployed engine took for itself: to start a run, and to carry.
+    """
 
     rounds: int = 0
     bytes_sent: dict[str, int] = field(default_factory=dict)
@@ -95,6 +98,7 @@ class Traffic:
     messages_received: dict[str, int] = field(default_factory=dict)
     kinds_received: dict[str, set[str]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    engine_seconds: dict[str, float] = field(default_factory=dict)
 
     @property
     def total_bytes(self) -> int:

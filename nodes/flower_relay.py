@@ -7,16 +7,18 @@ as a user who can reach one thing alone: the socket at which the agent takes par
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-from flwr.app import Array, ArrayRecord, Context, Message, RecordDict
+from flwr.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
 PARCEL = "parcel"
 DOOR: Final = "door"
+TOOK: Final = "took"
 LENGTH_BYTES: Final = 8
 Handle = Callable[[bytes], bytes]
 
@@ -27,18 +29,24 @@ def make_client_app(handle: Handle) -> ClientApp:
 
 
 def make_socket_app() -> ClientApp:
-    """Return an app that relays each query message to the socket that its SuperNode's configuration names."""
-    return _relaying(_socket_door)
+    """Return an app that relays each query message to the socket that its SuperNode's configuration names.
+
+    Each reply says how many seconds the agent took for it, so that they can be told from the engine's.
+    """
+    return _relaying(_socket_door, timed=True)
 
 
-def _relaying(door: Callable[[Context], Handle]) -> ClientApp:
+def _relaying(door: Callable[[Context], Handle], timed: bool = False) -> ClientApp:
     app = ClientApp()
 
     @app.query()
     def relay(message: Message, context: Context) -> Message:
+        started = time.monotonic()
         reply = door(context)(parcel_of(message))
-        array = Array(np.frombuffer(reply, dtype=np.uint8))
-        return Message(RecordDict({PARCEL: ArrayRecord({PARCEL: array})}), reply_to=message)
+        content = RecordDict({PARCEL: ArrayRecord({PARCEL: Array(np.frombuffer(reply, dtype=np.uint8))})})
+        if timed:
+            content[TOOK] = MetricRecord({TOOK: time.monotonic() - started})
+        return Message(content, reply_to=message)
 
     return app
 

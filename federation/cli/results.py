@@ -68,6 +68,8 @@ class Results(msgspec.Struct, frozen=True, omit_defaults=False):
     is null where sums are exact. Of a consortium the measures are those of all banks' test rows, pooled by score bands,
     and `banks` has each bank's. `auc_without_noise` is that of the same model on exact sums, to be held against `auc`;
     it and the `_centralised` and `_gradient_boosting` measures exist only with `--compare`, which pools all files.
+    `engine_seconds`, over Flower's deployed engine alone, is what that took for itself: `start` before the first round,
+    not in `seconds`, and `carrying`, which is: the rest of `seconds` is the parties' work.
     """
 
     dataset: str
@@ -99,6 +101,7 @@ class Results(msgspec.Struct, frozen=True, omit_defaults=False):
     auc_additive: float | None = None
     ks_additive: float | None = None
     banks: dict[str, BankResult] | None = None
+    engine_seconds: dict[str, float] | None = None
 
 
 class Comparison(msgspec.Struct, frozen=True):
@@ -217,6 +220,7 @@ def build_results(
             int(training.data.training_bad.sum()), n, len(training.scorecard.manifest.manifest.nodes), features
         ),
         privacy=_privacy(plan),
+        engine_seconds={part: round(took, 3) for part, took in training.traffic.engine_seconds.items()} or None,
     )
     return results if comparison is None else msgspec.structs.replace(results, **pooled_measures(comparison))
 

@@ -25,6 +25,8 @@ def show_results(results: Results, out: Path) -> None:
         f"{selected} of {len(results.features)} features selected · {results.rounds} rounds · "
         f"{sum(results.bytes_sent.values()) / 1e6:,.1f} MB sent · {sum(results.seconds.values()):,.1f} s"
     )
+    if results.engine_seconds is not None:
+        console.print(describe_engine(results.seconds, results.engine_seconds))
     console.print(f"revealed to the bank: {leaks}")
     if results.privacy is not None:
         console.print(describe_privacy(results.privacy))
@@ -32,6 +34,17 @@ def show_results(results: Results, out: Path) -> None:
         errors.print(f"[yellow]warning[/] {warning}")
     bank = party_of(next(iter(results.banks))) if results.banks else BANK
     console.print(f"written to {out}: results.json, {bank}/model.json, {bank}/model_card.html, coordinator/log.sqlite")
+
+
+def describe_engine(seconds: dict[str, float], engine: dict[str, float]) -> str:
+    """Return how the wall time of a deployed run divides into the parties' work and Flower's own time."""
+    carrying, start = engine["carrying"], engine["start"]
+    work = sum(seconds.values()) - carrying
+    share = work / (work + carrying + start)
+    return (
+        f"wall time: {work:,.1f} s of work at the parties ({share:.0%}), {carrying:,.1f} s for Flower to carry "
+        f"messages, {start:,.1f} s for it to start the run"
+    )
 
 
 def describe_privacy(privacy: PrivacyResult) -> str:

@@ -34,7 +34,10 @@ class Report(msgspec.Struct, frozen=True, tag=True):
 
 
 class End(msgspec.Struct, frozen=True):
-    """How a run ended, and what it took; `code` is empty if it ended well. Units: bytes by party, seconds by phase."""
+    """How a run ended, and what it took; `code` is empty if it ended well. Units: bytes by party, seconds by phase.
+
+    `carrying_seconds` are those of all rounds in which no party worked: the engine's.
+    """
 
     code: str
     text: str
@@ -43,6 +46,7 @@ class End(msgspec.Struct, frozen=True):
     rounds: int
     seconds: dict[str, float]
     leaks: dict[str, int] = {}
+    carrying_seconds: float = 0.0
 
 
 class Finished(msgspec.Struct, frozen=True, tag=True):

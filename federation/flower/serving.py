@@ -15,6 +15,7 @@ from flwr.serverapp import Grid, ServerApp
 
 from federation.coordinator import Routed
 from federation.flower import desk_messages as d
+from federation.flower.prompt_grid import PromptGrid
 from federation.rounds import Mailroom, RoundEvent, Traffic, addresses
 from protocols.channel.envelope import Envelope, open_parcel, pack_parcel
 from protocols.channel.identity import PartyId
@@ -64,9 +65,17 @@ class Desk:
         """Tell what a round did."""
         self._ask(d.Report(self._run, event))
 
-    def finish(self, traffic: Traffic, code: str = "", text: str = "") -> None:
+    def finish(self, traffic: Traffic, carrying_seconds: float, code: str = "", text: str = "") -> None:
         """Tell that the run has ended."""
-        end = d.End(code, text, traffic.bytes_sent, traffic.bytes_received, traffic.rounds, traffic.seconds)
+        end = d.End(
+            code=code,
+            text=text,
+            bytes_sent=traffic.bytes_sent,
+            bytes_received=traffic.bytes_received,
+            rounds=traffic.rounds,
+            seconds=traffic.seconds,
+            carrying_seconds=carrying_seconds,
+        )
         self._ask(d.Finished(self._run, end))
 
     def _ask(self, request: d.Request) -> d.Answer:
@@ -81,17 +90,17 @@ class Desk:
 
 def conduct(grid: Grid, desk: Desk) -> None:
     """Run all rounds, and tell the desk how they ended: what ends a run early is told, not raised."""
-    traffic = Traffic()
+    traffic, prompt = Traffic(), PromptGrid(grid)
+    code = text = ""
     try:
         parties = desk.begin()
         await_parties(grid, parties.parties)
-        Mailroom(desk, PartyId(parties.first), parties.opening, traffic, desk.report).run(grid)
+        Mailroom(desk, PartyId(parties.first), parties.opening, traffic, desk.report).run(prompt)
     except CreditFederationError as error:
-        desk.finish(traffic, error.code, str(error))
+        code, text = error.code, str(error)
     except Exception as error:  # of flwr, whose text may say anything
-        desk.finish(traffic, "INTERNAL_ERROR", type(error).__name__)
-    else:
-        desk.finish(traffic)
+        code, text = "INTERNAL_ERROR", type(error).__name__
+    desk.finish(traffic, prompt.carrying_seconds, code, text)
 
 
 def await_parties(grid: Grid, parties: Sequence[str], seconds: float = GATHER_SECONDS) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -16,7 +17,13 @@ import pytest
 from federation.audit import verify_directory
 from federation.local import BANK
 from federation.local.consents import ConsentService
-from federation.local.deployed.flower import equip_flower, flower_parties, run_tool, supernode
+from federation.local.deployed.flower import (
+    RUNTIME_SOCKET,
+    equip_flower,
+    flower_parties,
+    run_tool,
+    supernode,
+)
 from federation.local.deployed.members import members
 from federation.local.deployed.supervisor import Supervisor, read_status
 from federation.local.deployed.training import DeployedTraining
@@ -82,6 +89,19 @@ def test_a_deployed_run_gives_the_embedded_runs_model(deployed: Path, trained: T
     assert set(training.traffic.bytes_sent) == {BANK, *NODES}
     assert read_federation(deployed).model == training.model.model
     assert verify_directory(deployed).ok
+    assert 0 < training.traffic.engine_seconds["carrying"] < sum(training.traffic.seconds.values())
+
+
+@pytest.mark.skipif(shutil.which("ss") is None, reason="ss (iproute2) is not installed on this machine")
+def test_a_supernode_listens_on_no_port(deployed: Path) -> None:
+    status = read_status(deployed)
+    assert status is not None
+    groups = {process.pid: process.name for process in status.processes if process.name.startswith("supernode")}
+    assert len(groups) == len(flower_parties(deployed))
+    listed = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True, check=True).stdout
+    listening = {int(pid) for pid in re.findall(r"pid=(\d+)", listed)}
+    assert listening, "ss has not said whose sockets these are"
+    assert not [groups[os.getpgid(pid)] for pid in listening if os.getpgid(pid) in groups]
 
 
 def test_a_hostile_bundle_gets_nothing_of_a_node(deployed: Path) -> None:
@@ -119,9 +139,10 @@ def test_a_supernode_with_an_unregistered_key_is_not_admitted(deployed: Path, tm
     stranger = deployed / "flower" / "tax"
     key = tmp_path / "stranger.key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ecdsa", "-b", "384", "-N", "", "-f", str(key)], check=True)
-    command = supernode(deployed, PartyId("tax"), int(_port_of(deployed)), free_ports(1)[0])
-    arguments = [str(key) if part == str(stranger / "supernode.key") else part for part in command.arguments]
-    arguments = arguments[next(i for i, part in enumerate(arguments) if part.endswith("flower-supernode")) :]
+    command = supernode(deployed, PartyId("tax"), int(_port_of(deployed)))
+    changes = {str(stranger / "supernode.key"): str(key), str(stranger / RUNTIME_SOCKET): str(tmp_path / "s")}
+    arguments = [changes.get(part, part) for part in command.arguments]
+    arguments = arguments[arguments.index("nodes.flower_node") - 2 :]
     environment = dict(command.environment) | {"HOME": str(tmp_path), "FLWR_HOME": str(tmp_path)}
     output = tmp_path / "output"
     with output.open("wb") as file:

@@ -19,18 +19,20 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from federation.local.deployed.other_user import as_user, can_change_user
-from federation.local.layout import BANK, COORDINATOR, party_of, read_federation
+from federation.local.layout import BANK, COORDINATOR, read_federation
 from federation.local.services import AGENT_SOCKET, read_authority
 from federation.relay.authority import LOCALHOST, Issued, issue
 from protocols.channel.identity import PartyId
 
 FLOWER: Final = "flower"
 SUPERLINK: Final = "superlink"
+RUNTIME_SOCKET: Final = "runtime.sock"
 CERTIFICATE_DAYS: Final = 30
 FIRST_USER: Final = 61_000
 _SETTINGS: Final = {
     "FLWR_TELEMETRY_ENABLED": "0",
     "FLWR_DISABLE_UPDATE_CHECK": "1",
+    "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.25",
     "PYTHONUNBUFFERED": "1",
 }
 
@@ -47,7 +49,7 @@ class Command:
 
 def flower_parties(folder: Path) -> list[PartyId]:
     """Return the parties that have a SuperNode: the bank and the data nodes, in order."""
-    return [BANK, *sorted(party_of(domain) for domain in read_federation(folder).domains)]
+    return [BANK, *sorted(read_federation(folder).node_parties)]
 
 
 def agent_socket(folder: Path, party: PartyId) -> Path:
@@ -93,15 +95,19 @@ def superlink(folder: Path, port: int) -> Command:
     return Command(SUPERLINK, arguments, _environment(home / "home"), home)
 
 
-def supernode(folder: Path, party: PartyId, superlink_port: int, port: int) -> Command:
-    """Return how a party's SuperNode is started; `port`, on loopback, is for its own app processes alone."""
+def runtime_socket(folder: Path, party: PartyId) -> Path:
+    """Return where a party's SuperNode serves its own app processes."""
+    return folder / FLOWER / party / RUNTIME_SOCKET
+
+
+def supernode(folder: Path, party: PartyId, superlink_port: int) -> Command:
+    """Return how a party's SuperNode is started: it dials the SuperLink, and listens on no port."""
     home = folder / FLOWER / party
     arguments = (
-        _tool("flower-supernode"),
+        *(sys.executable, "-m", "nodes.flower_node", str(runtime_socket(folder, party))),
         *("--superlink", f"{LOCALHOST}:{superlink_port}", "--root-certificates", str(home / "authority.pem")),
         *("--auth-supernode-private-key", str(home / "supernode.key")),
-        *("--node-config", f'door="{agent_socket(folder, party)}"', "--isolation", "subprocess"),
-        *("--host", "127.0.0.1", "--port", str(port)),
+        *("--node-config", f'door="{agent_socket(folder, party)}"'),
     )
     user = _user(flower_parties(folder).index(party))
     command = arguments if user is None else as_user(user, arguments, home)

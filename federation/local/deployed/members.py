@@ -8,13 +8,13 @@ import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
 
 from federation.local.deployed.flower import (
     SUPERLINK,
     Command,
     flower_parties,
     register_supernodes,
+    runtime_socket,
     superlink,
     supernode,
 )
@@ -22,9 +22,6 @@ from federation.local.deployed.supervisor import Member
 from federation.local.layout import BANK, MODEL_FILE
 from federation.local.processes import PartyProcess, bank_process, coordinator_process, node_process
 from federation.local.services import Ports
-
-_RUNTIME_PORTS: Final = 100
-"""How far above the SuperLink's port those of the SuperNodes' own app processes begin."""
 
 
 def members(folder: Path, ports: Ports) -> list[Member]:
@@ -38,9 +35,9 @@ def members(folder: Path, ports: Ports) -> list[Member]:
             started.append(_party(node_process(folder, party)))
     model = folder / BANK / MODEL_FILE
     started.append(_party(bank_process(folder, BANK), model.exists))
-    for number, party in enumerate(parties):
-        command = supernode(folder, party, ports.superlink, ports.superlink + _RUNTIME_PORTS + number)
-        started.append(Member(command, _listens(ports.superlink + _RUNTIME_PORTS + number), registration.done))
+    for party in parties:
+        command = supernode(folder, party, ports.superlink)
+        started.append(Member(command, _answers(runtime_socket(folder, party)), registration.done))
     return started
 
 
@@ -80,5 +77,13 @@ def _listens(port: int) -> Callable[[], bool]:
         except OSError:
             return False
         return True
+
+    return connects
+
+
+def _answers(path: Path) -> Callable[[], bool]:
+    def connects() -> bool:
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(path)) == 0
 
     return connects

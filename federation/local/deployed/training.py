@@ -27,7 +27,6 @@ from federation.local.layout import (
     CONSENT_SERVICE,
     COORDINATOR,
     MODEL_FILE,
-    party_of,
     read_federation,
     write_federation,
 )
@@ -81,7 +80,7 @@ class DeployedTraining:
         Raises: PeerRefused with the code of whoever refused; TransportError if a party or the engine does not answer;
         no model is then kept.
         """
-        domains = {party_of(domain): domain for domain in self._file.domains}
+        domains = self._file.node_parties
         cards = self._site.pins.cards
         entries = tuple(NodeEntry(n, domain, cards[n].fingerprint()) for n, domain in sorted(domains.items()))
         terms = TrainingTerms(entries, minimum_bin=minimum_bin, plan=plan)
@@ -89,10 +88,12 @@ class DeployedTraining:
         consent = consents.issue(cohort_subject(self._agent.cohort_ids(self.split)), Purpose.TRAINING, BANK)
         started = time.monotonic()
         transcript = self._agent.open_training(self.split, terms, consent)
-        labels = time.monotonic() - started
+        opened = time.monotonic()
         end = asyncio.run(self._carry(on_round))
+        took = time.monotonic() - opened
         traffic = Traffic(end.rounds, end.bytes_sent, end.bytes_received)
-        traffic.seconds |= {"labels": labels} | end.seconds
+        traffic.seconds |= {"labels": opened - started} | end.seconds
+        traffic.engine_seconds |= {"start": took - sum(end.seconds.values()), "carrying": end.carrying_seconds}
         return self._keep(transcript, traffic, end.leaks, dataset)
 
     async def _carry(self, on_round: Callable[[RoundEvent], None]) -> d.End:
