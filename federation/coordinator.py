@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from federation.audit import AuditLog
+from federation.audit.shredder import Shredder
+from federation.bodies import STATEMENTS, BodyDesk
 from federation.consents import ConsentGate
 from protocols.assessment.batch.messages import BatchQuery, BatchShares, CombinedBatch
 from protocols.assessment.batch.relay import RelayBatch
@@ -42,6 +44,14 @@ SPECS: dict[str, type[RunSpec]] = {
     "BoostingSpec": BoostingSpec,
     "ConsortiumSpec": ConsortiumSpec,
 }
+BODIED = {
+    "ScoreShare": LeafKind.RELEASE,
+    "BatchShares": LeafKind.RELEASE,
+    "Denial": LeafKind.DENY,
+    "Acknowledgement": LeafKind.ACK,
+}
+"""The leaf of each message that a party answers with, if it states something of enterprises with it."""
+
 ALL_LEAKS = BOOSTING_LEAKS | CONSORTIUM_LEAKS | LEAKS
 
 
@@ -55,6 +65,7 @@ class CoordinatorSite:
     key_bits: int
     clock_ms: Callable[[], int]
     consents: ConsentGate = field(repr=False)
+    shredder: Shredder = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +88,7 @@ class Coordinator:
         self._invitations: dict[bytes, RelayInvitation] = {}
         self._queries: dict[bytes, RelayQuery | RelayBatch] = {}
         self._leaves: list[Leaf] = []
+        self._bodies = BodyDesk(site.pins.cards, site.shredder)
         self._revoked: frozenset[bytes] = frozenset()
         self.leaks: dict[LeakClass, int] = {}
 
@@ -107,6 +119,7 @@ class Coordinator:
 
     def _accept(self, sender: PartyId, envelopes: Sequence[Envelope]) -> Accepted | CreditFederationError:
         accepted: Accepted = []
+        self._bodies.clear()
         try:
             for envelope in envelopes:
                 if envelope.sender != sender:
@@ -122,6 +135,9 @@ class Coordinator:
         self._flush()
 
     def _route_one(self, envelope: Envelope) -> Accepted:
+        if envelope.message == STATEMENTS:
+            self._bodies.take(envelope)
+            return []
         if envelope.message in SPECS:
             self._open_run(envelope, SPECS[envelope.message])
         elif envelope.message == "Query":
@@ -231,6 +247,7 @@ class Coordinator:
 
     def _asked(self, envelope: Envelope, query: Query | BatchQuery) -> Channel:
         """Return the channel of a new question. Raises: VerificationFailed if it is not new, or not its bank's."""
+        self._bodies.require(envelope, LeafKind.REQUEST, _tags(query))
         channel = self._channel(query.transcript())
         channel.unwrap(envelope, type(query))
         if envelope.sender != query.bank or channel.transcript in self._queries:
@@ -253,6 +270,11 @@ class Coordinator:
         return [(node, envelope) for node in relay.audience(envelope)]
 
     def _route_query(self, envelope: Envelope, relay: RelayQuery | RelayBatch) -> Accepted:
+        kind = BODIED.get(envelope.message)
+        if kind is not None and _has_body(kind, relay):
+            self._bodies.require(
+                envelope, kind, _tags(relay.query)
+            )  # before the relay counts an answer that cannot be logged
         produced = relay.receive(envelope)
         routed: Accepted = [(party, envelope) for party in relay.audience(envelope)]
         if envelope.message == "ScoreShare":
@@ -291,8 +313,10 @@ class Coordinator:
     def _log_query(
         self, kind: LeafKind, envelope: Envelope, relay: RelayQuery | RelayBatch, values: dict[str, str | int]
     ) -> None:
-        """Log a step of a question; a batch is about many enterprises, whom only its evidence names, by tag."""
-        query = relay.query
+        """Log a step of a question; a batch is about many enterprises, whose tags are in its body."""
+        query, body = relay.query, b""
+        if envelope.sender != self._site.keys.party and _has_body(kind, relay):
+            body = self._bodies.cover(envelope, kind, _tags(query), self._site.clock_ms())
         try:
             leaf = self._leaf(
                 kind,
@@ -302,6 +326,7 @@ class Coordinator:
                 purpose=query.purpose,
                 subject=query.subject_tag if isinstance(query, Query) else b"",
                 evidence=envelope,
+                body=body,
             )
         except ValueError as error:  # a leaf is stricter than a message about names and codes
             raise MalformedMessage(f"a {envelope.message} of {envelope.sender} holds what no log may") from error
@@ -337,6 +362,7 @@ class Coordinator:
         purpose: str = "",
         subject: bytes = b"",
         evidence: Envelope | None = None,
+        body: bytes = b"",
     ) -> Leaf:
         return Leaf(
             kind=kind,
@@ -347,12 +373,23 @@ class Coordinator:
             subject=subject,
             attributes=attributes(values),
             evidence=hashlib.sha256(encode(evidence)).digest() if evidence is not None else b"",
+            body=body,
         )
 
     def _flush(self) -> tuple[Receipt, ...]:
         """Make all waiting leaves durable; return their receipts."""
         leaves, self._leaves = self._leaves, []
         return self._site.log.append(leaves)
+
+
+def _has_body(kind: LeafKind, relay: RelayQuery | RelayBatch) -> bool:
+    """Tell whether a party's leaf has a body: all of a question have, and of a batch all but the word that ends it."""
+    return kind is not LeafKind.ACK or isinstance(relay, RelayQuery)
+
+
+def _tags(query: Query | BatchQuery) -> tuple[bytes, ...]:
+    """Return the tags of the enterprises that a question is about."""
+    return (query.subject_tag,) if isinstance(query, Query) else query.subject_tags
 
 
 def _with_receipts(accepted: Accepted, receipts: Sequence[Receipt]) -> Routed:

@@ -28,6 +28,7 @@ from nodes.keystore import read_cards, read_keys, read_paillier
 from nodes.ledger import open_node_ledger
 from nodes.policy import NodePolicy, TrainingRules, usual_policy
 from nodes.sources import read_description, read_node_source
+from nodes.statements import About, StatementWriter
 from protocols.assessment.messages import Query, Subject
 from protocols.channel.envelope import EVERYONE, Channel, Envelope, open_parcel, pack_parcel
 from protocols.channel.pins import Pins
@@ -35,6 +36,8 @@ from protocols.channel.wire import Message
 from protocols.consent import Consent, Purpose, issue_consent, issue_slip
 from protocols.paillier import PrivateKey, Randomness, key_file
 from protocols.scorecard.model import TrainingPlan
+from protocols.transparency.leaves import LeafKind
+from protocols.transparency.statements import SealedStatements
 from protocols.uscc import synthetic
 
 KEY_BITS = 512
@@ -213,12 +216,23 @@ class AtNode:
 
     def ask(self, query: Query, subject: Subject) -> Envelope:
         """Send a query and its subject; return the one answer."""
-        (answer,) = open_parcel(self.agent.handle(pack_parcel(self.envelopes(query, subject))))
+        (answer,) = answers_in(self.agent.handle(pack_parcel(self.envelopes(query, subject))))
         return answer
 
     def read(self, query: Query, answer: Envelope, kind: type[Message]) -> Message:
         """Open an answer as the bank would."""
         return self.bank_channel(query.transcript()).unwrap(answer, kind)
+
+
+def answers_in(parcel: bytes) -> tuple[Envelope, ...]:
+    """The envelopes of a parcel that go to somebody: all but what its sender states for the log."""
+    return tuple(envelope for envelope in open_parcel(parcel) if envelope.message != SealedStatements.__name__)
+
+
+def stated(channel: Channel, query: Query, enterprise: str, leaf: LeafKind) -> Envelope:
+    """What a party states of one enterprise, as it must for its message to be logged."""
+    writer = StatementWriter(Pins(channel.cards.values()), secrets.token_bytes)
+    return writer.write(leaf, query, [About(enterprise, leaf.value)], channel, NOW)
 
 
 _kept_keys: dict[bytes, PrivateKey] = {}

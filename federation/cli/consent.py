@@ -72,6 +72,7 @@ def issue(
             not_before=now,
             expires=now + days * 86_400,
             token_id=secrets.token_hex(16),
+            record_key=service.record_key(subject).public_key().public_bytes_raw(),
         )
         text = service.issue_as(given)
     if as_json:

@@ -10,6 +10,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
 from federation.local.layout import CONSENT_SERVICE
 from nodes.consent_sources import REVOCATIONS_FILE
 from nodes.keystore import read_keys
@@ -35,6 +39,7 @@ CONSENT_USES: Final = 100
 RENEW_SECONDS: Final = LIST_SECONDS // 2
 WITHHELD_FILE: Final = "withheld.txt"
 REVOKED_FILE: Final = "revoked.txt"
+_RECORD_KEY: Final = b"credit-federation/record-key/v1\0"
 
 
 class ConsentService:
@@ -71,8 +76,20 @@ class ConsentService:
                 not_before=now,
                 expires=now + CONSENT_SECONDS,
                 token_id=secrets.token_hex(16),
+                record_key=self._record_key_for(subject, purpose),
             )
         )
+
+    def record_key(self, enterprise: str) -> X25519PrivateKey:
+        """Return the key with which an enterprise reads what the log says of it. Reveals: that, to who holds it."""
+        secret = HKDF(SHA256(), 32, salt=None, info=_RECORD_KEY + enterprise.encode())
+        return X25519PrivateKey.from_private_bytes(secret.derive(self._keys.to_bytes()))
+
+    def _record_key_for(self, subject: str, purpose: Purpose) -> bytes:
+        """Return the public key that a consent names; one for training covers a cohort, which has none."""
+        if purpose is Purpose.TRAINING:
+            return b""
+        return self.record_key(subject).public_key().public_bytes_raw()
 
     def issue_as(self, consent: Consent) -> str:
         """Return a consent on terms of the caller's choice, token and slip."""

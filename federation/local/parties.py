@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federation.audit import AuditLog, read_log_keys, read_log_signer
+from federation.audit.shredder import SHRED_FILE, Shredder
 from federation.consents import ConsentGate, read_issuers
 from federation.coordinator import Coordinator, CoordinatorSite
 from federation.local.layout import COORDINATOR, FederationFile, party_of, witness_name
@@ -82,8 +83,9 @@ class PartyOpener:
         known = [note for record in records if (note := record.note(signer.name)) is not None]
         log = self._files.enter_context(AuditLog(home / "log.sqlite", signer, witnesses, known=known))
         gate = ConsentGate(read_issuers(home, self._pins), self._revocations)
+        shredder = Shredder(home / SHRED_FILE)
         site = CoordinatorSite(
-            read_keys(home), self._pins, log, self._file.key_bits, lambda: self._clock() * 1000, gate
+            read_keys(home), self._pins, log, self._file.key_bits, lambda: self._clock() * 1000, gate, shredder
         )
         coordinator = Coordinator(site)
         if log.size == 0:

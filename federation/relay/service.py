@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from federation.audit import AuditLog, read_log_keys, read_log_signer
+from federation.audit.shredder import SHRED_FILE, Shredder
 from federation.consents import ConsentGate, ListFile, read_issuers
 from federation.coordinator import Coordinator, CoordinatorSite
 from federation.flower.desk import TrainingDesk
@@ -38,7 +39,10 @@ class CoordinatorService:
         self._log = AuditLog(home / "log.sqlite", read_log_signer(home), log_keys.witnesses)
         self._revocations = ListFile(home / settings.revocations)
         gate = ConsentGate(read_issuers(home, pins), self._revocations)
-        site = CoordinatorSite(keys, pins, self._log, settings.key_bits, lambda: time.time_ns() // 1_000_000, gate)
+        self._shredder = Shredder(home / SHRED_FILE)
+        site = CoordinatorSite(
+            keys, pins, self._log, settings.key_bits, lambda: time.time_ns() // 1_000_000, gate, self._shredder
+        )
         self._coordinator, self._trainer = Coordinator(site), Coordinator(site)
         if self._log.size == 0:
             self._record_keys()

@@ -10,6 +10,7 @@ from nodes.bank.questions import QUERY_SECONDS
 from nodes.bank.reading import AnswerReader, VerifiedManifests, record_end
 from nodes.bank.results import AssessmentResult, describe_answer, describe_denial, describe_failure
 from nodes.bank.site import BankSite
+from nodes.statements import About, StatementWriter
 from protocols.assessment.batch.bank import BankBatch
 from protocols.assessment.batch.messages import BATCH_LIMIT, BatchQuery
 from protocols.assessment.manifest import Manifest
@@ -18,9 +19,9 @@ from protocols.assessment.opening import SealedSum
 from protocols.channel.envelope import Envelope
 from protocols.channel.identity import PartyId, PartyRole
 from protocols.channel.wire import digest
-from protocols.consent import Purpose, split_consent
+from protocols.consent import Purpose, split_consent, unverified_record_key
 from protocols.errors import CreditFederationError
-from protocols.transparency.leaves import subject_tag
+from protocols.transparency.leaves import LeafKind, subject_tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Batches:
         self._reader = AnswerReader(site)
         self._manifests = VerifiedManifests(site)
         self._batches: dict[bytes, _Asked] = {}
+        self._statements = StatementWriter(site.pins, site.randomness)
 
     def __contains__(self, transcript: bytes) -> bool:
         return transcript in self._batches
@@ -71,7 +73,8 @@ class Batches:
         if site.ledger is not None:
             site.ledger.questions.open(query.batch, now, digest(asked[0]))
         self._batches[channel.transcript] = _Asked(role, model, manifest)
-        return channel.transcript, asked
+        about = [About(s.enterprise, "ASKED", record_key=unverified_record_key(s.consent)) for s in shown]
+        return channel.transcript, [self._statements.write(LeafKind.REQUEST, query, about, channel, now), *asked]
 
     def collect(self, envelope: Envelope) -> list[Envelope]:
         """Take a message of an open batch; what it ends with is on record before it leaves. Raises: as the role."""

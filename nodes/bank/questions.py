@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from nodes.bank.model_file import ModelFile
 from nodes.bank.reading import AnswerReader, VerifiedManifests, record_end
 from nodes.bank.results import AssessmentResult, describe_answer, describe_denial, describe_failure
 from nodes.bank.site import BankSite
+from nodes.statements import About, StatementWriter
 from protocols.assessment.bank import BankQuery
-from protocols.assessment.messages import Query, Subject
+from protocols.assessment.messages import Acknowledgement, Query, Subject
 from protocols.assessment.opening import SealedSum
 from protocols.channel.envelope import Envelope
 from protocols.channel.identity import PartyId, PartyRole
-from protocols.channel.wire import digest
-from protocols.consent import Purpose, split_consent
+from protocols.channel.wire import decode, digest
+from protocols.consent import Purpose, split_consent, unverified_record_key
 from protocols.errors import CreditFederationError
-from protocols.transparency.leaves import subject_tag
+from protocols.transparency.leaves import LeafKind, subject_tag
 
 QUERY_SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A query that is open, and whom it is about."""
+
+    role: BankQuery
+    model: ModelFile
+    enterprise: str = field(repr=False)
+    record_key: bytes = field(repr=False)
 
 
 class Questions:
@@ -25,7 +38,8 @@ class Questions:
     def __init__(self, site: BankSite) -> None:
         self._site = site
         self._me = site.keys.party
-        self._queries: dict[bytes, tuple[BankQuery, ModelFile, str]] = {}
+        self._queries: dict[bytes, _Asked] = {}
+        self._statements = StatementWriter(site.pins, site.randomness)
         self._reader = AnswerReader(site)
         self._manifests = VerifiedManifests(site)
 
@@ -34,17 +48,31 @@ class Questions:
 
     def collect(self, envelope: Envelope) -> list[Envelope]:
         """Take a message of an open query; what it ends with is on record before it leaves. Raises: as the role."""
-        role = self._queries[envelope.transcript][0]
-        return record_end(self._site, role.query.query, role.receipt, role.collect(envelope))
+        asked = self._queries[envelope.transcript]
+        return self._recorded(asked, asked.role.collect(envelope))
 
     def sealed(self, transcript: bytes) -> SealedSum | None:
         """Return the sum that has to be opened before the query can go on, if there is one."""
-        return self._queries[transcript][0].sealed
+        return self._queries[transcript].role.sealed
 
     def conclude(self, transcript: bytes, values: list[int]) -> list[Envelope]:
         """Take what the sealed sum holds; what the query ends with is on record before it leaves."""
-        role = self._queries[transcript][0]
-        return record_end(self._site, role.query.query, role.receipt, role.conclude(values))
+        asked = self._queries[transcript]
+        return self._recorded(asked, asked.role.conclude(values))
+
+    def _recorded(self, asked: _Asked, replies: list[Envelope]) -> list[Envelope]:
+        """Return the replies of a query; the one that ends it is on record, and comes after what the bank states."""
+        query, stated = asked.role.query, []
+        for reply in record_end(self._site, query.query, asked.role.receipt, replies):
+            if reply.message == Acknowledgement.__name__:
+                outcome = decode(reply.body, Acknowledgement).outcome.value.upper()
+                stated.append(self._state(LeafKind.ACK, asked, outcome))
+            stated.append(reply)
+        return stated
+
+    def _state(self, kind: LeafKind, asked: _Asked, decision: str) -> Envelope:
+        query, about = asked.role.query, About(asked.enterprise, decision, record_key=asked.record_key)
+        return self._statements.write(kind, query, [about], self._site.channel(query.transcript()), self._site.clock())
 
     def ask(self, enterprise: str, consent: str, model: ModelFile) -> tuple[bytes, list[Envelope]]:
         """Return a new query's transcript and its messages.
@@ -68,25 +96,26 @@ class Questions:
         channel = site.channel(query.transcript())
         coordinator = PartyId(site.pins.only(PartyRole.COORDINATOR).party)
         role = BankQuery(query, Subject(enterprise, token), manifest, channel, site.paillier, coordinator)
-        asked = role.start()
+        messages = role.start()
         if self._site.ledger is not None:
-            self._site.ledger.questions.open(query.query, now, digest(asked[0]))
-        self._queries[channel.transcript] = (role, model, enterprise)
-        return channel.transcript, asked
+            self._site.ledger.questions.open(query.query, now, digest(messages[0]))
+        asked = _Asked(role, model, enterprise, unverified_record_key(token))
+        self._queries[channel.transcript] = asked
+        return channel.transcript, [self._state(LeafKind.REQUEST, asked, "ASKED"), *messages]
 
     def closed(self, transcript: bytes) -> bool:
         """Tell whether a query has ended, so that its result can be read."""
-        return self._queries[transcript][0].closed
+        return self._queries[transcript].role.closed
 
     def give_up(self, transcript: bytes, reason: CreditFederationError) -> list[Envelope]:
         """Forget a query that gets no answer; return what the coordinator must know of it."""
-        role = self._queries.pop(transcript)[0]
-        replies = role.give_up(reason)
-        return record_end(self._site, role.query.query, role.receipt, replies)
+        asked = self._queries.pop(transcript)
+        return self._recorded(asked, asked.role.give_up(reason))
 
     def result(self, transcript: bytes) -> AssessmentResult:
         """Return the answer to a query, whatever it was, and forget the query."""
-        role, model, enterprise = self._queries.pop(transcript)
+        asked = self._queries.pop(transcript)
+        role, model, enterprise = asked.role, asked.model, asked.enterprise
         manifest, request = model.signed_manifest().manifest, role.query.query.hex()
         if role.denials:
             return describe_denial(request, enterprise, manifest, role.denials)

@@ -10,12 +10,16 @@ from nodes.data_node.encryptors import Encryptors
 from nodes.data_node.parts import OpenPart, Parts
 from nodes.data_node.site import NodeSite
 from nodes.ledger import Answer
+from nodes.policy import Rule
+from nodes.statements import About, StatementWriter
 from protocols.assessment.messages import Denial, Query, ScoreShare, Subject
 from protocols.assessment.node import check_query, share_of
 from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyId
 from protocols.channel.wire import decode, encode
+from protocols.consent import Consent, record_key_of
 from protocols.errors import BudgetExceeded, PolicyDenied, UnexpectedMessage, VerificationFailed
+from protocols.transparency.leaves import LeafKind
 
 MAX_OPEN_QUERIES = 4096
 
@@ -27,12 +31,13 @@ class Assessments:
         self._site, self._consents, self._encryptors = site, consents, encryptors
         self._queries: dict[bytes, Query] = {}
         self._parts = parts
+        self._statements = StatementWriter(site.pins, site.randomness)
 
     def receive(self, envelope: Envelope) -> list[Envelope]:
         """Take a query, or the subject of one. Raises: UnexpectedMessage, VerificationFailed; a denial is an answer."""
         if envelope.message == "Query":
             return self._open_query(envelope)
-        return [self._answer(envelope)]
+        return self._answer(envelope)
 
     def _open_query(self, envelope: Envelope) -> list[Envelope]:
         query = decode(envelope.body, Query)
@@ -42,8 +47,11 @@ class Assessments:
         self._queries[envelope.transcript] = query
         return []
 
-    def _answer(self, envelope: Envelope) -> Envelope:
-        """Return the share or the denial for one subject; the same bytes for the same query, however often asked."""
+    def _answer(self, envelope: Envelope) -> list[Envelope]:
+        """Return the share or the denial for one subject; the same bytes for the same query, however often asked.
+
+        What the node states of it for the log comes first.
+        """
         query = self._queries.pop(envelope.transcript, None)
         if query is None or envelope.sender != query.bank:
             raise UnexpectedMessage("a subject without its query")
@@ -52,13 +60,29 @@ class Assessments:
         known = self._site.ledger.answers.find(query.query, channel.transcript)
         if known is not None:
             self._site.switch.check()
-            return decode(known, Envelope)
+            answer = decode(known, Envelope)
+            code = decode(answer.body, Denial).code if answer.message == "Denial" else ""
+            return self._stated(query, self._about(subject, code), channel, answer)
         try:
-            return self._release(query, subject, channel)
+            answer, consent, rule = self._release(query, subject, channel)
+            about = About(subject.enterprise, LeafKind.RELEASE, rule=rule.name, record_key=consent.record_key)
         except (PolicyDenied, BudgetExceeded, VerificationFailed) as refusal:
-            return self._deny(query, subject, channel, refusal.code)
+            answer = self._deny(query, subject, channel, refusal.code)
+            about = self._about(subject, refusal.code)
+        return self._stated(query, about, channel, answer)
 
-    def _release(self, query: Query, subject: Subject, channel: Channel) -> Envelope:
+    def _about(self, subject: Subject, code: str) -> About:
+        """Return what may be said of an answer as it is on record, also to an enterprise whose consent fails."""
+        record_key = record_key_of(subject.consent, self._site.consents.issuers, subject.enterprise)
+        decision = LeafKind.DENY if code else LeafKind.RELEASE
+        return About(subject.enterprise, decision, code, record_key=record_key)
+
+    def _stated(self, query: Query, about: About, channel: Channel, answer: Envelope) -> list[Envelope]:
+        """Return an answer after what the auditors and the enterprise may read of it."""
+        kind, now = LeafKind(about.decision), self._site.clock()
+        return [self._statements.write(kind, query, [about], channel, now), answer]
+
+    def _release(self, query: Query, subject: Subject, channel: Channel) -> tuple[Envelope, Consent, Rule]:
         """Evaluate this node's part, and put the share on record. Raises: PolicyDenied, BudgetExceeded."""
         site, part = self._site, self._parts.of(query.model)
         check_query(query, part.manifest, site.clock())
@@ -71,7 +95,7 @@ class Assessments:
         with site.ledger.group():
             self._consents.use(consent, query.query)
             site.ledger.answers.release(self._answer_row(query, subject, envelope, rule=rule.name), rule.quota)
-        return envelope
+        return envelope, consent, rule
 
     def _share(self, query: Query, subject: Subject, part: OpenPart) -> ScoreShare:
         site = self._site

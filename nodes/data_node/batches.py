@@ -19,16 +19,19 @@ from nodes.data_node.site import NodeSite
 from nodes.ledger import Answer, BatchEntry
 from nodes.ledger.answers import SECONDS_PER_DAY
 from nodes.policy import Rule
+from nodes.statements import About, StatementWriter
 from protocols.assessment.batch.messages import BatchDecisions, BatchOpening, BatchQuery, BatchShares, BatchSubjects
 from protocols.assessment.messages import Denial, Subject
 from protocols.assessment.node import batch_shares_of, check_query
 from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyId
 from protocols.channel.wire import Message, decode, encode
-from protocols.consent import Consent
+from protocols.consent import Consent, record_key_of
 from protocols.errors import BudgetExceeded, MalformedMessage, PolicyDenied, UnexpectedMessage, VerificationFailed
+from protocols.transparency.leaves import LeafKind
 
 MAX_OPEN_BATCHES: Final = 64
+NOT_OPENED: Final = "NOT_OPENED"
 MESSAGES: Final = frozenset({"BatchQuery", "BatchSubjects", "BatchOpening"})
 
 
@@ -49,14 +52,15 @@ class Batches:
         self._site, self._parts, self._consents, self._encryptors = site, parts, consents, encryptors
         self._asked: dict[bytes, BatchQuery] = {}
         self._decided: dict[bytes, _Decided] = {}
+        self._statements = StatementWriter(site.pins, site.randomness)
 
     def receive(self, envelope: Envelope) -> list[Envelope]:
         """Take a message of a batch. Raises: UnexpectedMessage, VerificationFailed; a denial is an answer."""
         if envelope.message == "BatchQuery":
             return self._open(envelope)
         if envelope.message == "BatchSubjects":
-            return [self._decide(envelope)]
-        return [self._answer(envelope)]
+            return self._decide(envelope)
+        return self._answer(envelope)
 
     def _open(self, envelope: Envelope) -> list[Envelope]:
         query = decode(envelope.body, BatchQuery)
@@ -67,7 +71,7 @@ class Batches:
 
     # ---- first step: whom to admit
 
-    def _decide(self, envelope: Envelope) -> Envelope:
+    def _decide(self, envelope: Envelope) -> list[Envelope]:
         query = self._asked.pop(envelope.transcript, None)
         if query is None or envelope.sender != query.bank:
             raise UnexpectedMessage("subjects without their batch")
@@ -78,11 +82,12 @@ class Batches:
         try:
             rule = self._admit(query)
         except (PolicyDenied, VerificationFailed) as refusal:
-            return self._deny(query, channel, channel.transcript, refusal.code)
+            denial = self._deny(query, channel, channel.transcript, refusal.code)
+            return self._stated(query, self._all_denied(subjects, refusal.code), channel, denial)
         consents, codes = zip(*self._decisions(query, subjects, rule), strict=True)
         _make_room(self._decided)
         self._decided[channel.transcript] = _Decided(query, subjects, consents, codes)
-        return channel.wrap(PartyId(query.bank), BatchDecisions(codes, self._site.policy.digest()), sealed=False)
+        return [channel.wrap(PartyId(query.bank), BatchDecisions(codes, self._site.policy.digest()), sealed=False)]
 
     def _admit(self, query: BatchQuery) -> Rule:
         """Return the rule on whose terms a batch may be answered. Raises: PolicyDenied, VerificationFailed."""
@@ -116,8 +121,10 @@ class Batches:
 
     # ---- second step: one answer to one opening
 
-    def _answer(self, envelope: Envelope) -> Envelope:
+    def _answer(self, envelope: Envelope) -> list[Envelope]:
         """Return the shares for one opening; the same bytes for the same opening, however often asked.
+
+        What the node states of them for the log comes first.
 
         Raises: VerificationFailed, code QUERY_REUSED, for another opening of an answered batch.
         """
@@ -135,13 +142,45 @@ class Batches:
         known = self._site.ledger.answers.find(query.batch, binding)
         if known is not None:
             self._site.switch.check()
-            return decode(known, Envelope)
+            answer = decode(known, Envelope)
+            if answer.message == "Denial":
+                code = decode(answer.body, Denial).code
+                return self._stated(query, self._all_denied(decided.subjects, code), channel, answer)
+            return self._stated(query, self._released(decided, accepted), channel, answer)
         try:
             rule = self._admit(query)
             shares = self._shares(decided, accepted, binding)
-            return self._commit(decided, accepted, channel, binding, shares, rule)
+            answer = self._commit(decided, accepted, channel, binding, shares, rule)
         except (PolicyDenied, BudgetExceeded, VerificationFailed) as refusal:
-            return self._deny(query, channel, binding, refusal.code)
+            denial = self._deny(query, channel, binding, refusal.code)
+            return self._stated(query, self._all_denied(decided.subjects, refusal.code), channel, denial)
+        return self._stated(query, self._released(decided, accepted, rule.name), channel, answer)
+
+    # ---- what the log may hold of it, for the auditors and each enterprise
+
+    def _stated(self, query: BatchQuery, about: Sequence[About], channel: Channel, answer: Envelope) -> list[Envelope]:
+        """Return an answer after what the node states of it."""
+        kind = LeafKind.DENY if answer.message == "Denial" else LeafKind.RELEASE
+        return [self._statements.write(kind, query, about, channel, self._site.clock()), answer]
+
+    def _all_denied(self, subjects: Sequence[Subject], code: str) -> list[About]:
+        issuers = self._site.consents.issuers
+        return [
+            About(s.enterprise, "DENY", code, record_key=record_key_of(s.consent, issuers, s.enterprise))
+            for s in subjects
+        ]
+
+    def _released(self, decided: _Decided, accepted: Sequence[int], rule: str = "") -> list[About]:
+        """Return what became of each enterprise of a batch that was opened."""
+        opened, issuers = set(accepted), self._site.consents.issuers
+        about = []
+        for place, (subject, consent) in enumerate(zip(decided.subjects, decided.consents, strict=True)):
+            if place in opened and consent is not None:
+                about.append(About(subject.enterprise, "RELEASE", rule=rule, record_key=consent.record_key))
+            else:
+                key = record_key_of(subject.consent, issuers, subject.enterprise)
+                about.append(About(subject.enterprise, "DENY", decided.codes[place] or NOT_OPENED, record_key=key))
+        return about
 
     def _shares(self, decided: _Decided, accepted: Sequence[int], binding: bytes) -> BatchShares:
         site, part = self._site, self._parts.of(decided.query.model)
@@ -181,7 +220,7 @@ class Batches:
         envelope = channel.wrap(PartyId(decided.query.bank), shares, sealed=False)
         opened = set(accepted)
         entries = [
-            BatchEntry(position, subject.enterprise, "" if position in opened else code or "NOT_OPENED")
+            BatchEntry(position, subject.enterprise, "" if position in opened else code or NOT_OPENED)
             for position, (subject, code) in enumerate(zip(decided.subjects, decided.codes, strict=True))
         ]
         row = self._row(decided.query, binding, envelope, rule=rule.name)

@@ -38,6 +38,7 @@ class PartyRole(StrEnum):
     BANK = "bank"
     DATA_NODE = "data_node"
     CONSENT_SERVICE = "consent_service"
+    AUDITOR = "auditor"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from protocols.errors import PolicyDenied
 KIND: Final = "consent+jwt"
 REQUIRED: Final = ("sub", "aud", "cnf", "purposes", "domains", "uses", "iat", "nbf", "exp", "jti")
 MIN_TOKEN_ID: Final = 16
+RECORD_KEY_BYTES: Final = 32
 
 
 class Purpose(StrEnum):
@@ -28,6 +29,7 @@ class Purpose(StrEnum):
 class Consent:
     """What an enterprise allowed: `bank`, under the card with fingerprint `bank_card`, and no other.
 
+    `record_key` is the enterprise's own X25519 public key, to which what the log says of it is sealed, or b"".
     `uses` bounds how many questions it serves, counted by every node for itself; `token_id` is random, at least 16
     characters, and names the consent to those who have seen it. Units: times in whole seconds since 1970, UTC.
     """
@@ -43,10 +45,13 @@ class Consent:
     expires: int
     token_id: str
     issuer: str = ""
+    record_key: bytes = b""
 
     def __post_init__(self) -> None:
         if len(self.token_id) < MIN_TOKEN_ID or self.uses < 1 or self.not_before >= self.expires:
             raise ValueError("a consent has a long random id, at least one use, and a time in which it holds")
+        if len(self.record_key) not in (0, RECORD_KEY_BYTES):
+            raise ValueError(f"a record key has {RECORD_KEY_BYTES} bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,7 @@ def cohort_subject(ids: Sequence[str]) -> str:
 
 def issue_consent(consent: Consent, issuer: str, key: SigningKey) -> str:
     """Return the signed token of `consent`. Reveals: all of it, to whoever reads the token; so it travels sealed."""
-    claims = {
+    claims: Claims = {
         "iss": issuer,
         "sub": consent.subject,
         "aud": consent.bank,
@@ -84,6 +89,8 @@ def issue_consent(consent: Consent, issuer: str, key: SigningKey) -> str:
         "exp": consent.expires,
         "jti": consent.token_id,
     }
+    if consent.record_key:
+        claims["rec"] = read.spell(consent.record_key)
     return sign(claims, KIND, key)
 
 
@@ -115,6 +122,23 @@ def unverified_subject(token: str) -> str:
         raise read.malformed("consent") from error
 
 
+def unverified_record_key(token: str) -> bytes:
+    """Return the record key that a token names, by its own word alone; b"" if it names none or is no token."""
+    try:
+        return _record_key(unverified_claims(token)) if token else b""
+    except (PolicyDenied, TypeError, ValueError):
+        return b""
+
+
+def record_key_of(token: str, issuers: Issuers, subject: str) -> bytes:
+    """Return the record key that an accredited issuer gives an enterprise, though the consent may not hold; or b""."""
+    try:
+        claims = issuers.of(token).open(token, KIND, REQUIRED) if token else {}
+        return _record_key(claims) if claims.get("sub") == subject else b""
+    except (PolicyDenied, TypeError, ValueError):
+        return b""
+
+
 def check_time(not_before: int, expires: int, now: int) -> None:
     """Return if a consent holds at `now`. Raises: PolicyDenied, CONSENT_NOT_YET_VALID or CONSENT_EXPIRED."""
     if now < not_before:
@@ -133,6 +157,11 @@ def read_confirmation(claims: Claims) -> str:
     return read.text(read.member(claims["cnf"], "kid"))
 
 
+def _record_key(claims: Claims) -> bytes:
+    """Return the record key of claims, b"" if they have none. Raises: TypeError, ValueError."""
+    return read.handle(claims["rec"]) if "rec" in claims else b""
+
+
 def _read(claims: Claims) -> Consent:
     """Return claims as a consent, every claim of its own type. Raises: PolicyDenied, code CONSENT_INVALID."""
     try:
@@ -148,6 +177,7 @@ def _read(claims: Claims) -> Consent:
             read.integer(claims["exp"]),
             read.text(claims["jti"]),
             read.text(claims["iss"]),
+            _record_key(claims),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise read.malformed("consent") from error

@@ -20,6 +20,7 @@ from protocols.consortium import messages as c
 from protocols.scorecard import messages as m
 from protocols.scorecard.messages import LeakClass
 from protocols.transparency import messages as t
+from protocols.transparency.statements import SealedStatements
 
 
 class KeyOf(StrEnum):
@@ -71,6 +72,7 @@ OPEN_KINDS: Final[Mapping[str, OpenKind]] = {
         OpenKind(a.CombinedScore, "ciphertext"),
         OpenKind(a.LogReceipt),
         OpenKind(a.Acknowledgement),
+        OpenKind(SealedStatements),
         OpenKind(t.CheckpointOffer),
         OpenKind(t.CheckpointCosignature),
         OpenKind(t.CheckpointRefusal),

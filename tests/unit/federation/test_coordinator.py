@@ -20,9 +20,10 @@ from protocols.errors import CreditFederationError, MalformedMessage, Unexpected
 from protocols.scorecard.messages import LeakClass, RunSpec
 from protocols.transparency.leaves import Leaf, LeafKind
 from tests.conftest import TrainedFederation
-from tests.small_federation import NODES, NOW, AtNode, at_node, envelopes_in
+from tests.small_federation import NODES, NOW, AtNode, at_node, envelopes_in, stated
 
 TAX = PartyId("tax")
+ENTERPRISE = "91350100M000100Y43"
 
 
 @pytest.fixture
@@ -42,8 +43,10 @@ def node(federation_folder: Path, trained: TrainedFederation) -> AtNode:
 
 
 def asked(node: AtNode, **changes: object) -> tuple[Query, tuple[Envelope, ...]]:
+    """A query, and what the bank sends: what it states for the log, the query itself, the subject for one node."""
     query = msgspec.structs.replace(node.query(), **changes)
-    return query, node.envelopes(query, Subject("91350100M000100Y43", ""))
+    statement = stated(node.bank_channel(query.transcript()), query, ENTERPRISE, LeafKind.REQUEST)
+    return query, (statement, *node.envelopes(query, Subject(ENTERPRISE, "")))
 
 
 def leaves(federation: LocalFederation, start: int = 0) -> list[Leaf]:
@@ -116,8 +119,8 @@ def test_nothing_goes_on_before_its_leaf_is_on_disk(
 
 
 def test_a_query_goes_to_all_its_nodes_and_each_subject_to_one(coordinator: Coordinator, node: AtNode) -> None:
-    _, (query, subject) = asked(node)
-    routed = coordinator.route(BANK, (query, subject))
+    _, (statement, query, subject) = asked(node)
+    routed = coordinator.route(BANK, (statement, query, subject))
     assert routed == [*((PartyId(name), query) for name in NODES), (TAX, subject)]
 
 
@@ -131,10 +134,10 @@ def test_a_forged_query_is_refused_and_not_logged(
     federation: LocalFederation, coordinator: Coordinator, node: AtNode
 ) -> None:
     size = federation.log.size
-    _, (query, _) = asked(node)
+    _, (statement, query, _) = asked(node)
     forged = msgspec.structs.replace(query, signature=bytes(64))
     with pytest.raises(VerificationFailed):
-        coordinator.route(BANK, (forged,))
+        coordinator.route(BANK, (statement, forged))
     assert federation.log.size == size
 
 
@@ -142,16 +145,16 @@ def test_a_query_is_asked_once(coordinator: Coordinator, node: AtNode) -> None:
     _, envelopes = asked(node)
     coordinator.route(BANK, envelopes)
     with pytest.raises(VerificationFailed):
-        coordinator.route(BANK, envelopes[:1])
+        coordinator.route(BANK, envelopes[:2])
 
 
 def test_what_was_accepted_before_a_bad_envelope_is_in_the_log(
     federation: LocalFederation, coordinator: Coordinator, node: AtNode
 ) -> None:
     size = federation.log.size
-    _, (query, subject) = asked(node)
+    _, (statement, query, subject) = asked(node)
     with pytest.raises(VerificationFailed):
-        coordinator.route(BANK, (query, msgspec.structs.replace(subject, signature=bytes(64))))
+        coordinator.route(BANK, (statement, query, msgspec.structs.replace(subject, signature=bytes(64))))
     assert [leaf.kind for leaf in leaves(federation, size)] == [LeafKind.REQUEST]
 
 
@@ -167,8 +170,9 @@ def test_a_denial_that_no_leaf_can_hold_is_malformed(
     query, envelopes = asked(node)
     coordinator.route(BANK, envelopes)
     tax = Channel(read_keys(federation.folder / TAX), federation.pins.cards, query.transcript())
+    denial = tax.wrap(BANK, Denial(code, bytes(32)), sealed=False)
     with pytest.raises(MalformedMessage):
-        coordinator.route(TAX, (tax.wrap(BANK, Denial(code, bytes(32)), sealed=False),))
+        coordinator.route(TAX, (stated(tax, query, ENTERPRISE, LeafKind.DENY), denial))
 
 
 @pytest.mark.parametrize("purpose", ["two words", "line\nbreak", "91350100M000100Y43", "税"])
@@ -190,9 +194,10 @@ def test_only_the_bank_closes_a_query_and_once(
     bank = node.bank_channel(query.transcript())
     with pytest.raises(CreditFederationError):
         coordinator.route(TAX, (tax.wrap(to, ack, sealed=False),))
-    coordinator.route(BANK, (bank.wrap(to, ack, sealed=False),))
+    closing = stated(bank, query, ENTERPRISE, LeafKind.ACK), bank.wrap(to, ack, sealed=False)
+    coordinator.route(BANK, closing)
     with pytest.raises(UnexpectedMessage):
-        coordinator.route(BANK, (bank.wrap(to, ack, sealed=False),))
+        coordinator.route(BANK, closing)
 
 
 def test_a_run_of_another_than_its_bank_or_with_a_stranger_is_refused(

@@ -26,7 +26,7 @@ from protocols.errors import PeerRefused
 from protocols.paillier import CiphertextVector
 from protocols.scorecard.messages import Cohort, EncryptedLabels, RunSpec
 from tests.conftest import TrainedFederation
-from tests.small_federation import KEY_BITS, MINIMUM_BIN, NODES, NOW, POLICY, AtNode, at_node, envelopes_in
+from tests.small_federation import KEY_BITS, MINIMUM_BIN, NODES, NOW, POLICY, AtNode, answers_in, at_node, envelopes_in
 
 
 @pytest.fixture
@@ -195,7 +195,7 @@ def test_waiting_queries_are_bounded_and_the_last_is_still_answered(
     opened = [node.envelopes(first, subject), *(node.envelopes(node.query(), subject) for _ in range(4))]
     node.agent.handle(pack_parcel(tuple(query for query, _ in opened)))
     assert refused(node.agent, opened[0][1]) == "UNEXPECTED_MESSAGE"
-    (answer,) = open_parcel(node.agent.handle(pack_parcel((opened[-1][1],))))
+    (answer,) = answers_in(node.agent.handle(pack_parcel((opened[-1][1],))))
     assert answer.message == "ScoreShare"
 
 

@@ -14,12 +14,12 @@ from nodes.data_node.agent import DataNodeAgent
 from nodes.policy import NodePolicy, Quota, usual_policy
 from protocols.assessment.batch.messages import BatchDecisions, BatchOpening, BatchQuery, BatchShares, BatchSubjects
 from protocols.assessment.messages import Denial, Subject
-from protocols.channel.envelope import EVERYONE, open_parcel, pack_parcel
+from protocols.channel.envelope import EVERYONE, pack_parcel
 from protocols.channel.wire import Message
 from protocols.consent import Purpose
 from protocols.errors import PeerRefused
 from tests.conftest import TrainedFederation
-from tests.small_federation import NOW, AtNode, at_node
+from tests.small_federation import NOW, AtNode, answers_in, at_node
 
 
 class Batch:
@@ -46,7 +46,7 @@ class Batch:
         receiver = EVERYONE if everyone else self.node.site.keys.party
         parcel = pack_parcel(tuple(channel.wrap(receiver, message) for message in messages))
         kinds: dict[str, type[Message]] = {k.__name__: k for k in (BatchDecisions, BatchShares, Denial)}
-        answers = open_parcel(self.node.agent.handle(parcel))
+        answers = answers_in(self.node.agent.handle(parcel))
         return [channel.unwrap(answer, kinds[answer.message]) for answer in answers]
 
     def decide(self) -> tuple[str, ...]:

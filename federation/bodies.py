@@ -1,0 +1,54 @@
+"""Bodies on their way into the log: the sealed statements that come with a message, and cover its leaf.
+
+A party sends its statements right before the message that they are about, in one parcel. The coordinator checks that
+they are the party's own and complete, and reads none. Their own signature is the one that counts, in the log and here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from federation.audit.shredder import Shredder
+from protocols.channel.envelope import Envelope
+from protocols.channel.identity import PartyCard, PartyId
+from protocols.channel.wire import decode
+from protocols.errors import VerificationFailed
+from protocols.transparency.leaves import LeafKind
+from protocols.transparency.statements import SealedStatements, verify_statements
+
+STATEMENTS = SealedStatements.__name__
+
+
+class BodyDesk:
+    """The statements of one parcel, by what they are about; what is not used with its parcel is forgotten."""
+
+    def __init__(self, cards: Mapping[PartyId, PartyCard], shredder: Shredder) -> None:
+        self._cards, self._shredder = cards, shredder
+        self._waiting: dict[tuple[bytes, str, LeafKind], SealedStatements] = {}
+
+    def clear(self) -> None:
+        """Forget what a parcel has left."""
+        self._waiting.clear()
+
+    def take(self, envelope: Envelope) -> None:
+        """Keep what a party states until its message comes. Raises: MalformedMessage, VerificationFailed."""
+        sealed = decode(envelope.body, SealedStatements)
+        card = self._cards.get(PartyId(envelope.sender))
+        if card is None or sealed.head.transcript != envelope.transcript:
+            raise VerificationFailed(f"statements of {envelope.sender} are of another question", code="BODY_INVALID")
+        verify_statements(sealed, card)
+        self._waiting[envelope.transcript, envelope.sender, sealed.head.leaf] = sealed
+
+    def require(self, envelope: Envelope, kind: LeafKind, tags: Sequence[bytes]) -> None:
+        """Return if a message came with one statement for each tag. Raises: VerificationFailed, code BODY_MISSING."""
+        sealed = self._waiting.get((envelope.transcript, envelope.sender, kind))
+        if sealed is None or len(sealed.entries) != len(tags):
+            raise VerificationFailed(
+                f"{envelope.message} of {envelope.sender} came without a body", code="BODY_MISSING"
+            )
+
+    def cover(self, envelope: Envelope, kind: LeafKind, tags: Sequence[bytes], at_ms: int) -> bytes:
+        """Return the body of the leaf of a message, as it is logged, and forget it. Raises: as `require`; OSError."""
+        self.require(envelope, kind, tags)
+        sealed = self._waiting.pop((envelope.transcript, envelope.sender, kind))
+        return self._shredder.cover(sealed, tags, at_ms)

@@ -1,0 +1,63 @@
+"""What a site states about the enterprises of its messages, sealed to the auditors and to each enterprise.
+
+It travels right before its message, to the coordinator, which logs it as the body of that message's leaf and can read
+nothing of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from protocols.assessment.batch.messages import BatchQuery
+from protocols.assessment.messages import Query
+from protocols.channel.envelope import Channel, Envelope
+from protocols.channel.identity import PartyId, PartyRole, Randomness
+from protocols.channel.pins import Pins
+from protocols.transparency.leaves import LeafKind
+from protocols.transparency.statements import Addressees, Statement, auditor_keys, seal_statements
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What became of one enterprise, and its record key, b"" if it has none."""
+
+    enterprise: str = field(repr=False)
+    decision: str
+    code: str = ""
+    rule: str = ""
+    record_key: bytes = field(default=b"", repr=False)
+
+
+class StatementWriter:
+    """Writes one site's statements."""
+
+    def __init__(self, pins: Pins, randomness: Randomness) -> None:
+        self._pins, self._randomness = pins, randomness
+        self._auditors = auditor_keys(pins.cards)
+
+    def write(
+        self, kind: LeafKind, query: Query | BatchQuery, about: Sequence[About], channel: Channel, at: int
+    ) -> Envelope:
+        """Return the statements of one leaf about the enterprises of a question, in the order asked."""
+        reference = query.query if isinstance(query, Query) else query.batch
+        statements = [
+            Statement(
+                enterprise=entry.enterprise,
+                leaf=kind,
+                party=channel.keys.party,
+                bank=query.bank,
+                reference=reference,
+                purpose=query.purpose,
+                decision=entry.decision,
+                at=at,
+                code=entry.code,
+                rule=entry.rule,
+                position=position,
+            )
+            for position, entry in enumerate(about)
+        ]
+        to = Addressees(self._auditors, tuple(entry.record_key for entry in about))
+        sealed = seal_statements(statements, to, channel.keys, channel.transcript, self._randomness)
+        coordinator = PartyId(self._pins.only(PartyRole.COORDINATOR).party)
+        return channel.wrap(coordinator, sealed, sealed=False)
