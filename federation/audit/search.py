@@ -1,6 +1,7 @@
 """Find leaves by who, what, when and why, in one pass over the log.
 
-Bank and model stand on a query's REQUEST alone; its later leaves match by the query they belong to.
+Bank and model stand on a query's REQUEST alone; its later leaves match by the query they belong to. A batch's tags
+stand in the body of its REQUEST, to which that leaf commits, and which shows them to all who hold the log.
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from federation.audit.reading import LoggedLeaf
+from protocols.errors import MalformedMessage
 from protocols.transparency.leaves import LeafCommitment, LeafKind
+from protocols.transparency.shredding import decode_body
 
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
     """What a leaf must be; None, or no kinds, asks nothing. Units: milliseconds since 1970, `until_ms` excluded.
 
-    `model` is the beginning of a model's hash. `decision` is a denial's or release's kind, or what a leaf states.
+    `model` is the beginning of a model's hash, `tag` an enterprise's, of a single question or in a batch. `decision` is
+    a denial's or release's kind, or what a leaf states.
     """
 
     since_ms: int | None = None
@@ -27,6 +31,22 @@ class Criteria:
     purpose: str | None = None
     decision: str | None = None
     model: str | None = None
+    tag: bytes | None = None
+
+    def told(self) -> dict[str, str]:
+        """Return what is asked for by name: what an auditor's view is the hash of."""
+        spelt = {
+            "since_ms": self.since_ms,
+            "until_ms": self.until_ms,
+            "kinds": ",".join(sorted(self.kinds)),
+            "actor": self.actor,
+            "bank": self.bank,
+            "purpose": self.purpose,
+            "decision": self.decision,
+            "model": self.model,
+            "tag": self.tag.hex() if self.tag else None,
+        }
+        return {name: str(value) for name, value in spelt.items() if value not in (None, "")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +55,7 @@ class _Story:
 
     bank: str
     model: str
+    tagged: bool
 
 
 def search(leaves: Iterable[LoggedLeaf], criteria: Criteria) -> Iterator[LoggedLeaf]:
@@ -47,13 +68,29 @@ def search(leaves: Iterable[LoggedLeaf], criteria: Criteria) -> Iterator[LoggedL
         leaf = logged.commitment()
         values = dict(leaf.attributes)
         if leaf.kind is LeafKind.REQUEST:
-            open_queries[leaf.reference] = _Story(str(values.get("bank", "")), str(values.get("model_hash", "")))
-        asked = open_queries.get(leaf.reference, _Story("", ""))
-        story = _Story(str(values.get("bank", asked.bank)), str(values.get("model_hash", asked.model)))
+            tagged = criteria.tag is not None and criteria.tag in tags_of(logged)
+            bank, model = str(values.get("bank", "")), str(values.get("model_hash", ""))
+            open_queries[leaf.reference] = _Story(bank, model, tagged)
+        asked = open_queries.get(leaf.reference, _Story("", "", False))
+        story = _Story(str(values.get("bank", asked.bank)), str(values.get("model_hash", asked.model)), asked.tagged)
         if leaf.kind is LeafKind.ACK:
             open_queries.pop(leaf.reference, None)
         if _matches(leaf, story, criteria):
             yield logged
+
+
+def tags_of(logged: LoggedLeaf) -> tuple[bytes, ...]:
+    """Return the tags of the enterprises that a leaf is about: its own, or those of a batch by its body.
+
+    A body that is none has no tags: what it should be, `verify_log` says.
+    """
+    subject = logged.commitment().subject
+    if subject or not logged.body:
+        return (subject,) if subject else ()
+    try:
+        return decode_body(logged.body).tags
+    except MalformedMessage:
+        return ()
 
 
 def _matches(leaf: LeafCommitment, story: _Story, wanted: Criteria) -> bool:
@@ -65,6 +102,7 @@ def _matches(leaf: LeafCommitment, story: _Story, wanted: Criteria) -> bool:
         and (wanted.bank is None or wanted.bank == story.bank)
         and (wanted.purpose is None or leaf.purpose == wanted.purpose)
         and (wanted.decision is None or decision_of(leaf) == wanted.decision)
+        and (wanted.tag is None or story.tagged)
         and (wanted.model is None or (story.model != "" and story.model.startswith(wanted.model)))
     )
 

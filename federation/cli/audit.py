@@ -17,19 +17,24 @@ from federation.audit.reading import LogView
 from federation.audit.reconcile import Discrepancy, Reconciliation, reconcile
 from federation.audit.records import LeafRecord, describe
 from federation.audit.search import search
+from federation.audit.views import Reach
 from federation.cli.audit_alarms import alarms
 from federation.cli.audit_objections import objections
+from federation.cli.audit_open import init_auditor, open_command
 from federation.cli.audit_report import report_command
 from federation.cli.criteria import read_criteria
 from federation.cli.ledgers import open_ledgers, own_entries
 from federation.cli.logs import judge, open_log, show_failure
 from federation.cli.output import FAILED, console, errors, print_json, reported_errors
+from federation.cli.viewing import As, leave_leaf, viewer
 from protocols.errors import ConfigurationError
 from protocols.transparency.checkpoints import LogKeys
 
 app = typer.Typer(help="Read and verify the audit log.", no_args_is_help=True)
 app.command()(alarms)
 app.command(name="report")(report_command)
+app.command(name="init-auditor")(init_auditor)
+app.command(name="open")(open_command)
 app.command()(objections)
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a federation, or of an export.")]
@@ -84,19 +89,26 @@ def search_command(
     decision: Annotated[str, typer.Option(help="RELEASE, DENY, or a bank's ACCEPTED, REJECTED, DENIED.")] = "",
     model: Annotated[str, typer.Option(help="Beginning of a model's hash: queries with it.")] = "",
     actor: Annotated[str, typer.Option(help="Who acted: a bank, a node, the coordinator.")] = "",
+    tag: Annotated[str, typer.Option(help="An enterprise's tag: questions and batches about it.")] = "",
+    as_: As = None,
     as_json: AsJson = False,
 ) -> None:
     """List the leaves that match all the options given, in the order of the log.
 
     A leaf says who did what, when, for which purpose and under which policy; never a score, a feature or the code of
     an enterprise. Search reads what is there and verifies nothing: run `credfed audit verify` first, or `show` for one
-    leaf with its proof. Exit code 0 also if nothing matches; 2 for a bad option or no log.
+    leaf with its proof. A tag is a bank's own name for an enterprise, 64 hexadecimal digits, as leaves show it: it
+    finds single questions and the batches that hold it. Exit code 0 also if nothing matches; 2 for a bad option or no
+    log.
 
     Examples: `search DIR --kind DENY --since 2026-03-01` · `search DIR --bank bank --decision REJECTED --json`
     """
     with reported_errors(as_json):
-        criteria = read_criteria(since, until, kind or [], actor, bank, purpose, decision, model)
+        criteria = read_criteria(since, until, kind or [], actor, bank, purpose, decision, model, tag)
         with open_log(directory) as log:
+            if as_ is not None:  # on record before anything is shown
+                entries = sum(1 for _ in search(log.leaves(), criteria))
+                leave_leaf(directory, as_, "search", criteria.told(), log, entries)
             found = (describe(logged) for logged in search(log.leaves(), criteria))
             count = _stream_json(found) if as_json else _list(found)
     if not as_json:
@@ -128,6 +140,7 @@ def show(
     directory: Directory,
     leaf: Annotated[int, typer.Argument(metavar="LEAF", help="Number of the leaf, counted from 0.", min=0)],
     proof: Annotated[bool, typer.Option("--proof", help="Print only the proof, a C2SP .tlog-proof file.")] = False,
+    as_: As = None,
     as_json: AsJson = False,
 ) -> None:
     """Show one leaf in words, after verifying the proof that it is in the log.
@@ -140,6 +153,9 @@ def show(
     """
     with reported_errors(as_json), open_log(directory) as log:
         record, witnessed, tree = _prove(log, leaf)
+        if as_ is not None:
+            with viewer(directory, as_) as looking:
+                looking.looked("show", {"leaf": str(leaf)}, Reach(leaf, leaf, 1))
         text = log.prove(leaf).encode()
     if proof:
         sys.stdout.buffer.write(text)
@@ -179,6 +195,7 @@ def _show_leaf(record: LeafRecord, witnessed: bool, tree: int) -> None:
 def export(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a federation.")],
     out: Annotated[Path, typer.Option("--out", help="Folder to make; it must not exist, or be empty.")],
+    as_: As = None,
     as_json: AsJson = False,
 ) -> None:
     """Verify the log, then write it as files that stand on their own, for an archive or another auditor.
@@ -190,6 +207,10 @@ def export(
     with reported_errors(as_json):
         report = judge(directory)
         if report.ok:
+            if as_ is not None:
+                with open_log(directory) as log:
+                    leave_leaf(directory, as_, "export", {}, log, log.size)
+                report = judge(directory)  # the export holds the leaf that says so
             with errors.status("writing") as status:
                 manifest = export_log(
                     directory, out, report, lambda index: status.update(f"leaf {index}") if index % 5000 == 0 else None

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import typer
 
+from federation.audit.views import SOCKET_FILE
 from federation.cli.output import reported_errors
 from federation.cli.running import AsJson, Check, Home, begin, report_check, settings_path
 from federation.process.http import check_http
@@ -17,6 +21,7 @@ from federation.relay.settings import COORDINATOR_FILE, CoordinatorSettings
 from nodes.door import door
 from nodes.keystore import read_cards, read_keys
 
+logger = logging.getLogger(__name__)
 app = typer.Typer(help="The coordinator: relays what it cannot read, and logs it.", no_args_is_help=True)
 
 
@@ -49,16 +54,20 @@ def run(home: Home, check: Check = False, as_json: AsJson = False) -> None:
 
 
 async def _serve(service: CoordinatorService, home: Path, settings: CoordinatorSettings) -> None:
-    """Run the service, and its desk for training if there is one."""
-    if not settings.desk:
+    """Run the service, its door for auditors and, if there is one, its desk for training."""
+    views, running = service.view_desk(), asyncio.get_running_loop()
+    async with AsyncExitStack() as doors:
+        try:
+            await doors.enter_async_context(
+                door(home / SOCKET_FILE, lambda parcel: running.run_in_executor(None, views.handle, parcel))
+            )
+        except OSError as error:  # a path that is too long for a socket
+            logger.warning("no door for auditors", extra={"path": str(home / SOCKET_FILE), "error": str(error)})
+        if settings.desk:
+            desk = service.training_desk()
+            doors.callback(desk.close)
+            await doors.enter_async_context(door(home / settings.desk, desk.serve))
         await service.run()
-        return
-    desk = service.training_desk()
-    try:
-        async with door(home / settings.desk, desk.serve):
-            await service.run()
-    finally:
-        desk.close()
 
 
 if __name__ == "__main__":  # what starts it alone loads no more than it needs

@@ -6,6 +6,7 @@ import datetime
 
 from federation.audit.search import Criteria
 from protocols.errors import ConfigurationError
+from protocols.transparency.hashing import HASH_SIZE
 from protocols.transparency.leaves import LeafKind
 
 BAD_OPTION = "BAD_OPTION"
@@ -13,7 +14,15 @@ _DAY = datetime.timedelta(days=1)
 
 
 def read_criteria(
-    since: str, until: str, kinds: list[str], actor: str, bank: str, purpose: str, decision: str, model: str
+    since: str,
+    until: str,
+    kinds: list[str],
+    actor: str,
+    bank: str,
+    purpose: str,
+    decision: str,
+    model: str,
+    tag: str = "",
 ) -> Criteria:
     """Return the criteria that these options spell; an empty one asks nothing. Raises: ConfigurationError."""
     return Criteria(
@@ -25,6 +34,7 @@ def read_criteria(
         purpose=purpose or None,
         decision=decision.upper() or None,
         model=model.lower() or None,
+        tag=_tag(tag) if tag else None,
     )
 
 
@@ -41,6 +51,16 @@ def _milliseconds(text: str, option: str, *, whole_day: bool) -> int | None:
         return round(moment.timestamp() * 1000)
     except (ValueError, OverflowError):
         raise ConfigurationError(f"{option} {text!r} is not a time like 2026-03-01T08:30", code=BAD_OPTION) from None
+
+
+def _tag(text: str) -> bytes:
+    try:
+        tag = bytes.fromhex(text)
+    except ValueError:
+        tag = b""
+    if len(tag) != HASH_SIZE:
+        raise ConfigurationError(f"--tag {text!r} is not {2 * HASH_SIZE} hexadecimal digits", code=BAD_OPTION)
+    return tag
 
 
 def _kind(name: str) -> LeafKind:

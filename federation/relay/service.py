@@ -10,6 +10,7 @@ from pathlib import Path
 
 from federation.audit import AuditLog, read_log_keys, read_log_signer
 from federation.audit.shredder import SHRED_FILE, Shredder
+from federation.audit.view_desk import ViewDesk
 from federation.consents import ConsentGate, ListFile, read_issuers
 from federation.coordinator import Coordinator, CoordinatorSite
 from federation.flower.desk import TrainingDesk
@@ -58,6 +59,10 @@ class CoordinatorService:
     def connected(self) -> frozenset[PartyId]:
         """The parties whose streams are up."""
         return self._switchboard.connected
+
+    def view_desk(self) -> ViewDesk:
+        """Return the door at which auditors' views enter the log."""
+        return ViewDesk(self._log, self._shredder, self._keys, self._pins.cards, lambda: time.time_ns() // 1_000_000)
 
     def training_desk(self) -> TrainingDesk:
         """Return the desk that routes training, with a thread of its own."""

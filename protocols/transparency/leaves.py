@@ -107,6 +107,7 @@ ATTRIBUTES: Final[Mapping[str, AttributeForm]] = {
     "corrections": AttributeForm.COUNT,
     # an auditor's own reading of the log
     "view": AttributeForm.NAME,
+    "selection_hash": AttributeForm.HASH,
     "first_leaf": AttributeForm.COUNT,
     "last_leaf": AttributeForm.COUNT,
     "entries": AttributeForm.COUNT,

@@ -21,6 +21,7 @@ from protocols.scorecard import messages as m
 from protocols.scorecard.messages import LeakClass
 from protocols.transparency import messages as t
 from protocols.transparency.statements import SealedStatements
+from protocols.transparency.views import AuditView
 
 
 class KeyOf(StrEnum):
@@ -73,6 +74,7 @@ OPEN_KINDS: Final[Mapping[str, OpenKind]] = {
         OpenKind(a.LogReceipt),
         OpenKind(a.Acknowledgement),
         OpenKind(SealedStatements),
+        OpenKind(AuditView),
         OpenKind(t.CheckpointOffer),
         OpenKind(t.CheckpointCosignature),
         OpenKind(t.CheckpointRefusal),

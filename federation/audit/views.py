@@ -1,0 +1,143 @@
+"""An auditor's side of a view: sign it, hand it in, and check the receipt that the log gives for it.
+
+    auditor = Auditor(keys, cards, log_key)
+    with reaching(home, …) as desk:
+        record_view(desk, auditor, "search", {"bank": "bank"}, Reach(0, 93, 12))
+        opened = open_body(desk, auditor, 17)
+
+What is looked for goes into the log as a hash; see `protocols/transparency/views.py`.
+"""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from protocols.assessment.messages import LogReceipt
+from protocols.channel.envelope import Channel, Envelope, open_parcel, pack_parcel
+from protocols.channel.identity import PartyCard, PartyId, PartyKeys, PartyRole
+from protocols.errors import TransportError, UnexpectedMessage, VerificationFailed
+from protocols.transparency.checkpoints import verify_log_signature
+from protocols.transparency.notes import VerifierKey, parse_note
+from protocols.transparency.statements import SealedStatements, Statement, open_for_auditor
+from protocols.transparency.views import OPEN_VIEW, AuditView, OpenedBody, selection_hash
+
+SOCKET_FILE: Final = "audit.sock"
+_LENGTH_BYTES: Final = 8
+_SECONDS: Final = 60.0
+Desk = Callable[[bytes], bytes]
+"""Answers a parcel: the coordinator's door, or a desk in this process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Auditor:
+    """Who looks: the auditor's keys, the cards that it has pinned, the log's key."""
+
+    keys: PartyKeys = field(repr=False)
+    cards: Mapping[PartyId, PartyCard] = field(repr=False)
+    log_key: VerifierKey
+    clock: Callable[[], float] = time.time
+
+    @property
+    def name(self) -> PartyId:
+        """The auditor's party id."""
+        return self.keys.party
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far a view reached: from which leaf to which, and how many it showed."""
+
+    first: int
+    last: int
+    entries: int
+
+
+def record_view(desk: Desk, auditor: Auditor, view: str, selection: Mapping[str, str], reach: Reach) -> LogReceipt:
+    """Log that an auditor has looked, and return the log's receipt for it; `selection` stays with the auditor.
+
+    Raises: PeerRefused, TransportError, VerificationFailed; ValueError for a view whose name is none.
+    """
+    receipt, _ = _take(desk, auditor, view, selection, reach)
+    return receipt
+
+
+def open_body(desk: Desk, auditor: Auditor, leaf: int) -> tuple[SealedStatements, dict[int, Statement], LogReceipt]:
+    """Return the body of a leaf as its party sealed it, what the auditor reads of it, and the receipt of the view.
+
+    The caller holds the statements against the leaf: `verify_statements` under the card of its actor.
+    Raises: PeerRefused, TransportError, VerificationFailed, MalformedMessage.
+    """
+    receipt, opened = _take(desk, auditor, OPEN_VIEW, {"leaf": str(leaf)}, Reach(leaf, leaf, 1))
+    if opened is None or opened.leaf != leaf:
+        raise UnexpectedMessage("another body was opened than the one that was asked for")
+    return opened.statements, open_for_auditor(opened.statements, auditor.keys.sealing), receipt
+
+
+def _take(
+    desk: Desk, auditor: Auditor, view: str, selection: Mapping[str, str], reach: Reach
+) -> tuple[LogReceipt, OpenedBody | None]:
+    message = AuditView(
+        auditor=auditor.name,
+        view=view,
+        selection=selection_hash(selection),
+        first=reach.first,
+        last=reach.last,
+        entries=reach.entries,
+        issued=int(auditor.clock()),
+        nonce=secrets.token_bytes(16),
+    )
+    channel = Channel(auditor.keys, auditor.cards, message.transcript())
+    coordinator = _coordinator(auditor.cards)
+    asked = channel.wrap(coordinator, message, sealed=False)
+    answers = {envelope.message: envelope for envelope in open_parcel(desk(pack_parcel((asked,))))}
+    receipt = _receipt(answers.pop(LogReceipt.__name__, None), channel, coordinator, auditor.log_key)
+    opened = answers.pop(OpenedBody.__name__, None)
+    return receipt, None if opened is None else channel.unwrap(opened, OpenedBody)
+
+
+def _receipt(envelope: Envelope | None, channel: Channel, coordinator: PartyId, log_key: VerifierKey) -> LogReceipt:
+    if envelope is None or envelope.sender != coordinator:
+        raise UnexpectedMessage("the coordinator gave no receipt for the view")
+    receipt = channel.unwrap(envelope, LogReceipt)
+    if receipt.leaf >= verify_log_signature(parse_note(receipt.note), log_key).size:
+        raise VerificationFailed("the receipt's leaf is outside its tree", code="NO_RECEIPT")
+    return receipt
+
+
+def _coordinator(cards: Mapping[PartyId, PartyCard]) -> PartyId:
+    found = [party for party, card in cards.items() if card.role is PartyRole.COORDINATOR]
+    if len(found) != 1:
+        raise VerificationFailed(f"{len(found)} coordinators are pinned, where one is due")
+    return found[0]
+
+
+def socket_desk(path: Path) -> Desk:
+    """Return the desk of the coordinator process that serves `path`; asking raises TransportError if none does."""
+
+    def ask(parcel: bytes) -> bytes:
+        try:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(_SECONDS)
+                connection.connect(str(path))
+                connection.sendall(len(parcel).to_bytes(_LENGTH_BYTES) + parcel)
+                return _exactly(connection, int.from_bytes(_exactly(connection, _LENGTH_BYTES)))
+        except OSError as error:
+            raise TransportError(f"nobody answers at {path}", code="NO_COORDINATOR") from error
+
+    return ask
+
+
+def _exactly(connection: socket.socket, size: int) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        received = connection.recv(min(size - len(data), 1 << 20))
+        if not received:
+            raise OSError("closed early")
+        data += received
+    return bytes(data)
