@@ -21,6 +21,7 @@ from protocols.consent import (
     verify_slip,
 )
 from protocols.consent.messages import RevocationNotice
+from protocols.enterprise.credential import verify_key_slip
 from protocols.errors import ConfigurationError, PolicyDenied
 
 ISSUERS_FOLDER: Final = "issuers"
@@ -61,6 +62,15 @@ class ConsentGate:
         except PolicyDenied as refusal:
             return Shown(handle, refusal.code)
         return Shown(handle, "")
+
+    def check_key(self, slip: str, card: str, now: int) -> None:
+        """Return if an accredited service vouches, now, that some enterprise stands behind the key of a card.
+
+        Raises: PolicyDenied, a CREDENTIAL_ code, CONSENT_LIST_STALE or CONSENT_REVOKED.
+        """
+        shown = verify_key_slip(slip, self._issuers, card, now)
+        self.hear()
+        self._view.check(shown.issuer, shown.handle, now)
 
     def hear(self) -> None:
         """Take the list that lies at hand; one that is not good leaves what was known, which soon is too old."""

@@ -232,6 +232,8 @@ class Coordinator:
         relay = RelayQuery(query, channel, self._bank_key(query.bank, self._site.key_bits))
         shown = self._site.consents.show(query, self._site.clock_ms() // 1000)
         values: dict[str, str | int] = {} if shown.handle is None else {"consent_hash": shown.handle.hex()}
+        if query.objection:
+            values["objection"] = query.objection.hex()
         if not shown.code:
             return self._announce(envelope, relay, values)
         denial = relay.refuse(shown.code)

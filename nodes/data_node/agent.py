@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 
 from nodes.boundary import handle_parcel
-from nodes.data_node import batches
+from nodes.data_node import batches, objections, records
 from nodes.data_node.assessments import Assessments
 from nodes.data_node.consents import ConsentDesk
 from nodes.data_node.encryptors import Encryptors, PlainEncryptors
@@ -39,6 +39,8 @@ class DataNodeAgent:
         parts, encryptors = Parts(site), encryptors or PlainEncryptors(site.randomness)
         self._assessments = Assessments(site, parts, self._consents, encryptors)
         self._batches = batches.Batches(site, parts, self._consents, encryptors)
+        self._subject_records = records.SubjectRecords(site, self._consents)
+        self._objections = objections.Objections(site, self._consents)
 
     def handle(self, data: bytes) -> bytes:
         """Return the reply to a parcel; never raises."""
@@ -82,6 +84,10 @@ class DataNodeAgent:
             return self._batches.receive(envelope)
         if envelope.message in QUESTIONS:
             return self._assessments.receive(envelope)
+        if envelope.message in records.MESSAGES:
+            return self._subject_records.receive(envelope)
+        if envelope.message in objections.MESSAGES:
+            return self._objections.receive(envelope)
         if envelope.message == RevocationNotice.__name__:
             self._consents.receive(envelope)
             return []

@@ -90,12 +90,23 @@ class Assessments:
         demand = demand_of(site, query, subject)
         consent = self._consents.admit(subject.consent, demand, rule, query.query)
         self._consents.check_slip(query.slip, consent, demand)
+        self._check_objection(query, subject)
         envelope = channel.wrap(PartyId(query.bank), self._share(query, subject, part), sealed=False)
         site.switch.check()
         with site.ledger.group():
             self._consents.use(consent, query.query)
             site.ledger.answers.release(self._answer_row(query, subject, envelope, rule=rule.name), rule.quota)
         return envelope, consent, rule
+
+    def _check_objection(self, query: Query, subject: Subject) -> None:
+        """Return if a question that is asked again after an objection names one of this enterprise's.
+
+        Raises: PolicyDenied, code OBJECTION_UNKNOWN.
+        """
+        if query.objection:
+            known = self._site.ledger.objections.find(query.objection)
+            if known is None or known.subject != subject.enterprise:
+                raise PolicyDenied("no such objection of this enterprise is on record", code="OBJECTION_UNKNOWN")
 
     def _share(self, query: Query, subject: Subject, part: OpenPart) -> ScoreShare:
         site = self._site

@@ -46,6 +46,11 @@ class ConsentDesk:
         site.ledger.consents.check_use(consent.issuer, consent.token_id, question, consent.uses)
         return consent
 
+    def check_standing(self, issuer: str, token_id: str) -> None:
+        """Return if what an issuer signed under this id is not revoked. Raises: PolicyDenied, as `RevocationView`."""
+        self._hear()
+        self._view.check(issuer, consent_handle(issuer, token_id), self._site.clock())
+
     def check_slip(self, slip: str, consent: Consent, demand: ConsentDemand) -> None:
         """Return if the slip that the coordinator has seen is the consent's. Raises: PolicyDenied, CONSENT_MISMATCH."""
         try:

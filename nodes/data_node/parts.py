@@ -64,7 +64,8 @@ class Parts:
         """Return what the part says of these enterprises, from the rows as they are now."""
         found = places(part.tables, self._bins(part.binnings, enterprises))
         coverage = [Coverage.OK if e in self._row_of else Coverage.ABSENT for e in enterprises]
-        return Evaluation(found, coverage, tuple(enterprises), part.absent)
+        objected = self._site.ledger.objections.pending(enterprises)
+        return Evaluation(found, coverage, tuple(enterprises), part.absent, objected)
 
     def _bins(self, binnings: Sequence[FineBinning], enterprises: Sequence[str]) -> Codes:
         columns = cohort_columns(self._site.table, self._row_of, enterprises)

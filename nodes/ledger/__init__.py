@@ -8,7 +8,9 @@ from nodes.ledger.answers import Answer, AnswerRecords, BatchEntry
 from nodes.ledger.database import Database, DuplicateRecord
 from nodes.ledger.ledgers import BankLedger, NodeLedger, open_bank_ledger, open_node_ledger
 from nodes.ledger.location import ledger_location
+from nodes.ledger.objections import StoredDecision, StoredObjection
 from nodes.ledger.parts import StoredPart
+from nodes.ledger.repairs import Repair, RepairKind
 from nodes.ledger.runs import Release
 from nodes.ledger.witness import WitnessRecords
 
@@ -21,6 +23,10 @@ __all__ = [
     "DuplicateRecord",
     "NodeLedger",
     "Release",
+    "Repair",
+    "RepairKind",
+    "StoredDecision",
+    "StoredObjection",
     "StoredPart",
     "WitnessRecords",
     "ledger_location",

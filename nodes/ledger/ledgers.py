@@ -8,12 +8,15 @@ from nodes.ledger.answers import AnswerRecords
 from nodes.ledger.consents import ConsentRecords
 from nodes.ledger.database import Database
 from nodes.ledger.location import BAD_LEDGER, Location, connect, name_of
+from nodes.ledger.objections import ObjectionRecords
 from nodes.ledger.parts import PartRecords
 from nodes.ledger.questions import QuestionRecords
 from nodes.ledger.quotas import QuotaRecords
+from nodes.ledger.repairs import RepairRecords
 from nodes.ledger.runs import RunRecords
 from nodes.ledger.schema import migrate
 from nodes.ledger.spending import SpendingRecords
+from nodes.ledger.subject_view import SubjectView
 from nodes.ledger.witness import WitnessRecords
 from protocols.errors import ConfigurationError
 
@@ -49,6 +52,9 @@ class NodeLedger(_PartyLedger):
         self.answers = AnswerRecords(database, self.quotas)
         self.consents = ConsentRecords(database)
         self.parts = PartRecords(database)
+        self.objections = ObjectionRecords(database)
+        self.repairs = RepairRecords(database)
+        self.subjects = SubjectView(database)
 
 
 class BankLedger(_PartyLedger):

@@ -107,6 +107,28 @@ MIGRATIONS: Final = (
                 UNION ALL SELECT bank, day FROM batch_entry WHERE code = '') AS released GROUP BY bank, day""",
         ),
     ),
+    Migration(
+        "an enterprise's own record, its objections, and what was put right",
+        (
+            "CREATE INDEX answer_by_subject ON answer (subject, at)",
+            "CREATE INDEX batch_entry_by_subject ON batch_entry (subject)",
+            """CREATE TABLE objection (
+                id BLOB PRIMARY KEY, transcript BLOB NOT NULL, subject TEXT NOT NULL, ground TEXT NOT NULL,
+                entry BLOB NOT NULL, filed BIGINT NOT NULL, text TEXT NOT NULL)""",
+            "CREATE INDEX objection_by_subject ON objection (subject)",
+            """CREATE TABLE objection_node (
+                objection BLOB NOT NULL REFERENCES objection, node TEXT NOT NULL, PRIMARY KEY (objection, node))""",
+            """CREATE TABLE objection_decision (
+                objection BLOB NOT NULL, node TEXT NOT NULL, verdict TEXT NOT NULL, reason TEXT NOT NULL,
+                corrections BIGINT NOT NULL, at BIGINT NOT NULL, envelope BLOB NOT NULL, confirmed BIGINT NOT NULL,
+                PRIMARY KEY (objection, node))""",
+            """CREATE TABLE repair (
+                number BIGINT PRIMARY KEY, at BIGINT NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL,
+                place TEXT NOT NULL, event TEXT NOT NULL, change TEXT NOT NULL, objection BLOB NOT NULL,
+                withdrawn BIGINT NOT NULL)""",
+            "CREATE INDEX repair_by_subject ON repair (subject)",
+        ),
+    ),
 )
 
 

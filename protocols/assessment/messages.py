@@ -23,7 +23,10 @@ Seconds = Annotated[int, Meta(ge=0, lt=1 << 40)]
 
 
 class Query(Message, frozen=True):
-    """The fields that a query's transcript binds. Reveals: to the coordinator, all of it; it names no enterprise."""
+    """The fields that a query's transcript binds; `objection` names the one after which it is asked again.
+
+    Reveals: to the coordinator, all of it; it names no enterprise.
+    """
 
     OPEN: ClassVar[bool] = True
 
@@ -37,6 +40,7 @@ class Query(Message, frozen=True):
     expires: Seconds
     subject_tag: Key32
     slip: Annotated[str, Meta(max_length=4096)] = ""
+    objection: Annotated[bytes, Meta(max_length=16)] = b""
 
     def transcript(self) -> bytes:
         """Return T, 32 bytes."""

@@ -48,6 +48,10 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "RESULT_OUT_OF_RANGE": ("The answer was outside its range, and was discarded.", "结果超出合理范围，已作废。"),
     "NO_RECEIPT": ("The answer came without the log's receipt, and was discarded.", "答复缺少存证回执，已作废。"),
+    "OBJECTION_UNKNOWN": (
+        "The question names an objection that is not one of this enterprise's.",
+        "查询所引用的异议并非该企业提出。",
+    ),
     "WRONG_MODEL": ("A data owner does not serve this model.", "有数据单位不提供该模型的服务。"),
 }
 

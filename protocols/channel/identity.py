@@ -39,6 +39,7 @@ class PartyRole(StrEnum):
     DATA_NODE = "data_node"
     CONSENT_SERVICE = "consent_service"
     AUDITOR = "auditor"
+    ENTERPRISE = "enterprise"
 
 
 @dataclass(frozen=True, slots=True)

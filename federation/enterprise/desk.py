@@ -1,0 +1,123 @@
+"""Takes what an enterprise asks, and answers it: its record, with proofs; an objection, with the leaf that starts it.
+
+What the coordinator sees of it is a pseudonym, and which queries are about one enterprise; never which enterprise.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from federation.coordinator import CoordinatorSite
+from federation.enterprise.admission import Admission
+from federation.enterprise.filing import Filing
+from federation.enterprise.parts import subjects_by_node
+from federation.enterprise.proving import prove_leaves
+from federation.enterprise.references import FILE as REFERENCES_FILE
+from federation.enterprise.references import References
+from federation.enterprise.rounds import ObjectionRounds
+from federation.enterprise.store import FILE as STORE_FILE
+from federation.enterprise.store import ObjectionStore
+from federation.witnessing import Deliver
+from protocols.channel.envelope import Channel, Envelope, open_parcel, pack_parcel, pack_refusal
+from protocols.channel.identity import PartyId, PartyRole
+from protocols.enterprise.messages import (
+    Objection,
+    RecordEntries,
+    RecordReferences,
+    RecordRefusal,
+    RecordRequest,
+    RecordSubject,
+)
+from protocols.errors import CreditFederationError, MalformedMessage, UnexpectedMessage, VerificationFailed
+
+logger = logging.getLogger(__name__)
+
+MAX_REQUEST_BYTES: Final = 1 << 20
+
+
+class EnterpriseDesk:
+    """The one door for enterprises: bytes in, bytes out. For any number of threads."""
+
+    def __init__(self, site: CoordinatorSite, home: Path) -> None:
+        """Open what the coordinator keeps in `home` for enterprises."""
+        self._site = site
+        self._store = ObjectionStore(home / STORE_FILE)
+        self._references = References(home / REFERENCES_FILE, site.log)
+        self._admission = Admission(site)
+        self._filing = Filing(site, self._store, self._references)
+        self.rounds = ObjectionRounds(site, self._store, self._filing)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._references.close()
+        self._store.close()
+
+    def serve(self, data: bytes, deliver: Deliver) -> bytes:
+        """Return the answer to an enterprise's parcel, or the code of a refusal; never raises.
+
+        `deliver` takes parcels to nodes and returns their replies.
+        """
+        try:
+            return pack_parcel(tuple(self._serve(data, deliver)))
+        except CreditFederationError as error:
+            logger.warning("an enterprise's request of %d bytes was refused: %s", len(data), error.code)
+            return pack_refusal(error.code)
+        except Exception as error:
+            logger.error("an enterprise's request of %d bytes failed: %s", len(data), type(error).__name__)
+            return pack_refusal("INTERNAL_ERROR")
+
+    def _serve(self, data: bytes, deliver: Deliver) -> list[Envelope]:
+        if len(data) > MAX_REQUEST_BYTES:
+            raise MalformedMessage(f"a request of {len(data)} bytes is too long")
+        first, *sealed = open_parcel(data) or (None,)
+        if first is None:
+            raise UnexpectedMessage("an empty parcel asks nothing")
+        if first.message == RecordRequest.__name__:
+            return self._record(first, sealed, deliver)
+        if first.message == Objection.__name__:
+            objection, channel = self._admission.admit(first, Objection)
+            self._nodes(objection.nodes)
+            return [self._filing.file(objection, first, sealed, channel)]
+        raise UnexpectedMessage(f"{first.message} is nothing that an enterprise asks")
+
+    # ---- a record
+
+    def _record(self, envelope: Envelope, sealed: Sequence[Envelope], deliver: Deliver) -> list[Envelope]:
+        request, channel = self._admission.admit(envelope, RecordRequest)
+        self._nodes(request.nodes)
+        parcels = subjects_by_node(envelope, sealed, request.nodes, RecordSubject.__name__, channel)
+        self._admission.once(channel.transcript, request.expires)
+        replies = deliver({node: pack_parcel(parcel) for node, parcel in parcels.items()})
+        answers, references = self._collect(replies, channel, PartyId(request.card.party))
+        leaves = self._references.leaves_of(references)
+        logged = prove_leaves(self._site.log, leaves)
+        return [*answers, channel.wrap(PartyId(request.card.party), logged)]
+
+    def _nodes(self, nodes: Sequence[str]) -> None:
+        for node in nodes:
+            self._site.pins.card(PartyId(node), PartyRole.DATA_NODE)
+
+    def _collect(
+        self, replies: Mapping[PartyId, bytes | None], channel: Channel, enterprise: PartyId
+    ) -> tuple[list[Envelope], set[bytes]]:
+        """Return what the nodes say to the enterprise, and the queries that they let the coordinator prove.
+
+        A node that is silent, or whose reply is none, is left out: the enterprise sees that it is missing.
+        """
+        answers: list[Envelope] = []
+        references: set[bytes] = set()
+        for node, reply in replies.items():
+            with suppress(CreditFederationError):
+                for envelope in open_parcel(reply or b""):
+                    if envelope.sender != node:
+                        raise VerificationFailed(f"{node} answers in the name of {envelope.sender}")
+                    if envelope.message == RecordReferences.__name__:
+                        references.update(channel.unwrap(envelope, RecordReferences).references)
+                    elif envelope.message in (RecordEntries.__name__, RecordRefusal.__name__):
+                        channel.verify(envelope)
+                        answers.append(envelope)
+        return answers, references

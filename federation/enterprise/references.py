@@ -1,0 +1,80 @@
+"""Which leaves belong to which query, run or objection: an index beside the log, made anew from it whenever it lacks.
+
+It proves nothing and is trusted with nothing: whoever is shown a leaf verifies its proof.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from threading import Lock
+from typing import Final
+
+from federation.audit import AuditLog
+from protocols.transparency.leaves import Leaf, LeafKind
+
+FILE: Final = "references.sqlite"
+_SHORTEST: Final = 16
+_PAGE: Final = 2048
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS leaf_of (reference BLOB, leaf INTEGER, PRIMARY KEY (reference, leaf)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS covered (leaves INTEGER NOT NULL);
+"""
+
+
+class References:
+    """The index of one log. For any number of threads."""
+
+    def __init__(self, path: Path, log: AuditLog) -> None:
+        """Open or begin the index at `path`; one of another log, or of a longer one, is begun anew."""
+        self._log, self._lock = log, Lock()
+        self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._database.executescript(_SCHEMA)
+        if self._covered() > log.size:
+            self._database.executescript("DELETE FROM leaf_of; DELETE FROM covered;")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._database.close()
+
+    def leaves_of(self, references: Iterable[bytes]) -> list[int]:
+        """Return the leaves of these queries, runs and objections, in the log's order."""
+        found: set[int] = set()
+        with self._lock:
+            self._catch_up()
+            for reference in references:
+                rows = self._database.execute("SELECT leaf FROM leaf_of WHERE reference = ?", (reference,))
+                found.update(leaf for (leaf,) in rows)
+        return sorted(found)
+
+    def _covered(self) -> int:
+        with closing(self._database.execute("SELECT coalesce(max(leaves), 0) FROM covered")) as rows:
+            return int(rows.fetchone()[0])
+
+    def _catch_up(self) -> None:
+        """Take the leaves that have come since, so many at a time that memory stays bounded."""
+        start, size = self._covered(), self._log.size
+        while start < size:
+            end = min(start + _PAGE, size)
+            entries = self._log.entries(start, end)
+            rows = [(reference, entry.index) for entry in entries for reference in references_of(entry.leaf)]
+            self._database.execute("BEGIN")
+            self._database.executemany("INSERT OR IGNORE INTO leaf_of VALUES (?, ?)", rows)
+            self._database.execute("DELETE FROM covered")
+            self._database.execute("INSERT INTO covered VALUES (?)", (end,))
+            self._database.execute("COMMIT")
+            start = end
+
+
+def references_of(leaf: Leaf) -> Iterator[bytes]:
+    """Yield what a leaf belongs to: its query or objection, the objection it follows, the run that it opens."""
+    values = dict(leaf.attributes)
+    if leaf.kind is LeafKind.TRAIN_STEP:
+        if str(values.get("step", "")).endswith("Spec"):
+            yield bytes.fromhex(str(values["transcript_hash"]))
+    elif len(leaf.reference) >= _SHORTEST:
+        yield leaf.reference
+    if leaf.kind is LeafKind.REQUEST and "objection" in values:
+        yield bytes.fromhex(str(values["objection"]))
