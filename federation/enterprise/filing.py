@@ -63,7 +63,9 @@ class Filing:
         """Log an objection that was put down, and return what its enterprise is told."""
         envelope = decode(filed.envelope, Envelope)
         objection = decode(envelope.body, Objection)
-        values = {"code": objection.ground.value} | ({"entry": objection.entry.hex()} if objection.entry else {})
+        values: dict[str, str | int] = {"code": objection.ground.value}
+        if objection.entry:
+            values["entry"] = objection.entry.hex()
         leaves = [self._leaf(LeafKind.OBJECTION, envelope, filed.id, values | {"node": n}) for n in filed.contested]
         first = self._site.log.append(leaves)[0]
         told = ObjectionFiled(filed.id, first.index, len(leaves), leaves[0].timestamp_ms // 1000, first.note)
@@ -85,16 +87,15 @@ class Filing:
         Channel(self._site.keys, self._site.pins.cards, filed.transcript).unwrap(envelope, ObjectionDecision)
         if not self._store.decide(decision.objection, envelope.sender, encode(envelope)):
             return
-        values = {"decision": decision.verdict.value, "code": decision.reason, "corrections": decision.corrections}
+        values: dict[str, str | int] = {"decision": decision.verdict.value, "code": decision.reason}
+        values["corrections"] = decision.corrections
         self._site.log.append([self._leaf(LeafKind.DECISION, envelope, decision.objection, values)])
         parcel = pack_parcel((envelope,))
         self._store.decided(decision.objection, envelope.sender, dict.fromkeys(self.nodes, parcel))
 
     def _check(self, objection: Objection) -> None:
         if set(objection.nodes) != set(self.nodes) or not set(objection.contested) <= set(objection.nodes):
-            raise UnexpectedMessage(
-                "an objection goes to all data nodes, and contests some of them", code="WRONG_NODES"
-            )
+            raise UnexpectedMessage("an objection goes to all data nodes and contests some", code="WRONG_NODES")
         if objection.entry and not self._references.leaves_of([objection.entry]):
             raise UnexpectedMessage("the log has no such query", code="UNKNOWN_ENTRY")
         since = self._site.clock_ms() // 1000 - DAY_SECONDS

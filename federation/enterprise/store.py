@@ -135,7 +135,10 @@ class ObjectionStore:
         query = f"SELECT id, transcript, enterprise, filed, envelope, answer FROM objection {condition}"  # noqa: S608
         with self._lock:
             rows = self._database.execute(query, values).fetchall()
-            return [FiledObjection(*row[:5], self._contested(row[0]), row[5]) for row in rows]
+            return [
+                FiledObjection(identifier, transcript, enterprise, filed, envelope, self._contested(identifier), answer)
+                for identifier, transcript, enterprise, filed, envelope, answer in rows
+            ]
 
     def _contested(self, objection: bytes) -> tuple[str, ...]:
         rows = self._database.execute("SELECT node FROM contested WHERE objection = ? ORDER BY node", (objection,))

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from federation.local.layout import CONSENT_SERVICE
 from nodes.consent_sources import REVOCATIONS_FILE
 from nodes.keystore import read_keys
-from protocols.channel.identity import PartyId
+from protocols.channel.identity import PartyCard, PartyId
 from protocols.channel.pins import Pins
 from protocols.consent import (
     LIST_SECONDS,
@@ -32,10 +32,12 @@ from protocols.consent import (
     sign_revocations,
     verify_revocations,
 )
+from protocols.enterprise.credential import Credential, check_card, issue_credential
 from protocols.errors import PolicyDenied
 
 CONSENT_SECONDS: Final = 86_400
 CONSENT_USES: Final = 100
+CREDENTIAL_SECONDS: Final = 365 * 86_400
 RENEW_SECONDS: Final = LIST_SECONDS // 2
 WITHHELD_FILE: Final = "withheld.txt"
 REVOKED_FILE: Final = "revoked.txt"
@@ -95,6 +97,16 @@ class ConsentService:
         """Return a consent on terms of the caller's choice, token and slip."""
         name, key = self._keys.party, self._keys.signing
         return join_consent(issue_consent(consent, name, key), issue_slip(consent, name, key))
+
+    def vouch(self, enterprise: str, card: PartyCard, seconds: int = CREDENTIAL_SECONDS) -> str:
+        """Return the credential that says that a card is this enterprise's, token and slip.
+
+        Whoever calls has made sure that it is. Raises: VerificationFailed for a card that is no enterprise's own.
+        """
+        check_card(card, self.pins.cards)
+        now, token_id = self._clock(), secrets.token_hex(16)
+        credential = Credential(enterprise, card.fingerprint(), now, now + seconds, token_id)
+        return issue_credential(credential, self._keys.party, self._keys.signing)
 
     def revoke(self, token_id: str) -> None:
         """Revoke a consent, by its id: it is in the next list, which is signed now."""

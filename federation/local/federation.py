@@ -14,9 +14,11 @@ import msgspec
 import numpy as np
 from flwr.app import Context, RecordDict
 from flwr.clientapp import ClientApp
+from flwr.serverapp import Grid
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
+from federation.enterprise import EnterpriseDesk
 from federation.grid import EmbeddedGrid, Observer
 from federation.local.consents import ConsentService
 from federation.local.layout import (
@@ -28,8 +30,8 @@ from federation.local.layout import (
     write_federation,
 )
 from federation.local.parties import PartyOpener, read_records
-from federation.rounds import Mailroom, RoundEvent, Rounds, Traffic, server_app
-from federation.witnessing import Witnessing
+from federation.rounds import Mailroom, RoundEvent, Rounds, Traffic, addresses, exchange, server_app
+from federation.witnessing import Deliver, Witnessing
 from nodes.bank.agent import BankAgent
 from nodes.bank.model_file import ModelFile, RunFacts, read_model_file, write_model_file
 from nodes.bank.results import AssessmentResult
@@ -97,6 +99,10 @@ class LocalFederation:
         with ExitStack() as files:
             self._opener = PartyOpener(folder, self.file, self.pins, clock, self.consents.revocations, files)
             self._grid = self._connect(observer)
+            self._desk = EnterpriseDesk(self._opener.coordinator_site, folder / COORDINATOR)
+            files.callback(self._desk.close)
+            if self._desk.rounds.due:
+                self._run(_Delivering(self._desk.rounds.run))
             if self.log.witnessed_size < self.log.size:  # a new log, or a run that broke off
                 self._collect_cosignatures()
             self._files = files.pop_all()
@@ -257,9 +263,33 @@ class LocalFederation:
         context = Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={})
         server_app(rounds)(self._grid, context)
 
+    # ---- what enterprises ask for
+
+    def serve_enterprise(self, parcel: bytes) -> bytes:
+        """Return the coordinator's answer to an enterprise's parcel, then bring what it has led to where it belongs."""
+        answers: list[bytes] = []
+        self._run(_Delivering(lambda deliver: answers.append(self._desk.serve(parcel, deliver))))
+        if self._desk.rounds.due:
+            self._run(_Delivering(self._desk.rounds.run))
+        if self.log.witnessed_size < self.log.size:
+            self._collect_cosignatures()
+        return answers[0]
+
     def withhold_consent(self, enterprise: str) -> None:
         """Let an enterprise refuse: the consent service issues no consent for it any more."""
         self.consents.withhold(enterprise)
+
+
+class _Delivering:
+    """Rounds in which something takes parcels to data nodes, whenever it likes, and gets their replies."""
+
+    def __init__(self, work: Callable[[Deliver], None]) -> None:
+        self._work = work
+
+    def run(self, grid: Grid) -> None:
+        """Do the work over a grid."""
+        nodes = addresses(grid)
+        self._work(lambda parcels: exchange(grid, nodes, parcels, "enterprise"))
 
 
 def read_bank_model(folder: Path, file: FederationFile, pins: Pins, bank: PartyId) -> ModelFile:

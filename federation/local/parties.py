@@ -84,10 +84,10 @@ class PartyOpener:
         log = self._files.enter_context(AuditLog(home / "log.sqlite", signer, witnesses, known=known))
         gate = ConsentGate(read_issuers(home, self._pins), self._revocations)
         shredder = Shredder(home / SHRED_FILE)
-        site = CoordinatorSite(
+        self.coordinator_site = CoordinatorSite(
             read_keys(home), self._pins, log, self._file.key_bits, lambda: self._clock() * 1000, gate, shredder
         )
-        coordinator = Coordinator(site)
+        coordinator = Coordinator(self.coordinator_site)
         if log.size == 0:
             self._record_keys(coordinator, log)
         return log, coordinator

@@ -78,6 +78,7 @@ class Objections:
         if objection is None or envelope.sender != objection.card.party:
             raise UnexpectedMessage("a subject without its objection")
         channel = self._gate.channel(objection.card, envelope.transcript)
+        channel.verify(envelope)  # what only a relay can have altered is refused, and makes nothing inadmissible
         if self._is_known(objection):
             return [self._receipt(objection.objection, "", channel)]
         try:

@@ -52,7 +52,7 @@ class SubjectRecords:
             self._site.switch.check()
             self._gate.admit(request.card, subject.enterprise, subject.credential)
         except PolicyDenied as refusal:
-            return [channel.wrap(self._coordinator, RecordRefusal(refusal.code), sealed=False)]
+            return [channel.wrap(PartyId(request.card.party), RecordRefusal(refusal.code), sealed=False)]
         return self._answer(request, subject.enterprise, channel)
 
     @property

@@ -100,7 +100,7 @@ class RecordEntry(Message, frozen=True):
     """
 
     reference: Reference
-    kind: Name
+    what: Name
     bank: Name
     at: Seconds
     decision: Name

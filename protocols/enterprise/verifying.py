@@ -7,7 +7,7 @@ out; and one node's omission convicts it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -20,6 +20,7 @@ from protocols.transparency.leaves import LeafCommitment, LeafKind, decode_leaf
 from protocols.transparency.log_proofs import LogProof
 
 TRAINING: Final = "training"
+GRACE_SECONDS: Final = 300
 _ANSWERS: Final = (LeafKind.RELEASE, LeafKind.DENY)
 
 
@@ -53,13 +54,6 @@ class VerifiedLeaf:
     witnessed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class NodeAnswer:
-    """What one node listed, all pages together."""
-
-    entries: tuple[RecordEntry, ...] = field(repr=False)
-
-
 def verify_leaves(logged: LoggedEntries, keys: LogKeys) -> list[VerifiedLeaf]:
     """Return every leaf that was shown, each proved under the log's key and, as far as it goes, the witnesses'.
 
@@ -84,47 +78,58 @@ def _verify(shown: ProvedLeaf, notes: tuple[bytes, ...], keys: LogKeys) -> Verif
     return VerifiedLeaf(shown.index, leaf.commitment(), shown.body, witnessed)
 
 
-def compare(
-    answers: Mapping[PartyId, NodeAnswer], leaves: Iterable[VerifiedLeaf], nodes: Iterable[PartyId]
-) -> list[Discrepancy]:
-    """Return what the lists of the nodes that answered and the proved leaves do not agree on.
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The time that was asked for, the end not included. Units: seconds since 1970.
 
-    `nodes` are all data nodes; one that did not answer is not compared. A query that lies outside the time asked for is
-    in no list, and in no leaf that was asked for.
+    What lies within `GRACE_SECONDS` of its ends is not judged: clocks differ, and a query takes time.
     """
+
+    since: int
+    until: int
+
+    def covers(self, at: int) -> bool:
+        """Tell whether what happened then must be in every list."""
+        return (self.since == 0 or at >= self.since + GRACE_SECONDS) and at < self.until - GRACE_SECONDS
+
+
+def compare(
+    answers: Mapping[PartyId, Sequence[RecordEntry]], leaves: Iterable[VerifiedLeaf], span: Span
+) -> list[Discrepancy]:
+    """Return what the lists of the nodes that answered, and the proved leaves, do not agree on."""
     by_reference: dict[bytes, list[LeafCommitment]] = {}
-    for leaf in leaves:
-        by_reference.setdefault(leaf.leaf.reference, []).append(leaf.leaf)
-        if leaf.leaf.kind is LeafKind.TRAIN_STEP:
-            transcript = bytes.fromhex(str(dict(leaf.leaf.attributes).get("transcript_hash", "")))
-            by_reference.setdefault(transcript, []).append(leaf.leaf)
-    found = [one for node, answer in answers.items() for one in _unlogged(node, answer, by_reference)]
-    listed = {entry.reference for answer in answers.values() for entry in answer.entries if entry.kind != TRAINING}
-    known = set(nodes)
-    for reference in sorted(listed):
+    for one in leaves:
+        by_reference.setdefault(reference_of(one.leaf), []).append(one.leaf)
+    lists = {node: {entry.reference for entry in entries} for node, entries in answers.items()}
+    found = [
+        discrepancy
+        for node, entries in answers.items()
+        for entry in entries
+        if span.covers(entry.at)
+        for discrepancy in _unlogged(node, entry, by_reference.get(entry.reference, []))
+    ]
+    for reference in sorted(set().union(*lists.values())):
         for leaf in by_reference.get(reference, ()):
-            answered = leaf.kind in _ANSWERS and leaf.actor in known and PartyId(leaf.actor) in answers
-            if answered and not _lists(answers[PartyId(leaf.actor)], reference):
-                found.append(Discrepancy(Finding.WITHHELD, leaf.actor, reference))
+            node = PartyId(leaf.actor)
+            due = leaf.kind in _ANSWERS and span.covers(leaf.timestamp_ms // 1000)
+            if due and node in lists and reference not in lists[node]:
+                found.append(Discrepancy(Finding.WITHHELD, node, reference))
     return found
 
 
-def _lists(answer: NodeAnswer, reference: bytes) -> bool:
-    return any(entry.reference == reference for entry in answer.entries)
+def reference_of(leaf: LeafCommitment) -> bytes:
+    """Return what a leaf is listed under: its query, its objection, or the transcript of the run that it opens."""
+    if leaf.kind is LeafKind.TRAIN_STEP:
+        return bytes.fromhex(str(dict(leaf.attributes).get("transcript_hash", "")))
+    return leaf.reference
 
 
-def _unlogged(
-    node: PartyId, answer: NodeAnswer, by_reference: Mapping[bytes, list[LeafCommitment]]
-) -> Iterable[Discrepancy]:
-    """Yield what a node lists and the log does not have, or has as another message of the node's."""
-    for entry in answer.entries:
-        leaves = by_reference.get(entry.reference, [])
-        if entry.kind == TRAINING:
-            if not leaves:
-                yield Discrepancy(Finding.NOT_LOGGED, node, entry.reference)
-            continue
-        own = [leaf for leaf in leaves if leaf.actor == node and leaf.kind in _ANSWERS]
-        if not own:
-            yield Discrepancy(Finding.NOT_LOGGED, node, entry.reference)
-        elif all(leaf.evidence != entry.evidence for leaf in own):
-            yield Discrepancy(Finding.EVIDENCE_DIFFERS, node, entry.reference)
+def _unlogged(node: PartyId, entry: RecordEntry, leaves: Sequence[LeafCommitment]) -> Iterator[Discrepancy]:
+    """Yield that the log does not have what a node lists, or has another message of the node's."""
+    own = [leaf for leaf in leaves if leaf.actor == node and leaf.kind in _ANSWERS]
+    if entry.what == TRAINING:
+        own = list(leaves)
+    if not own:
+        yield Discrepancy(Finding.NOT_LOGGED, node, entry.reference)
+    elif entry.what != TRAINING and all(leaf.evidence != entry.evidence for leaf in own):
+        yield Discrepancy(Finding.EVIDENCE_DIFFERS, node, entry.reference)

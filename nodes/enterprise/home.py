@@ -1,0 +1,95 @@
+"""An enterprise's own folder.
+
+enterprise.json    its code, and where the coordinator listens for enterprises
+enterprise.key     its secret key (0600)
+enterprise.card    its public card, which the consent service vouches for
+credential.jwt     the consent service's word
+cards/, log.pub, witnesses.txt    what it has pinned of the federation; authority.pem for TLS
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from protocols.channel.identity import PartyCard
+from protocols.channel.wire import decode, encode
+from protocols.consent import split_consent
+from protocols.enterprise.asking import Identity
+from protocols.enterprise.credential import draw_keys, make_enterprise_card, restore_keys
+from protocols.errors import ConfigurationError, MalformedMessage
+
+FACTS_FILE: Final = "enterprise.json"
+KEY_FILE: Final = "enterprise.key"
+CARD_FILE: Final = "enterprise.card"
+CREDENTIAL_FILE: Final = "credential.jwt"
+AUTHORITY_FILE: Final = "authority.pem"
+CODE: Final = "NOT_AN_ENTERPRISE"
+
+
+class EnterpriseFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `enterprise.json` says; `coordinator` is a URL, "" if the federation is a folder on this machine."""
+
+    enterprise: str
+    coordinator: str = ""
+
+
+def create_home(home: Path, facts: EnterpriseFacts) -> PartyCard:
+    """Draw an enterprise's key, write it for its owner alone, and return the card. Raises: ConfigurationError."""
+    keys = draw_keys(secrets.token_bytes)
+    card = make_enterprise_card(keys)
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(home / KEY_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(keys.to_bytes())
+        (home / CARD_FILE).write_bytes(encode(card))
+        (home / FACTS_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(facts)) + b"\n")
+    except FileExistsError as error:
+        raise ConfigurationError(f"{home}: holds a key already", code="KEY_EXISTS") from error
+    except OSError as error:
+        raise ConfigurationError(f"{home}: {error.strerror}", code="OUT_NOT_WRITABLE") from error
+    return card
+
+
+def read_facts(home: Path) -> EnterpriseFacts:
+    """Return what `enterprise.json` says. Raises: ConfigurationError, code NOT_AN_ENTERPRISE."""
+    try:
+        return msgspec.json.decode((home / FACTS_FILE).read_bytes(), type=EnterpriseFacts)
+    except OSError as error:
+        raise ConfigurationError(f"{home}: no {FACTS_FILE} there", code=CODE) from error
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise ConfigurationError(f"{home / FACTS_FILE}: {error}", code=CODE) from error
+
+
+def read_card(path: Path) -> PartyCard:
+    """Return the card in a file, unverified. Raises: ConfigurationError, code NOT_AN_ENTERPRISE."""
+    try:
+        return decode(path.read_bytes(), PartyCard)
+    except (OSError, MalformedMessage) as error:
+        raise ConfigurationError(f"{path}: no enterprise's card", code=CODE) from error
+
+
+def read_identity(home: Path) -> Identity:
+    """Return the enterprise with its key and credential.
+
+    Raises: ConfigurationError, codes NOT_AN_ENTERPRISE, NO_CREDENTIAL.
+    """
+    facts, card = read_facts(home), read_card(home / CARD_FILE)
+    try:
+        keys = restore_keys((home / KEY_FILE).read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{home / KEY_FILE}: missing, or no enterprise's key", code=CODE) from error
+    try:
+        token, slip = split_consent((home / CREDENTIAL_FILE).read_text(encoding="utf-8").strip())
+    except (OSError, UnicodeError) as error:
+        raise ConfigurationError(
+            f"{home / CREDENTIAL_FILE}: missing; the consent service issues it for {CARD_FILE}", code="NO_CREDENTIAL"
+        ) from error
+    if card.verify_key != keys.signing.public_key().public_bytes_raw():
+        raise ConfigurationError(f"{home}: the card is not that of the key", code=CODE)
+    return Identity(facts.enterprise, keys, card, token, slip)
