@@ -1,0 +1,60 @@
+"""How an enterprise's commands reach the coordinator: over HTTPS, or a federation's folder on this machine."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from federation.audit import read_log_keys
+from federation.local import LocalFederation
+from federation.local.deployed.enterprises import desk_of
+from federation.local.deployed.supervisor import read_status
+from nodes.enterprise.fetching import EnterpriseClient, Reach
+from nodes.enterprise.home import AUTHORITY_FILE, read_facts, read_identity
+from nodes.enterprise.https import over_https
+from nodes.keystore import read_cards
+from protocols.enterprise.asking import Trust
+from protocols.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """An enterprise's client that reaches the coordinator."""
+
+    client: EnterpriseClient
+    trust: Trust
+    clock: Callable[[], int]
+
+
+@contextmanager
+def reached(home: Path, federation: Path | None) -> Iterator[Reached]:
+    """Yield the client of the enterprise in `home`: to `federation`, or to the coordinator that it has noted.
+
+    Raises: ConfigurationError, code NO_COORDINATOR if there is neither; as the client for what it then does.
+    """
+    identity, trust = read_identity(home), Trust(read_cards(home / "cards").cards, read_log_keys(home))
+    address = read_facts(home).coordinator
+    if federation is None and not address:
+        raise ConfigurationError(f"{home}: no coordinator is noted; name a --federation", code="NO_COORDINATOR")
+
+    def client(reach: Reach) -> Reached:
+        return Reached(EnterpriseClient(identity, trust, reach, _now, secrets.token_bytes), trust, _now)
+
+    if federation is None:
+        authority = home / AUTHORITY_FILE
+        with over_https(address, authority if authority.exists() else None) as reach:
+            yield client(reach)
+    elif read_status(federation) is not None:
+        with over_https(*desk_of(federation)) as reach:
+            yield client(reach)
+    else:
+        with LocalFederation(federation) as parties:
+            yield client(parties.serve_enterprise)
+
+
+def _now() -> int:
+    return int(time.time())
