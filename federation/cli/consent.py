@@ -16,6 +16,7 @@ from federation.cli.consent_text import read_consent_text
 from federation.cli.output import FAILED, console, print_json, reported_errors
 from federation.local.consents import ConsentService, write_list
 from nodes.consent_sources import read_issuers
+from nodes.enterprise.home import read_card
 from nodes.keystore import read_cards, read_keys
 from protocols.channel.identity import PartyId, PartyRole
 from protocols.consent import Consent, ConsentDemand, Purpose, split_consent, unverified_claims, verify_consent
@@ -77,6 +78,30 @@ def issue(
         text = service.issue_as(given)
     if as_json:
         print_json({"id": given.token_id, "consent": text, "expires": given.expires})
+    else:
+        typer.echo(text)
+
+
+@app.command()
+def vouch(
+    home: Home,
+    subject: Annotated[str, typer.Argument(metavar="USCC", help="The enterprise, whose identity you have verified.")],
+    card: Annotated[Path, typer.Argument(metavar="CARD", help="Its card, as it brought it: enterprise.card.")],
+    days: Annotated[int, typer.Option("--days", help="How long it holds.", min=1, max=3660)] = 365,
+    cards: Cards = None,
+    as_json: AsJson = False,
+) -> None:
+    """Sign that a key is an enterprise's, and print it: its credential, with which it asks for its own record.
+
+    Verify first, by another way, that it is this enterprise that brings the card: what nodes tell its holder, they tell
+    on your word. A key that is lost is withdrawn as a consent is: `credfed consent revoke SERVICE ID`.
+
+    Example: credfed consent vouch OUT/consent_service 91999999MANLAYN443 DIR/enterprise.card > DIR/credential.jwt
+    """
+    with reported_errors(as_json):
+        text = _service(home, cards).vouch(subject, read_card(card), days * 86_400)
+    if as_json:
+        print_json({"id": unverified_claims(split_consent(text)[0])["jti"], "credential": text})
     else:
         typer.echo(text)
 

@@ -12,6 +12,7 @@ import typer
 from federation.audit.views import SOCKET_FILE
 from federation.cli.output import reported_errors
 from federation.cli.running import AsJson, Check, Home, begin, report_check, settings_path
+from federation.enterprise.http import check_desk
 from federation.process.http import check_http
 from federation.process.running import run_service
 from federation.process.settings import read_settings
@@ -42,6 +43,8 @@ def run(home: Home, check: Check = False, as_json: AsJson = False) -> None:
         path = settings_path(home, COORDINATOR_FILE)
         settings = read_settings(path, CoordinatorSettings)
         check_http(settings.http)
+        if settings.enterprises.listen:
+            check_desk(settings.enterprises)
         server_credentials(home, settings)
         keys, pins = read_keys(home), read_cards(home / settings.cards)
         if check:

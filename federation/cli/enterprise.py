@@ -1,4 +1,4 @@
-"""`credfed enterprise`: what an enterprise may ask of a federation of which it is no party: its record, its objections."""
+"""`credfed enterprise`: what an enterprise may ask of a federation of which it is no party: record and objections."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from rich.markup import escape
 from federation.audit.keys import LOG_KEY_FILE, WITNESS_FILE
 from federation.cli.enterprise_shown import show_record
 from federation.cli.output import FAILED, console, errors, print_json, quiet_libraries, reported_errors
-from federation.cli.reaching import reached
+from federation.cli.reaching import Reached, reached
 from federation.local.layout import COORDINATOR
 from nodes.enterprise.home import CARD_FILE, CREDENTIAL_FILE, EnterpriseFacts, create_home, read_facts
-from nodes.enterprise.record import EnterpriseRecord, describe
+from nodes.enterprise.record import describe
 from nodes.keystore import read_cards
 from protocols.channel.identity import PartyId
 from protocols.enterprise.asking import Grievance
@@ -51,8 +51,8 @@ def create(
 ) -> None:
     """Draw an enterprise's key, and pin the federation's public keys beside it.
 
-    The key stays in DIR. Compare the coordinator's fingerprint, which is printed, by another way than this one. Then have
-    the consent service vouch for the key: `credfed consent vouch SERVICE USCC DIR/enterprise.card > DIR/credential.jwt`.
+    The key stays in DIR. Compare the coordinator's fingerprint, which is printed, by another way than this one. Then
+    have the consent service vouch for the key: `credfed consent vouch SERVICE USCC CARD > DIR/credential.jwt`.
     """
     with reported_errors(as_json):
         pins = read_cards(federation / "cards")
@@ -120,9 +120,7 @@ def object_command(
     with reported_errors(as_json):
         words = _words(text)
         with errors.status("filing the objection"), reached(home, federation) as site:
-            about, answered = b"", ()
-            if entry:
-                about, answered = _entry(describe(site.client.fetch(), "", site.clock()), entry)
+            about, answered = _entry(site, entry) if entry else (b"", ())
             contested = tuple(map(PartyId, node or answered))
             unknown = sorted(set(contested) - set(site.trust.nodes))
             if unknown or not contested:
@@ -151,8 +149,9 @@ def _words(path: Path | None) -> str:
     return words
 
 
-def _entry(found: EnterpriseRecord, beginning: str) -> tuple[bytes, tuple[str, ...]]:
+def _entry(site: Reached, beginning: str) -> tuple[bytes, tuple[str, ...]]:
     """Return a query by the beginning of its reference, and the nodes that released something for it."""
+    found = describe(site.client.fetch(), "", site.clock())
     queries = [query for query in found.queries if query.reference.startswith(beginning.lower())]
     if len(queries) != 1:
         raise ConfigurationError(f"--entry: {len(queries)} entries begin with {beginning!r}", code="UNKNOWN_ENTRY")

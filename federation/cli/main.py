@@ -17,6 +17,7 @@ from federation.cli import bench as bench_command
 from federation.cli import consent as consent_command
 from federation.cli import coordinator as coordinator_command
 from federation.cli import demo as demo_command
+from federation.cli import enterprise as enterprise_command
 from federation.cli import model as model_command
 from federation.cli import node as node_command
 from federation.cli import policy as policy_command
@@ -45,6 +46,7 @@ app.add_typer(coordinator_command.app, name="coordinator")
 app.add_typer(node_command.app, name="node")
 app.add_typer(policy_command.app, name="policy")
 app.add_typer(consent_command.app, name="consent")
+app.add_typer(enterprise_command.app, name="enterprise")
 bank_command.app.command("api")(bank_api_command.api)
 bank_command.app.command("labels")(bank_api_command.labels)
 bank_command.app.add_typer(bank_api_command.keys_app, name="api-key")

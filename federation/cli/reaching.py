@@ -44,16 +44,14 @@ def reached(home: Path, federation: Path | None) -> Iterator[Reached]:
     def client(reach: Reach) -> Reached:
         return Reached(EnterpriseClient(identity, trust, reach, _now, secrets.token_bytes), trust, _now)
 
-    if federation is None:
-        authority = home / AUTHORITY_FILE
-        with over_https(address, authority if authority.exists() else None) as reach:
-            yield client(reach)
-    elif read_status(federation) is not None:
-        with over_https(*desk_of(federation)) as reach:
-            yield client(reach)
-    else:
+    if federation is not None and read_status(federation) is None:
         with LocalFederation(federation) as parties:
             yield client(parties.serve_enterprise)
+        return
+    authority = home / AUTHORITY_FILE
+    url = address if federation is None else desk_of(federation)
+    with over_https(url, authority if authority.exists() else None) as reach:
+        yield client(reach)
 
 
 def _now() -> int:

@@ -69,7 +69,12 @@ def up(
         if not (folder / FEDERATION_FILE).exists():
             _found(folder, data, enterprises, seed, key_bits)
         ports = Ports(
-            relay=port, superlink=port + 1, coordinator_http=port + 2, bank_http=port + 10, bank_api=port + 20
+            relay=port,
+            superlink=port + 1,
+            coordinator_http=port + 2,
+            enterprises=port + 5,
+            bank_http=port + 10,
+            bank_api=port + 20,
         )
         equip(folder, ports)
         equip_flower(folder, ports.superlink)

@@ -20,7 +20,7 @@ import yaml
 
 from federation.local.layout import CONSENT_SERVICE, COORDINATOR, read_federation, witness_name
 from federation.relay.authority import PARTY_DAYS, Issued, create_authority, issue
-from federation.relay.settings import COORDINATOR_FILE, CoordinatorSettings
+from federation.relay.settings import COORDINATOR_FILE, CoordinatorSettings, EnterpriseOptions
 from nodes.bank.settings import BANK_FILE, ApiOptions, BankSettings
 from nodes.consent_sources import REVOCATIONS_FILE
 from nodes.data_node.settings import NODE_FILE, NodeSettings
@@ -45,6 +45,7 @@ class Ports:
     bank_http: int = 9444
     superlink: int = 0
     bank_api: int = 0
+    enterprises: int = 0
 
 
 def equip(folder: Path, ports: Ports) -> None:
@@ -67,6 +68,7 @@ def equip(folder: Path, ports: Ports) -> None:
         witnesses={party: witness_name(party) for party in (*nodes, *banks)},
         revocations=LIST_FILE,
         desk=DESK_SOCKET if ports.superlink else "",
+        enterprises=EnterpriseOptions(_loopback(ports.enterprises)),
     )
     data = _data_from(folder, file.data)
     _write(folder / COORDINATOR / COORDINATOR_FILE, coordinator)

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import logging
 import time
+from collections.abc import Coroutine
 from pathlib import Path
 
 from federation.audit import AuditLog, read_log_keys, read_log_signer
@@ -13,8 +14,11 @@ from federation.audit.shredder import SHRED_FILE, Shredder
 from federation.audit.view_desk import ViewDesk
 from federation.consents import ConsentGate, ListFile, read_issuers
 from federation.coordinator import Coordinator, CoordinatorSite
+from federation.enterprise import EnterpriseDesk
+from federation.enterprise.http import serve_enterprises
 from federation.flower.desk import TrainingDesk
 from federation.relay.desk import RelayDesk
+from federation.relay.enterprises import EnterpriseRelay
 from federation.relay.revocations import RevocationRounds
 from federation.relay.server import RelayServer
 from federation.relay.settings import CoordinatorSettings
@@ -45,6 +49,7 @@ class CoordinatorService:
             keys, pins, self._log, settings.key_bits, lambda: time.time_ns() // 1_000_000, gate, self._shredder
         )
         self._coordinator, self._trainer = Coordinator(site), Coordinator(site)
+        self._enterprises = EnterpriseDesk(site, home)
         if self._log.size == 0:
             self._record_keys()
         self._switchboard = Switchboard()
@@ -82,15 +87,28 @@ class CoordinatorService:
         server = await relay.start()
         logger.info("serving", extra={"address": self._settings.listen, "leaves": self._log.size})
         self._serving = True
-        passing = asyncio.create_task(lists.run())
+        works = (self._witness_rounds().run(), lists.run(), *self._enterprise_work())
+        tasks = [asyncio.create_task(work) for work in works]
         try:
-            await self._witness_rounds().run()
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()
         finally:
             self._serving = False
-            passing.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await asyncio.shield(server.stop(_GRACE_SECONDS))
             await desk.close()
+            self._enterprises.close()
             self._log.close()
+
+    def _enterprise_work(self) -> list[Coroutine[None, None, None]]:
+        """Return what serves enterprises: the rounds that bring objections about, and their door if it is open."""
+        options, settings = self._settings.enterprises, self._settings
+        relay = EnterpriseRelay(self._enterprises, self._switchboard, settings.node_seconds, settings.objection_seconds)
+        doors = [serve_enterprises(self._home, options, relay.serve)] if options.listen else []
+        return [relay.run(), *doors]
 
     def _channel(self, transcript: bytes) -> Channel:
         return Channel(self._keys, self._pins.cards, transcript)

@@ -44,13 +44,22 @@ class StreamBounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return StreamLimits(self.frame_bytes, self.waiting_bytes, self.open_requests)
 
 
+class EnterpriseOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where enterprises ask for their records, over HTTP; empty means nowhere. Paths of PEM files are relative."""
+
+    listen: str = ""
+    certificate: str = ""
+    key: str = ""
+
+
 class CoordinatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The coordinator's configuration. Paths are relative to its directory.
 
     `http` is where health and metrics are served: `127.0.0.1:port`, `unix:path`, or empty for nowhere. `witnesses`
     maps a party to the name under which it cosigns the log. `revocations` is where the newest list of revoked consents
     lies; it is passed on to every node. `desk` is the socket at which Flower's ServerApp asks for routing; empty means
-    that nothing is trained here.
+    that nothing is trained here. `enterprises` is where those ask for their own records; `objection_seconds` is how
+    often nodes are brought objections, and asked for decisions, while there are any.
     """
 
     listen: Address = "127.0.0.1:7443"
@@ -64,3 +73,5 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     revocations: str = "revocations.jwt"
     witnesses: dict[str, str] = {}
     desk: str = ""
+    enterprises: EnterpriseOptions = EnterpriseOptions()
+    objection_seconds: Seconds = 15.0

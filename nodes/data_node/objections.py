@@ -10,12 +10,13 @@ import logging
 from typing import Final
 
 from nodes.data_node.consents import ConsentDesk
+from nodes.data_node.deciding import signed_decision, stored_decision
 from nodes.data_node.enterprises import EnterpriseGate
 from nodes.data_node.site import NodeSite
-from nodes.ledger import StoredDecision, StoredObjection
-from protocols.channel.envelope import EVERYONE, Channel, Envelope
+from nodes.ledger import StoredObjection
+from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyId, PartyRole
-from protocols.channel.wire import decode, encode
+from protocols.channel.wire import decode
 from protocols.enterprise.messages import (
     Objection,
     ObjectionDecision,
@@ -118,7 +119,7 @@ class Objections:
     def _refuse(self, objection: Objection, channel: Channel, code: str) -> None:
         if self._me in objection.contested:
             decision = ObjectionDecision(objection.objection, Verdict.INADMISSIBLE, code, 0, self._site.clock())
-            record_decision(self._site, decision, channel)
+            self._records.decide(signed_decision(decision, channel))
 
     # ---- decisions
 
@@ -133,7 +134,7 @@ class Objections:
         channel.unwrap(envelope, ObjectionDecision)
         if known is not None and envelope.sender not in known.contested:
             raise VerificationFailed(f"{envelope.sender} decides what is not its to decide")
-        self._records.decide(_stored(decision, envelope, confirmed=True))
+        self._records.decide(stored_decision(decision, envelope, confirmed=True))
         return [self._receipt(decision.objection, envelope.sender, channel)]
 
     def _report(self, envelope: Envelope) -> list[Envelope]:
@@ -150,22 +151,3 @@ class Objections:
 
     def _receipt(self, objection: bytes, decided_by: str, channel: Channel) -> Envelope:
         return channel.wrap(self._coordinator, ObjectionReceipt(objection, decided_by), sealed=False)
-
-
-def record_decision(site: NodeSite, decision: ObjectionDecision, channel: Channel) -> bool:
-    """Put this node's own decision on record, signed, on its way to the log; tell whether there was none before."""
-    envelope = channel.wrap(EVERYONE, decision)
-    return site.ledger.objections.decide(_stored(decision, envelope, confirmed=False))
-
-
-def _stored(decision: ObjectionDecision, envelope: Envelope, *, confirmed: bool) -> StoredDecision:
-    return StoredDecision(
-        objection=decision.objection,
-        node=envelope.sender,
-        verdict=decision.verdict,
-        reason=decision.reason,
-        corrections=decision.corrections,
-        at=decision.at,
-        envelope=encode(envelope),
-        confirmed=confirmed,
-    )

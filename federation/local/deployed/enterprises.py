@@ -10,8 +10,8 @@ from federation.relay.settings import COORDINATOR_FILE, CoordinatorSettings
 from protocols.errors import ConfigurationError
 
 
-def desk_of(folder: Path) -> tuple[str, Path | None]:
-    """Return the URL of the coordinator's desk for enterprises, and the authority that its certificate is from.
+def desk_of(folder: Path) -> str:
+    """Return the URL of the coordinator's desk for enterprises.
 
     Raises: ConfigurationError, code NO_DESK, if it listens for none.
     """
@@ -19,5 +19,4 @@ def desk_of(folder: Path) -> tuple[str, Path | None]:
     desk = read_settings(home / COORDINATOR_FILE, CoordinatorSettings).enterprises
     if not desk.listen:
         raise ConfigurationError(f"{home / COORDINATOR_FILE}: enterprises.listen is empty", code="NO_DESK")
-    secure = bool(desk.certificate)
-    return f"{'https' if secure else 'http'}://{desk.listen}", home / "tls" / "authority.pem" if secure else None
+    return f"{'https' if desk.certificate else 'http'}://{desk.listen}"
