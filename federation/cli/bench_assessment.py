@@ -25,7 +25,9 @@ def assessment(
     saturation: Annotated[
         float, typer.Option("--saturation", help="Seconds of as many questions as it can take; 0: none.", min=0)
     ] = 20.0,
-    batch: Annotated[int, typer.Option("--batch", help="Also assess so many in one batch; 0: none.", min=0)] = 0,
+    batch: Annotated[
+        int, typer.Option("--batch", help="Also assess so many enterprises in batches; 0: none.", min=0)
+    ] = 0,
     enterprises: Annotated[
         int, typer.Option("--enterprises", help="Size of the synthetic economy.", min=1000, max=200_000)
     ] = 2000,
@@ -40,7 +42,7 @@ def assessment(
 ) -> None:
     """Measure assessments over six processes: coordinator, four data nodes, and this one as the bank.
 
-    A synthetic economy is made and a scorecard trained on it (a minute or two), certificates and directories are
+    A synthetic economy is made, a scorecard trained on 2,000 of it (a minute or two), certificates and directories are
     generated, the processes started, and questions asked over mutual TLS with consent, policy, log and ledger on, all
     of it durable. Latency counts from when a question was due, so a federation that falls behind cannot hide it.
     """
@@ -57,7 +59,7 @@ def assessment(
             copy_federation(federation, folder)
         else:
             folder.mkdir()
-            make_federation(folder, enterprises, key_bits)
+            make_federation(folder, max(enterprises, batch), key_bits)
         found = measure(folder, Load(rate, seconds, saturation, batch), status.update)
     if as_json:
         print_json(found)
@@ -79,6 +81,8 @@ def show(found: AssessmentBench) -> None:
     if found.batch_seconds is not None:
         goal = f"≤ {GOAL_BATCH_SECONDS:g} for 10,000"
         figures.add_row(f"a batch of {found.batch:,}, s", f"{found.batch_seconds:,.1f}", goal)
+        figures.add_row("  of which have a score", f"{found.batch_scores:,}", "")
+        figures.add_row("  processor time of all, s", f"{sum(found.batch_cpu_seconds.values()):,.1f}", "")
     console.print(figures)
     stages = Table("stage", "mean", title="Where the time goes", title_justify="left")
     for name, value in found.stages.items():

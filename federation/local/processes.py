@@ -31,7 +31,7 @@ class PartyProcess:
     """One party's process; its log is `service.log` in its directory."""
 
     def __init__(self, home: Path, role: str, http: str) -> None:
-        self.home, self._role, self._http = home, role, http
+        self.home, self.http, self._role = home, http, role
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -61,12 +61,12 @@ class PartyProcess:
 
     def metrics(self) -> str:
         """Return its metrics. Raises: OSError."""
-        return ask_http(self._http, self.home, "/metrics")[1]
+        return ask_http(self.http, self.home, "/metrics")[1]
 
     def is_ready(self) -> bool:
         """Tell whether it says that it can work."""
         try:
-            return ask_http(self._http, self.home, "/ready")[0] == http.client.OK
+            return ask_http(self.http, self.home, "/ready")[0] == http.client.OK
         except OSError:
             return False
 

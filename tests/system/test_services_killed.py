@@ -13,26 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from federation.audit import verify_directory
-from federation.audit.reconcile import reconcile
-from federation.cli.ledgers import open_ledgers, own_entries
-from federation.cli.logs import open_log
 from federation.local import BANK
-from nodes.ledger import ledger_location, open_node_ledger
-from nodes.ledger.reading import read_ledger
-from nodes.policy.rules import USUAL_QUOTA
-from protocols.transparency.leaves import LeafKind
 from tests.conftest import TrainedFederation
 from tests.small_federation import NODES
+from tests.system.judging import judge
 from tests.system.service_federation import prepare, up
 
 pytestmark = pytest.mark.slow
 
 KILLS = 8
-INTERRUPTED = {
-    "RELEASE_MISSING", "RESULT_MISSING", "ACK_MISSING", "RELEASE_NOT_LOGGED", "REQUEST_NOT_LOGGED", "ACK_NOT_LOGGED",
-}  # fmt: skip
-"""What a query that was broken off may lack. Never: an answer without its row, or two answers, or another one."""
 
 
 @contextmanager
@@ -87,31 +76,6 @@ def test_killed_at_any_moment_nobody_answers_twice_or_off_the_record(
                 victim.kill()
                 victim.start()
             wait_for_answers(answers, 5)
-    judge(folder, answers)
-
-
-def judge(folder: Path, answers: Path) -> None:
-    """Hold log, ledgers and the bank's scores against one another."""
-    assert verify_directory(folder).ok
-    with open_log(folder) as log, open_ledgers(folder) as readers:
-        leaves = list(log.leaves())
-        found = reconcile(leaves, {party: own_entries(reader) for party, reader in readers.items()})
-        released = {node: {answer.query for answer in readers[node].answers()} for node in NODES}
-        for node in NODES:
-            rows = [answer.query for answer in readers[node].answers()]
-            assert len(rows) == len(set(rows))
-    assert {discrepancy.code for discrepancy in found.discrepancies} <= INTERRUPTED
-    results = {leaf.index: leaf.commitment().reference for leaf in leaves if leaf.commitment().kind is LeafKind.RESULT}
-    scores = lines(answers)
+    scores = [(request, int(receipt)) for request, receipt in lines(answers)]
     assert len(scores) > 5 * KILLS
-    for request, receipt in scores:
-        assert results[int(receipt)].hex() == request
-        assert all(bytes.fromhex(request) in released[node] for node in NODES)
-    for node in NODES:
-        ledger = open_node_ledger(ledger_location(folder / node))
-        with read_ledger(ledger_location(folder / node)) as reader:
-            releases = sum(answer.decision == "RELEASE" for answer in reader.answers())
-        days = range(int(time.time()) // 86_400 - 1, int(time.time()) // 86_400 + 1)
-        used = sum(USUAL_QUOTA.per_day - ledger.quotas.left(BANK, day, USUAL_QUOTA) for day in days)
-        assert used == releases >= len(scores)
-        ledger.close()
+    judge(folder, scores)
