@@ -13,6 +13,7 @@ from federation.cli.output import FAILED, console, print_json, quiet_libraries, 
 from federation.cli.progress import round_progress
 from federation.local import BANK, LocalFederation
 from federation.local.deployed.asking import ask_deployed
+from federation.local.deployed.members import placement_of
 from federation.local.deployed.supervisor import read_status
 from federation.local.federation import read_bank_model
 from federation.local.layout import party_of, read_federation
@@ -68,7 +69,9 @@ def _ask(
     """Return the answers and the model that gave them: from the processes that are up, or from all parties in here."""
     if read_status(federation) is not None:
         file, pins = read_federation(federation), read_cards(federation / "cards")
-        return ask_deployed(federation, enterprises), read_bank_model(federation, file, pins, bank or BANK)
+        return ask_deployed(federation, enterprises, placement_of(federation)), read_bank_model(
+            federation, file, pins, bank or BANK
+        )
     with round_progress(quiet) as on_round, LocalFederation(federation, on_round=on_round) as parties:
         return parties.assess(enterprises, bank), parties.model(bank)
 

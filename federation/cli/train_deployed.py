@@ -9,6 +9,7 @@ import msgspec
 
 from federation.cli.cards import write_card
 from federation.cli.results import Results, build_results
+from federation.local.deployed.members import placement_of
 from federation.local.deployed.supervisor import read_status
 from federation.local.deployed.training import DeployedTraining
 from federation.local.layout import BANK, read_federation
@@ -40,7 +41,8 @@ def train_deployed(
     home = folder / BANK
     settings = read_settings(home / BANK_FILE, BankSettings)
     with open_bank_site(home, settings) as site:
-        training = DeployedTraining(folder, site, test_size, seed).run(plan, minimum_bin, folder.name, on_round)
+        run = DeployedTraining(folder, site, test_size, seed, placement_of(folder))
+        training = run.run(plan, minimum_bin, folder.name, on_round)
     results = build_results(folder.name, training, read_federation(folder).key_bits, plan, None)
     write_card(folder, training.model)
     (folder / "results.json").write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")

@@ -13,14 +13,16 @@ from federation.cli.output import BAD_INPUT, console, errors, print_json, quiet_
 from federation.cli.workspace import whole_folder
 from federation.local import BANK, FEDERATION_FILE, create_federation
 from federation.local.consents import ConsentService
-from federation.local.deployed.flower import equip_flower
-from federation.local.deployed.members import members
+from federation.local.deployed.flower import LOOPBACK, equip_flower
+from federation.local.deployed.members import members, namespaces_of
+from federation.local.deployed.namespaces import Placement, listening, remove
 from federation.local.deployed.supervisor import (
     LOG_FILE,
     RUN,
     Status,
     Supervisor,
     await_ready,
+    end_orphans,
     read_status,
     start_supervisor,
     stop_supervisor,
@@ -53,6 +55,9 @@ def up(
     port: Annotated[
         int, typer.Option("--port", help="First of the ports of loopback that are used.", min=1024, max=60_000)
     ] = 7440,
+    namespaces: Annotated[
+        bool, typer.Option("--namespaces", help="Give each party a network namespace of its own (root, on Linux).")
+    ] = False,
     foreground: Annotated[bool, typer.Option("--foreground", help="Stay, until Ctrl-C ends all of it.")] = False,
     as_json: Annotated[bool, AS_JSON] = False,
 ) -> None:
@@ -61,6 +66,8 @@ def up(
     A folder that holds none gets one first: keys, certificates and settings for every party. Then `credfed train
     --federation DIR` trains over it, `credfed status DIR` shows it, `credfed down DIR` stops it. All that the processes
     write is in DIR/run/federation.log.
+    With --namespaces no party shares a network with another but one bridge, the machine's own network is not touched,
+    and `credfed status` shows where each party listens: a data node nowhere.
     """
     quiet_libraries()
     with reported_errors(as_json):
@@ -68,6 +75,11 @@ def up(
             raise ConfigurationError(f"{folder} is up already", code="ALREADY_UP")
         if not (folder / FEDERATION_FILE).exists():
             _found(folder, data, enterprises, seed, key_bits)
+        end_orphans(folder)
+        remove(folder)
+        if namespaces:
+            namespaces_of(folder).make()
+        placement = namespaces_of(folder) if namespaces else LOOPBACK
         ports = Ports(
             relay=port,
             superlink=port + 1,
@@ -75,13 +87,14 @@ def up(
             enterprises=port + 5,
             bank_http=port + 10,
             bank_api=port + 20,
+            host=placement.coordinator,
         )
         equip(folder, ports)
-        equip_flower(folder, ports.superlink)
+        equip_flower(folder, ports.superlink, placement)
         if foreground:
-            _keep(folder.resolve(), ports)
+            _keep(folder.resolve(), ports, placement)
             return
-        watcher = start_supervisor(folder.resolve(), port)
+        watcher = start_supervisor(folder.resolve(), port, namespaces)
         status = await_ready(folder, watcher, READY_SECONDS, _tell)
         _show(status, folder, as_json)
 
@@ -97,16 +110,19 @@ def _found(folder: Path, data: Path | None, enterprises: int, seed: int, key_bit
         create_federation(made, description, key_bits, policy)
 
 
-def _keep(folder: Path, ports: Ports) -> None:
-    """Keep all processes running, and the list of revoked consents fresh, until a signal comes."""
-    supervisor = Supervisor(folder, members(folder, ports))
+def _keep(folder: Path, ports: Ports, placement: Placement) -> None:
+    """Keep all processes running, and the list of revoked consents fresh, until a signal comes; leave no namespace."""
+    supervisor = Supervisor(folder, members(folder, ports, placement))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: supervisor.stop())
     consents = ConsentService(
         folder / CONSENT_SERVICE, read_federation(folder).domains, read_cards(folder / "cards"), system_clock
     )
-    with consents.publishing():
-        supervisor.keep()
+    try:
+        with consents.publishing():
+            supervisor.keep()
+    finally:
+        remove(folder)
 
 
 def status(
@@ -127,8 +143,13 @@ def down(
     folder: Annotated[Path, FOLDER] = DEFAULT_FOLDER,
     as_json: Annotated[bool, AS_JSON] = False,
 ) -> None:
-    """Stop all processes of a federation; what it is stays in its folder."""
+    """Stop all processes of a federation, and remove its network namespaces; what it is stays in its folder.
+
+    What a supervisor that was killed has left behind goes as well.
+    """
     stopped = stop_supervisor(folder)
+    stopped = end_orphans(folder) or stopped
+    stopped = remove(folder) or stopped
     if as_json:
         print_json({"stopped": stopped})
     else:
@@ -152,6 +173,18 @@ def _show(found: Status, folder: Path, as_json: bool) -> None:
     for process in found.processes:
         table.add_row(process.name, process.state, str(process.pid or "–"), str(process.restarts))
     console.print(table)
+    if any(process.place for process in found.processes):
+        _show_places(found)
     console.print(f"log: {folder / RUN / LOG_FILE}")
     if any(process.name == BANK and process.state == "waiting" for process in found.processes):
         console.print(f"the bank has no model yet: credfed train --federation {folder}")
+
+
+def _show_places(found: Status) -> None:
+    """Print where each namespace's processes listen: what `ss -ltn` says inside it."""
+    table = Table("network namespace", "listens at", "processes")
+    for place in sorted({process.place for process in found.processes}):
+        there = [process for process in found.processes if process.place == place]
+        running = next((process.pid for process in there if process.pid), 0)
+        table.add_row(place, ", ".join(listening(running)) or "–", ", ".join(process.name for process in there))
+    console.print(table)

@@ -33,11 +33,13 @@ class TrainingDesk:
     def __init__(self, home: Path, coordinator: Coordinator, first: PartyId, parties: Collection[PartyId]) -> None:
         self._records, self._coordinator = home / RECORDS, coordinator
         self._first, self._parties = first, tuple(sorted(parties))
+        self._under_way = ""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="training")
 
     async def serve(self, data: bytes) -> bytes:
-        """Return the answer to one request; never raises."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._serve, data)
+        """Return the answer to one request; never raises. A sign of life does not wait for a round that is routed."""
+        thread = None if d.is_sign_of_life(data) else self._thread
+        return await asyncio.get_running_loop().run_in_executor(thread, self._serve, data)
 
     def close(self) -> None:
         """Finish what was begun."""
@@ -56,15 +58,27 @@ class TrainingDesk:
     def _answer(self, request: d.Request) -> d.Answer:
         if isinstance(request, d.Begin):
             self._coordinator.leaks.clear()
+            self._under_way = request.run
             return d.Parties(self._first, self._opening(request.run), self._parties)
+        if request.run != self._under_way:  # begun before this process was, which knows nothing of it
+            return self._lost(request)
         if isinstance(request, d.Route):
             return d.Routed(self._route(request))
-        if isinstance(request, d.Report):
+        if isinstance(request, d.Alive):
+            self._keep(request.run, {"alive": True})
+        elif isinstance(request, d.Report):
             self._keep(request.run, {"round": request.event})
         else:
             leaks = {leak.value: count for leak, count in self._coordinator.leaks.items()}
             self._keep(request.run, {"end": msgspec.structs.replace(request.end, leaks=leaks)})
         return d.Noted()
+
+    def _lost(self, request: d.Request) -> d.Answer:
+        """Keep how a run ended that a coordinator before this one had begun. Raises: UnexpectedMessage for the rest."""
+        if isinstance(request, d.Finished):
+            self._keep(request.run, {"end": request.end})
+            return d.Noted()
+        raise UnexpectedMessage("the coordinator was started anew during this run", code="RUN_LOST")
 
     def _opening(self, run: str) -> bytes:
         """Return the parcel that asks for a run, once. Raises: UnexpectedMessage if nobody has handed one in."""
@@ -83,7 +97,7 @@ class TrainingDesk:
                 going.setdefault(receiver, []).append(envelope)
         return {party: pack_parcel(tuple(envelopes)) for party, envelopes in going.items()}
 
-    def _keep(self, run: str, line: dict[str, RoundEvent | d.End]) -> None:
+    def _keep(self, run: str, line: dict[str, RoundEvent | d.End | bool]) -> None:
         self._records.mkdir(exist_ok=True)
         with (self._records / f"{run}.jsonl").open("ab") as file:
             file.write(msgspec.json.encode(line) + b"\n")

@@ -33,6 +33,12 @@ class Report(msgspec.Struct, frozen=True, tag=True):
     event: RoundEvent
 
 
+class Alive(msgspec.Struct, frozen=True, tag=True):
+    """A run goes on, though no round has ended."""
+
+    run: RunName
+
+
 class End(msgspec.Struct, frozen=True):
     """How a run ended, and what it took; `code` is empty if it ended well. Units: bytes by party, seconds by phase.
 
@@ -81,10 +87,11 @@ class Noted(msgspec.Struct, frozen=True, tag=True):
     """The desk has kept what it was told."""
 
 
-Request = Begin | Route | Report | Finished
+Request = Begin | Route | Report | Alive | Finished
 Answer = Parties | Routed | Refused | Noted
 _requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
 _answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
+_LONGEST_ALIVE = 256
 _UNDECODABLE = (msgspec.DecodeError, ValueError, RecursionError)
 
 
@@ -99,6 +106,14 @@ def decode_request(data: bytes) -> Request:
         return _requests.decode(data)
     except _UNDECODABLE as error:
         raise MalformedMessage(f"{len(data)} bytes are no request to the desk") from error
+
+
+def is_sign_of_life(data: bytes) -> bool:
+    """Tell whether a request is an `Alive`, without reading a long one."""
+    try:
+        return len(data) < _LONGEST_ALIVE and isinstance(decode_request(data), Alive)
+    except MalformedMessage:
+        return False
 
 
 def decode_answer(data: bytes) -> Answer:

@@ -5,8 +5,10 @@ It holds no key and opens nothing; what it may send to whom it is told. It runs 
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +24,9 @@ from protocols.channel.identity import PartyId
 from protocols.errors import CreditFederationError, PeerRefused, TransportError, UnexpectedMessage
 
 GATHER_SECONDS: Final = 60.0
+DESK_SECONDS: Final = 30.0
+"""For how long a desk that does not answer is asked again: a coordinator that ended is started anew."""
+ALIVE_SECONDS: Final = 5.0
 Ask = Callable[[Path, bytes], bytes]
 
 
@@ -61,6 +66,11 @@ class Desk:
             raise UnexpectedMessage("the desk has not said what goes on")
         return [(PartyId(p), envelope) for p, parcel in answer.parcels.items() for envelope in open_parcel(parcel)]
 
+    def alive(self) -> None:
+        """Tell that the run goes on, though no round has ended; a desk that does not hear it does not matter."""
+        with suppress(OSError):
+            self._bring(d.encode(d.Alive(self._run)))
+
     def report(self, event: RoundEvent) -> None:
         """Tell what a round did."""
         self._ask(d.Report(self._run, event))
@@ -79,13 +89,39 @@ class Desk:
         self._ask(d.Finished(self._run, end))
 
     def _ask(self, request: d.Request) -> d.Answer:
-        try:
-            answer = d.decode_answer(self._bring(d.encode(request)))
-        except OSError as error:
-            raise TransportError("the coordinator's desk does not answer", code="DESK_UNAVAILABLE") from error
+        answer = d.decode_answer(self._persist(d.encode(request)))
         if isinstance(answer, d.Refused):
             raise PeerRefused(answer.text, code=answer.code)
         return answer
+
+    def _persist(self, request: bytes) -> bytes:
+        limit = time.monotonic() + DESK_SECONDS
+        while True:
+            try:
+                return self._bring(request)
+            except OSError as error:
+                if time.monotonic() > limit:
+                    text = "the coordinator's desk does not answer"
+                    raise TransportError(text, code="DESK_UNAVAILABLE") from error
+                time.sleep(0.5)
+
+
+@contextmanager
+def _alive(desk: Desk) -> Iterator[None]:
+    """Tell the desk again and again that the run goes on, while the block runs."""
+    over = threading.Event()
+
+    def tell() -> None:
+        while not over.wait(ALIVE_SECONDS):
+            desk.alive()
+
+    teller = threading.Thread(target=tell, name="alive", daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        over.set()
+        teller.join()
 
 
 def conduct(grid: Grid, desk: Desk) -> None:
@@ -94,8 +130,9 @@ def conduct(grid: Grid, desk: Desk) -> None:
     code = text = ""
     try:
         parties = desk.begin()
-        await_parties(grid, parties.parties)
-        Mailroom(desk, PartyId(parties.first), parties.opening, traffic, desk.report).run(prompt)
+        with _alive(desk):
+            await_parties(grid, parties.parties)
+            Mailroom(desk, PartyId(parties.first), parties.opening, traffic, desk.report).run(prompt)
     except CreditFederationError as error:
         code, text = error.code, str(error)
     except Exception as error:  # of flwr, whose text may say anything

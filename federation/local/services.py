@@ -37,7 +37,8 @@ _AUTHORITY_KEY: Final = "authority.key"
 class Ports:
     """Where the processes of one machine listen, all on loopback. Data nodes listen nowhere; 0 means not at all.
 
-    Several banks use ports one after the other. Without a `superlink` nothing is trained over Flower.
+    Several banks use ports one after the other. Without a `superlink` nothing is trained over Flower. `host` is the
+    address of relay and SuperLink: another one than loopback's where parties have networks of their own.
     """
 
     relay: int = 7443
@@ -46,6 +47,7 @@ class Ports:
     superlink: int = 0
     bank_api: int = 0
     enterprises: int = 0
+    host: str = "127.0.0.1"
 
 
 def equip(folder: Path, ports: Ports) -> None:
@@ -57,12 +59,12 @@ def equip(folder: Path, ports: Ports) -> None:
     now = datetime.datetime.now(datetime.UTC)
     authority = _authority(folder, now)
     nodes, banks = file.node_parties, file.bank_parties
-    stream = StreamSettings(address=f"127.0.0.1:{ports.relay}")
+    stream = StreamSettings(address=f"{ports.host}:{ports.relay}")
     for party in (COORDINATOR, *banks, *nodes):
         server = SERVER_NAME if party == COORDINATOR else ""
         write_certificate(folder / party / "tls", issue(authority, party, now, PARTY_DAYS, server), authority)
     coordinator = CoordinatorSettings(
-        listen=f"127.0.0.1:{ports.relay}",
+        listen=f"{ports.host}:{ports.relay}",
         http=_loopback(ports.coordinator_http),
         key_bits=file.key_bits,
         witnesses={party: witness_name(party) for party in (*nodes, *banks)},

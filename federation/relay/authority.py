@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -49,14 +50,19 @@ def create_authority(now: datetime.datetime) -> Issued:
 
 
 def issue(
-    authority: Issued, party: PartyId, now: datetime.datetime, days: float = PARTY_DAYS, server_name: str = ""
+    authority: Issued,
+    party: PartyId,
+    now: datetime.datetime,
+    days: float = PARTY_DAYS,
+    server_name: str = "",
+    addresses: Sequence[str] = (),
 ) -> Issued:
     """Return a certificate that says which party its holder is; with `server_name`, also which server.
 
-    Raises: ValueError if the authority's key is none.
+    `addresses` are those by which the server goes as well. Raises: ValueError if the authority's key is none.
     """
     key = ec.generate_private_key(ec.SECP256R1())
-    certificate = certify(authority, key.public_key(), party, now, days, server_name)
+    certificate = certify(authority, key.public_key(), party, now, days, server_name, addresses)
     return Issued(certificate, _pem(key))
 
 
@@ -67,6 +73,7 @@ def certify(
     now: datetime.datetime,
     days: float = PARTY_DAYS,
     server_name: str = "",
+    addresses: Sequence[str] = (),
 ) -> bytes:
     """Return the certificate of a key that its party keeps to itself, PEM."""
     signer = load_pem_private_key(authority.key, None)
@@ -77,8 +84,7 @@ def certify(
     usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
     if server_name:
         names.append(x509.DNSName(server_name))
-        if server_name == LOCALHOST:  # Flower's own processes go by the address
-            names.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
+        names += [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
         usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
     builder = _builder(_name(party), issuer, public_key, now, datetime.timedelta(days=days))
     builder = (

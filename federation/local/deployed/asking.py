@@ -12,6 +12,8 @@ import httpx
 import msgspec
 
 from federation.local.consents import ConsentService
+from federation.local.deployed.flower import LOOPBACK
+from federation.local.deployed.namespaces import Placement
 from federation.local.layout import BANK, CONSENT_SERVICE, read_federation
 from federation.process.settings import read_settings
 from nodes.bank.results import AssessmentResult
@@ -27,7 +29,7 @@ KEY_SECONDS: Final = 600
 ANSWER_SECONDS: Final = 30.0
 
 
-def ask_deployed(folder: Path, enterprises: Sequence[str]) -> list[AssessmentResult]:
+def ask_deployed(folder: Path, enterprises: Sequence[str], placement: Placement = LOOPBACK) -> list[AssessmentResult]:
     """Return the bank's results, in order, each with the consent that the folder's consent service issues.
 
     Raises: ConfigurationError without an API at the bank, or for a code that it does not take; TransportError.
@@ -38,8 +40,9 @@ def ask_deployed(folder: Path, enterprises: Sequence[str]) -> list[AssessmentRes
     pins = read_cards(folder / "cards")
     consents = ConsentService(folder / CONSENT_SERVICE, read_federation(folder).domains, pins, system_clock)
     headers = {"Authorization": f"Bearer {_key(folder / BANK)}"}
+    address = f"http://{settings.api.listen}"
     try:
-        with httpx.Client(base_url=f"http://{settings.api.listen}", headers=headers, timeout=ANSWER_SECONDS) as client:
+        with placement.inside(BANK), httpx.Client(base_url=address, headers=headers, timeout=ANSWER_SECONDS) as client:
             return [_ask(client, enterprise, consents.of_enterprise(enterprise, BANK)) for enterprise in enterprises]
     except httpx.HTTPError as error:
         raise TransportError("the bank's API does not answer", code="BANK_UNAVAILABLE") from error

@@ -18,12 +18,14 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from federation.local.deployed.namespaces import Loopback, Placement
 from federation.local.deployed.other_user import as_user, can_change_user
 from federation.local.layout import BANK, COORDINATOR, read_federation
 from federation.local.services import AGENT_SOCKET, read_authority
 from federation.relay.authority import LOCALHOST, Issued, issue
 from protocols.channel.identity import PartyId
 
+LOOPBACK: Final = Loopback()
 FLOWER: Final = "flower"
 SUPERLINK: Final = "superlink"
 RUNTIME_SOCKET: Final = "runtime.sock"
@@ -57,7 +59,7 @@ def agent_socket(folder: Path, party: PartyId) -> Path:
     return folder / AGENT_SOCKET.format(party)
 
 
-def equip_flower(folder: Path, port: int) -> None:
+def equip_flower(folder: Path, port: int, placement: Placement = LOOPBACK) -> None:
     """Make the folders, keys and certificates of SuperLink and SuperNodes. Raises: ConfigurationError, OSError."""
     authority = read_authority(folder)
     data = folder / read_federation(folder).data
@@ -69,7 +71,9 @@ def equip_flower(folder: Path, port: int) -> None:
     for passage in (folder, folder / FLOWER):  # others may pass through to what is theirs, and see nothing on the way
         passage.chmod(0o711)
     superlink.chmod(0o700)
-    _write_tls(superlink, issue(authority, COORDINATOR, now, CERTIFICATE_DAYS, LOCALHOST), authority)
+    addresses = sorted({LOOPBACK.coordinator, placement.coordinator})  # Flower's own processes go by the address
+    issued = issue(authority, COORDINATOR, now, CERTIFICATE_DAYS, LOCALHOST, addresses)
+    _write_tls(superlink, issued, authority)
     home = superlink / "home"
     home.mkdir(exist_ok=True)
     ca = superlink / "authority.pem"
@@ -82,17 +86,18 @@ def equip_flower(folder: Path, port: int) -> None:
         _equip_supernode(folder / FLOWER / party, authority, _user(number))
 
 
-def superlink(folder: Path, port: int) -> Command:
+def superlink(folder: Path, port: int, placement: Placement = LOOPBACK) -> Command:
     """Return how the SuperLink is started: state in SQLite, TLS, only registered SuperNodes."""
     home = folder / FLOWER / SUPERLINK
     arguments = (
-        _tool("flower-superlink"),
+        *(sys.executable, "-m", "federation.flower.superlink"),
         *("--ssl-certfile", str(home / "certificate.pem"), "--ssl-keyfile", str(home / "key.pem")),
         *("--ssl-ca-certfile", str(home / "authority.pem"), "--database", str(home / "state.sqlite")),
         *("--enable-supernode-auth", "--isolation", "subprocess", "--disable-runtime-dependency-installation"),
-        *("--host", "127.0.0.1", "--port", str(port)),
+        *("--host", _everywhere(placement), "--port", str(port)),
     )
-    return Command(SUPERLINK, arguments, _environment(home / "home"), home)
+    command = placement.command(COORDINATOR, arguments)
+    return Command(SUPERLINK, command, _environment(home / "home"), home)
 
 
 def runtime_socket(folder: Path, party: PartyId) -> Path:
@@ -100,38 +105,44 @@ def runtime_socket(folder: Path, party: PartyId) -> Path:
     return folder / FLOWER / party / RUNTIME_SOCKET
 
 
-def supernode(folder: Path, party: PartyId, superlink_port: int) -> Command:
+def supernode(folder: Path, party: PartyId, superlink_port: int, placement: Placement = LOOPBACK) -> Command:
     """Return how a party's SuperNode is started: it dials the SuperLink, and listens on no port."""
     home = folder / FLOWER / party
     arguments = (
         *(sys.executable, "-m", "nodes.flower_node", str(runtime_socket(folder, party))),
-        *("--superlink", f"{LOCALHOST}:{superlink_port}", "--root-certificates", str(home / "authority.pem")),
+        *(
+            "--superlink",
+            f"{placement.coordinator}:{superlink_port}",
+            "--root-certificates",
+            str(home / "authority.pem"),
+        ),
         *("--auth-supernode-private-key", str(home / "supernode.key")),
         *("--node-config", f'door="{agent_socket(folder, party)}"'),
     )
     user = _user(flower_parties(folder).index(party))
     command = arguments if user is None else as_user(user, arguments, home)
-    return Command(f"supernode-{party}", command, _environment(home / "home"), home)
+    return Command(f"supernode-{party}", placement.command(party, command), _environment(home / "home"), home)
 
 
-def register_supernodes(folder: Path) -> None:
+def register_supernodes(folder: Path, placement: Placement = LOOPBACK) -> None:
     """Tell the SuperLink each party's SuperNode key, under the party's name; a known one stays as it is.
 
     Raises: subprocess.CalledProcessError if it does not take one.
     """
     keys = [f"{party}={folder / FLOWER / party / 'supernode.pub'}" for party in flower_parties(folder)]
-    command = [sys.executable, "-m", "federation.local.deployed.registering", *keys]
+    register = (sys.executable, "-m", "federation.local.deployed.registering", *keys)
+    command = placement.command(COORDINATOR, register)
     environment = _environment(folder / FLOWER / SUPERLINK / "home")
     subprocess.run(command, env=environment, capture_output=True, text=True, check=True)  # noqa: S603
 
 
-def run_tool(folder: Path, *arguments: str) -> str:
-    """Run one `flwr` command of the coordinator's and return its output.
+def run_tool(folder: Path, *arguments: str, placement: Placement = LOOPBACK) -> str:
+    """Run one `flwr` command of the coordinator's, in its place, and return its output.
 
     Raises: subprocess.CalledProcessError if it fails.
     """
     home = folder / FLOWER / SUPERLINK / "home"
-    command = [_tool("flwr"), *arguments, "--format", "json"]
+    command = placement.command(COORDINATOR, (_tool("flwr"), *arguments, "--format", "json"))
     done = subprocess.run(command, env=_environment(home), capture_output=True, text=True, check=True)  # noqa: S603
     return done.stdout
 
@@ -157,6 +168,11 @@ def _write_tls(home: Path, issued: Issued, authority: Issued) -> None:
     (home / "certificate.pem").write_bytes(issued.certificate)
     (home / "key.pem").touch(0o600)
     (home / "key.pem").write_bytes(issued.key)
+
+
+def _everywhere(placement: Placement) -> str:
+    """Return where the SuperLink listens: on loopback for the coordinator's own tools, and where parties dial."""
+    return LOOPBACK.coordinator if placement.coordinator == LOOPBACK.coordinator else "0.0.0.0"  # noqa: S104
 
 
 def _user(number: int) -> int | None:

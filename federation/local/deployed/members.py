@@ -8,8 +8,10 @@ import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from federation.local.deployed.flower import (
+    LOOPBACK,
     SUPERLINK,
     Command,
     flower_parties,
@@ -18,67 +20,85 @@ from federation.local.deployed.flower import (
     superlink,
     supernode,
 )
-from federation.local.deployed.supervisor import Member
-from federation.local.layout import BANK, MODEL_FILE
+from federation.local.deployed.namespaces import Namespaces, Placement
+from federation.local.deployed.supervisor import Member, read_status
+from federation.local.layout import BANK, COORDINATOR, MODEL_FILE
 from federation.local.processes import PartyProcess, bank_process, coordinator_process, node_process
 from federation.local.services import Ports
+from protocols.channel.identity import PartyId
+
+_PROBE_SECONDS: Final = 0.2
 
 
-def members(folder: Path, ports: Ports) -> list[Member]:
+def members(folder: Path, ports: Ports, placement: Placement = LOOPBACK) -> list[Member]:
     """Return all processes of a folder's federation. Raises: ConfigurationError for settings that are wrong."""
     parties = flower_parties(folder)
-    registration = _Registration(folder, ports.superlink)
-    started = [Member(superlink(folder, ports.superlink), registration.done)]
-    started.append(_party(coordinator_process(folder)))
+    registration = _Registration(folder, ports.superlink, placement)
+    place = placement.name(COORDINATOR)
+    started = [Member(superlink(folder, ports.superlink, placement), registration.done, place=place)]
+    started.append(_party(coordinator_process(folder), placement))
     for party in parties:
         if party != BANK:
-            started.append(_party(node_process(folder, party)))
+            started.append(_party(node_process(folder, party), placement))
     model = folder / BANK / MODEL_FILE
-    started.append(_party(bank_process(folder, BANK), model.exists))
+    started.append(_party(bank_process(folder, BANK), placement, model.exists))
     for party in parties:
-        command = supernode(folder, party, ports.superlink)
-        started.append(Member(command, _answers(runtime_socket(folder, party)), registration.done))
+        command = supernode(folder, party, ports.superlink, placement)
+        answers = _answers(runtime_socket(folder, party))
+        started.append(Member(command, answers, registration.done, placement.name(party)))
     return started
 
 
-def _party(process: PartyProcess, may_start: Callable[[], bool] = lambda: True) -> Member:
-    command = Command(process.home.name, process.command, dict(os.environ), process.home)
-    return Member(command, process.is_ready, may_start)
+def namespaces_of(folder: Path) -> Namespaces:
+    """Return the namespaces in which a folder's federation may run: one a party, the coordinator's first."""
+    return Namespaces(folder.resolve(), (COORDINATOR, *flower_parties(folder)))
+
+
+def placement_of(folder: Path) -> Placement:
+    """Return where the processes of a federation that is up run."""
+    status = read_status(folder)
+    apart = status is not None and any(process.place for process in status.processes)
+    return namespaces_of(folder) if apart else LOOPBACK
+
+
+def _party(process: PartyProcess, placement: Placement, may_start: Callable[[], bool] = lambda: True) -> Member:
+    party = PartyId(process.home.name)
+    command = Command(party, placement.command(party, process.command), dict(os.environ), process.home)
+
+    def ready() -> bool:
+        with placement.inside(party):
+            return process.is_ready()
+
+    return Member(command, ready, may_start, placement.name(party))
 
 
 class _Registration:
     """Registers the SuperNodes' keys once the SuperLink listens, in a thread, until it has taken all."""
 
-    def __init__(self, folder: Path, port: int) -> None:
-        self._folder, self._listening = folder, _listens(port)
+    def __init__(self, folder: Path, port: int, placement: Placement) -> None:
+        self._folder, self._port, self._placement = folder, port, placement
         self._done = threading.Event()
         self._busy = threading.Lock()
 
     def done(self) -> bool:
         """Tell whether all keys are registered; begin to register if it is time."""
-        if not self._done.is_set() and self._listening() and self._busy.acquire(blocking=False):
+        if not self._done.is_set() and self._listens() and self._busy.acquire(blocking=False):
             threading.Thread(target=self._register, name=f"{SUPERLINK}-keys", daemon=True).start()
         return self._done.is_set()
 
     def _register(self) -> None:
         try:
-            register_supernodes(self._folder)
+            register_supernodes(self._folder, self._placement)
             self._done.set()
         except (OSError, subprocess.CalledProcessError):
             pass  # it is not yet what it will be, or has just ended: tried again
         finally:
             self._busy.release()
 
-
-def _listens(port: int) -> Callable[[], bool]:
-    def connects() -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", port), 0.2).close()
-        except OSError:
-            return False
-        return True
-
-    return connects
+    def _listens(self) -> bool:
+        with self._placement.inside(COORDINATOR), socket.socket() as probe:
+            probe.settimeout(_PROBE_SECONDS)
+            return probe.connect_ex(("127.0.0.1", self._port)) == 0
 
 
 def _answers(path: Path) -> Callable[[], bool]:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO, Final
 
@@ -29,15 +30,23 @@ LOG_FILE: Final = "federation.log"
 STOP_SECONDS: Final = 20.0
 _STEP_SECONDS: Final = 0.25
 _LONGEST_PAUSE: Final = 30.0
+_RUNS_WELL_SECONDS: Final = 20.0
+"""A process that has lived so long is started again without much of a pause."""
 
 
 class ProcessStatus(msgspec.Struct, frozen=True):
-    """One process, as its supervisor sees it: `state` is waiting, starting, ready or ended; `restarts` so far."""
+    """One process, as its supervisor sees it: `state` is waiting, starting, ready or ended; `restarts` so far.
+
+    `place` is the network namespace in which it runs; "" if all share the machine's. `born` tells it from a later
+    process of the same id.
+    """
 
     name: str
     state: str
     pid: int = 0
     restarts: int = 0
+    place: str = ""
+    born: int = 0
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -46,6 +55,7 @@ class Status(msgspec.Struct, frozen=True):
     supervisor: int
     ready: bool
     processes: tuple[ProcessStatus, ...]
+    born: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +65,7 @@ class Member:
     command: Command
     ready: Callable[[], bool] = lambda: True
     may_start: Callable[[], bool] = lambda: True
+    place: str = ""
 
 
 @dataclass(slots=True)
@@ -63,15 +74,19 @@ class _Kept:
     process: subprocess.Popen[bytes] | None = None
     ready: bool = False
     restarts: int = 0
+    failures: int = 0
+    started: float = 0.0
     not_before: float = 0.0
     readers: list[threading.Thread] = field(default_factory=list)
 
     def status(self) -> ProcessStatus:
         """Return how it stands."""
-        name = self.member.command.name
+        name, place = self.member.command.name, self.member.place
         if self.process is None:
-            return ProcessStatus(name, "waiting" if not self.member.may_start() else "ended", 0, self.restarts)
-        return ProcessStatus(name, "ready" if self.ready else "starting", self.process.pid, self.restarts)
+            state = "waiting" if not self.member.may_start() else "ended"
+            return ProcessStatus(name, state, 0, self.restarts, place)
+        state, pid = "ready" if self.ready else "starting", self.process.pid
+        return ProcessStatus(name, state, pid, self.restarts, place, _born(pid))
 
 
 class Supervisor:
@@ -102,7 +117,8 @@ class Supervisor:
     def _look_after(self, kept: _Kept, log: IO[bytes]) -> None:
         """Start it if it may run and does not; note whether it is ready, or has ended."""
         if kept.process is not None and kept.process.poll() is not None:
-            pause = min(2.0**kept.restarts, _LONGEST_PAUSE)
+            kept.failures = 0 if time.monotonic() > kept.started + _RUNS_WELL_SECONDS else kept.failures + 1
+            pause = min(0.5 * 2.0**kept.failures, _LONGEST_PAUSE)
             self._say(log, kept.member.command.name, f"ended with code {kept.process.returncode}; again in {pause:g} s")
             kept.process, kept.ready = None, False
             kept.restarts, kept.not_before = kept.restarts + 1, time.monotonic() + pause
@@ -114,6 +130,7 @@ class Supervisor:
 
     def _start(self, kept: _Kept, log: IO[bytes]) -> None:
         command = kept.member.command
+        kept.started = time.monotonic()
         kept.process = subprocess.Popen(  # noqa: S603
             command.arguments,
             env=dict(command.environment),
@@ -141,7 +158,7 @@ class Supervisor:
         processes = tuple(kept.status() for kept in self._kept)
         ready = all(process.state in ("ready", "waiting") for process in processes)
         partial = self._run / f".{STATUS_FILE}"
-        partial.write_bytes(msgspec.json.encode(Status(os.getpid(), ready, processes)))
+        partial.write_bytes(msgspec.json.encode(Status(os.getpid(), ready, processes, _born(os.getpid()))))
         partial.replace(self._run / STATUS_FILE)
 
     def _end_all(self) -> None:
@@ -168,21 +185,63 @@ def end_group(group: int, wait: Callable[[float], object]) -> None:
 
 def read_status(folder: Path) -> Status | None:
     """Return how the processes of a folder stand, or None if nothing watches over it."""
+    status = _last_status(folder)
+    return status if status is not None and _lives(status.supervisor, status.born) else None
+
+
+def end_orphans(folder: Path) -> bool:
+    """End what a supervisor that was killed has left behind; tell whether there was anything."""
+    status = _last_status(folder)
+    if status is None or _lives(status.supervisor, status.born):
+        return False
+    orphans = [process for process in status.processes if process.pid and _lives(process.pid, process.born)]
+    for orphan in reversed(orphans):
+        end_group(orphan.pid, partial(_await_end, orphan.pid))
+    (folder / RUN / STATUS_FILE).unlink(missing_ok=True)
+    return bool(orphans)
+
+
+def _last_status(folder: Path) -> Status | None:
     try:
-        status = msgspec.json.decode((folder / RUN / STATUS_FILE).read_bytes(), type=Status)
-        os.kill(status.supervisor, 0)
-    except (FileNotFoundError, ProcessLookupError, msgspec.DecodeError):
+        return msgspec.json.decode((folder / RUN / STATUS_FILE).read_bytes(), type=Status)
+    except (FileNotFoundError, msgspec.DecodeError):
         return None
-    return status
 
 
-def start_supervisor(folder: Path, port: int) -> subprocess.Popen[bytes]:
+def _lives(process: int, born: int) -> bool:
+    """Tell whether the process of this id that was started at `born` still lives."""
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return _born(process) == born
+
+
+def _born(process: int) -> int:
+    """Return when a process was started, in ticks since the machine was; 0 where the system does not say."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()
+        return int(fields[19])
+    except (OSError, IndexError):
+        return 0
+
+
+def _await_end(process: int, seconds: float) -> None:
+    limit = time.monotonic() + seconds
+    while Path(f"/proc/{process}").exists():
+        if time.monotonic() > limit:
+            raise subprocess.TimeoutExpired(str(process), seconds)
+        time.sleep(_STEP_SECONDS)
+
+
+def start_supervisor(folder: Path, port: int, namespaces: bool) -> subprocess.Popen[bytes]:
     """Start the process that watches over a folder's federation, apart from this one, and return it."""
     run = folder / RUN
     run.mkdir(mode=0o700, exist_ok=True)
+    options = ("--namespaces",) if namespaces else ()
     with (run / LOG_FILE).open("ab") as log:
         return subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "federation.cli", "up", str(folder), "--port", str(port), "--foreground"],
+            [sys.executable, "-m", "federation.cli", "up", str(folder), "--port", str(port), "--foreground", *options],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

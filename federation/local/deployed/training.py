@@ -20,7 +20,8 @@ import msgspec
 from federation.flower import desk_messages as d
 from federation.flower.desk import RECORDS
 from federation.local.consents import ConsentService
-from federation.local.deployed.flower import agent_socket, run_tool
+from federation.local.deployed.flower import LOOPBACK, agent_socket, run_tool
+from federation.local.deployed.namespaces import Placement
 from federation.local.federation import Training, split_rows
 from federation.local.layout import (
     BANK,
@@ -47,8 +48,8 @@ from protocols.scorecard.messages import NodeEntry
 from protocols.scorecard.model import TrainingPlan
 
 BUNDLE: Final = Path(__file__).parents[2] / "flower" / "bundle"
-SILENCE_SECONDS: Final = 600.0
-"""How long a run may go without a finished round before it is given up."""
+SILENCE_SECONDS: Final = 60.0
+"""How long a run may go without a word of its ServerApp before it is given up."""
 _POLL_SECONDS: Final = 0.2
 
 
@@ -62,8 +63,10 @@ class _Line(msgspec.Struct, frozen=True):
 class DeployedTraining:
     """One run of the bank of a folder whose processes are up; `split` says which rows train."""
 
-    def __init__(self, folder: Path, site: BankSite, test_size: float, seed: int) -> None:
-        self._folder, self._site = folder, site
+    def __init__(
+        self, folder: Path, site: BankSite, test_size: float, seed: int, placement: Placement = LOOPBACK
+    ) -> None:
+        self._folder, self._site, self._placement = folder, site, placement
         self._file = read_federation(folder)
         self._agent = BankAgent(site)
         self.split = split_rows(site.outcomes, test_size, seed)
@@ -109,12 +112,14 @@ class DeployedTraining:
             return await asyncio.to_thread(self._agent.handle, parcel)
 
         async with door(agent_socket(self._folder, BANK), serve):
-            configuration = f'desk="{desk}" run="{run}"'
             try:
-                await asyncio.to_thread(run_tool, self._folder, "run", str(BUNDLE), "--run-config", configuration)
+                await asyncio.to_thread(self._submit, f'desk="{desk}" run="{run}"')
             except subprocess.CalledProcessError as error:
                 raise TransportError("the SuperLink has not taken the run", code="ENGINE_UNAVAILABLE") from error
             return await self._follow(records / f"{run}.jsonl", on_round)
+
+    def _submit(self, configuration: str) -> None:
+        run_tool(self._folder, "run", str(BUNDLE), "--run-config", configuration, placement=self._placement)
 
     async def _follow(self, record: Path, on_round: Callable[[RoundEvent], None]) -> d.End:
         """Read a run's record as it grows. Raises: PeerRefused with the code of its end; TransportError on silence."""
@@ -132,7 +137,8 @@ class DeployedTraining:
                         on_round(parsed.round)
                     if parsed.end is not None:
                         return _good(parsed.end)
-        raise TransportError(f"no round has ended for {SILENCE_SECONDS:g} s", code="ENGINE_SILENT")
+        text = f"Flower's engine has been silent for {SILENCE_SECONDS:g} s: the run is given up"
+        raise TransportError(text, code="ENGINE_SILENT")
 
     def _keep(self, transcript: bytes, traffic: Traffic, leaks: dict[str, int], dataset: str) -> Training:
         description = read_description(self._folder / self._file.data)

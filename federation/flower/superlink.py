@@ -1,0 +1,55 @@
+"""Flower's SuperLink as the coordinator runs it: other machines reach its Fleet API, and nothing else of it.
+
+    python -m federation.flower.superlink <the arguments of flower-superlink>
+
+The SuperLink serves all of its APIs at one port. Whoever reaches its Control API, which knows no users, can submit app
+bundles to every SuperNode; so that and the Runtime API answer on loopback alone. The stock command runs otherwise.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+from typing import Final
+
+from flwr.superlink import extensions
+from flwr.superlink.cli.flower_superlink import flower_superlink
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+FLEET: Final = "/v1/fleet/"
+_NOT_FOUND: Final = 404
+
+
+class FleetOnly:
+    """Answers requests from other machines only at the Fleet API; whatever else they ask for is not found."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection's scope."""
+        if scope["type"] == "lifespan" or scope["path"].startswith(FLEET) or _from_here(scope):
+            await self._app(scope, receive, send)
+        else:
+            await PlainTextResponse("not found", _NOT_FOUND)(scope, receive, send)
+
+
+def _from_here(scope: Scope) -> bool:
+    client = scope.get("client")
+    try:
+        return client is not None and ipaddress.ip_address(client[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def _middleware() -> tuple[Middleware, ...]:
+    """Return what Flower puts before its own middleware."""
+    return (Middleware(FleetOnly),)
+
+
+if __name__ == "__main__":
+    extensions.get_middleware = _middleware
+    sys.argv[0] = "flower-superlink"
+    flower_superlink()
