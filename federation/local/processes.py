@@ -10,11 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from federation.local.layout import COORDINATOR
+from federation.process.asking import ask_http
 from federation.process.settings import read_settings
 from federation.relay.settings import COORDINATOR_FILE, CoordinatorSettings
 from nodes.bank.settings import BANK_FILE, BankSettings
@@ -133,26 +134,3 @@ def free_ports(count: int) -> list[int]:
     finally:
         for found in sockets:
             found.close()
-
-
-def ask_http(address: str, home: Path, path: str) -> tuple[int, str]:
-    """Return what a process's health server answers. Raises: OSError; ConfigurationError if it has none."""
-    if not address:
-        raise ConfigurationError(f"{home}: http is empty, so nobody can ask how it is", code="BAD_SETTINGS")
-    unix = address.startswith("unix:")
-    client = _UnixConnection(home / address[5:]) if unix else http.client.HTTPConnection(address, timeout=5)
-    with closing(client):
-        client.request("GET", path)
-        response = client.getresponse()
-        return response.status, response.read().decode()
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=5)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))

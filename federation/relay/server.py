@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import logging
+import re
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final, cast
@@ -18,12 +19,13 @@ from federation.relay.settings import CoordinatorSettings
 from federation.relay.switchboard import REPLACED, Switchboard
 from protocols.channel.identity import PartyId
 from protocols.errors import ConfigurationError, TransportError, VerificationFailed
-from protocols.stream import SERVICE_METHOD, SERVICE_NAME, StreamEnd, carry
+from protocols.stream import SERVICE_METHOD, SERVICE_NAME, VERSION_KEY, StreamEnd, carry
 
 logger = logging.getLogger(__name__)
 
 REFUSED = Counter("credfed_streams_refused_total", "Streams that were refused before they began, by code.", ["code"])
 _SLACK: Final = 4096
+_VERSION: Final = re.compile(r"[0-9][0-9A-Za-z.+-]{0,31}")
 Context = grpc.aio.ServicerContext[bytes, bytes]
 
 
@@ -82,6 +84,7 @@ class RelayServer:
         bounds = self._settings.stream
         end = StreamEnd(bounds.limits)
         self._switchboard.connect(party, end)
+        self._switchboard.describe(party, expires, _version(context))
         logger.info("stream up", extra={"party": party})
         loop = asyncio.get_running_loop()
         left = (expires - datetime.datetime.now(datetime.UTC)).total_seconds()
@@ -114,6 +117,12 @@ class _Call:
             await self._context.write(message)
         except Exception as error:
             raise TransportError("the call is over", code="STREAM_ENDED") from error
+
+
+def _version(context: Context) -> str:
+    """Return the version that the peer says it runs, "" if it says none or something else."""
+    said = {str(name): value for name, value in context.invocation_metadata() or ()}.get(VERSION_KEY, "")
+    return said if isinstance(said, str) and _VERSION.fullmatch(said) else ""
 
 
 def _certificate(context: Context) -> bytes:

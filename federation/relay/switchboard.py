@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -15,6 +16,10 @@ UNAVAILABLE: Final = "NODE_UNAVAILABLE"
 REPLACED: Final = "REPLACED"
 
 UP = Gauge("credfed_streams", "Streams that are up, by party.", ["party"])
+CERTIFICATE = Gauge(
+    "credfed_stream_certificate_until_seconds", "When a party's certificate expires, seconds since 1970.", ["party"]
+)
+VERSION = Gauge("credfed_stream_version_info", "The version that a party says it runs.", ["party", "version"])
 ENDED = Counter("credfed_streams_ended_total", "Streams that ended, by party and code.", ["party", "code"])
 ANSWERED = Histogram("credfed_node_seconds", "Time from asking a party to its reply.", ["party"])
 
@@ -24,11 +29,21 @@ class Switchboard:
 
     def __init__(self) -> None:
         self._ends: dict[PartyId, StreamEnd] = {}
+        self._versions: dict[PartyId, str] = {}
 
     @property
     def connected(self) -> frozenset[PartyId]:
         """The parties whose streams are up."""
         return frozenset(self._ends)
+
+    def describe(self, party: PartyId, expires: datetime.datetime, version: str) -> None:
+        """Show when a party's certificate expires and which version it says it runs; only its newest word stands."""
+        CERTIFICATE.labels(party).set(expires.timestamp())
+        spoken = self._versions.get(party)
+        if spoken is not None and spoken != version:
+            VERSION.remove(party, spoken)
+        self._versions[party] = version
+        VERSION.labels(party, version).set(1)
 
     def connect(self, party: PartyId, end: StreamEnd) -> None:
         """Take a party's new stream; an earlier one ends with code REPLACED."""

@@ -7,6 +7,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +16,7 @@ from prometheus_client import Counter, Gauge
 
 from nodes.stream.settings import StreamSettings
 from protocols.errors import TransportError
-from protocols.stream import SERVICE_METHOD, SERVICE_NAME, Serve, StreamEnd, carry
+from protocols.stream import SERVICE_METHOD, SERVICE_NAME, VERSION_KEY, Serve, StreamEnd, carry
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +85,7 @@ class Connection:
         ]
         credentials = settings.tls.credentials(self._home)
         async with grpc.aio.secure_channel(settings.address, credentials, options) as channel:
-            call: Call = channel.stream_stream(f"/{SERVICE_NAME}/{SERVICE_METHOD}")()
+            call: Call = channel.stream_stream(f"/{SERVICE_NAME}/{SERVICE_METHOD}")(metadata=_metadata())
             self._end = end = StreamEnd(settings.limits)
             try:
                 return await carry(end, _Heard(call, self._came_up), self._serve, settings.timing)
@@ -121,6 +122,14 @@ class _Heard:
             await self._call.write(message)
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
             raise TransportError("the call is over", code=UNAVAILABLE) from error
+
+
+def _metadata() -> tuple[tuple[str, str], ...]:
+    """Return what a party says of itself when it dials: which version it runs, if it was installed as one."""
+    try:
+        return ((VERSION_KEY, version("credit-federation")),)
+    except PackageNotFoundError:
+        return ()
 
 
 def _code(error: grpc.aio.AioRpcError) -> str:

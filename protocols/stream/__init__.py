@@ -9,11 +9,12 @@ business of whoever holds the end: the party (`nodes/stream`) or the coordinator
 from protocols.stream.carrying import Serve, StreamTiming, Wire, carry
 from protocols.stream.exchanges import StreamEnd, StreamLimits
 from protocols.stream.gathering import Gatherer
-from protocols.stream.wire import SERVICE_METHOD, SERVICE_NAME
+from protocols.stream.wire import SERVICE_METHOD, SERVICE_NAME, VERSION_KEY
 
 __all__ = [
     "SERVICE_METHOD",
     "SERVICE_NAME",
+    "VERSION_KEY",
     "Gatherer",
     "Serve",
     "StreamEnd",

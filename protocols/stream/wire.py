@@ -9,10 +9,23 @@ from google.protobuf.message import DecodeError
 from protocols.errors import MalformedMessage
 from protocols.stream.frame_pb2 import DESCRIPTOR, Closing, Delivery, Exchange, Frame, Heartbeat
 
-__all__ = ["SERVICE_METHOD", "SERVICE_NAME", "Closing", "Delivery", "Exchange", "Frame", "Heartbeat", "read_frame"]
+__all__ = [
+    "SERVICE_METHOD",
+    "SERVICE_NAME",
+    "VERSION_KEY",
+    "Closing",
+    "Delivery",
+    "Exchange",
+    "Frame",
+    "Heartbeat",
+    "read_frame",
+]
 
 _SERVICE = DESCRIPTOR.services_by_name["Relay"]
 SERVICE_NAME: Final[str] = _SERVICE.full_name
+VERSION_KEY: Final = "credfed-version"
+"""The metadata in which a party says which version it runs; nothing rests on it."""
+
 SERVICE_METHOD: Final[str] = _SERVICE.methods_by_name["Connect"].name
 
 

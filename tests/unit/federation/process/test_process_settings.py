@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from federation.cli.main import app
-from federation.local.processes import ask_http
+from federation.process.asking import ask_http
 from federation.local.services import Ports, equip
 from federation.process.http import check_http, serve_health
 from federation.process.logs import JsonFormatter

@@ -1,0 +1,59 @@
+"""What every resource of the console has at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from federation.audit.reading import LogView
+from federation.console.accounts import Accounts
+from federation.console.brake import Brake
+from federation.console.examination import Examiner
+from federation.console.index import Index
+from federation.console.sources import Look, Sources
+from protocols.errors import CreditFederationError
+
+
+class LookNotRecorded(Exception):
+    """A look could not be recorded, so what was asked for is not shown."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """The console's own state. `clock` returns seconds since 1970."""
+
+    sources: Sources
+    index: Index
+    accounts: Accounts
+    brake: Brake
+    examiner: Examiner
+    clock: Callable[[], int]
+
+    @contextmanager
+    def reading(self) -> Iterator[LogView]:
+        """Yield the log as it is now, the index brought up to it. Raises: CreditFederationError."""
+        with self.sources.open_log() as log:
+            self.index.follow(log)
+            yield log
+
+    def look(self, auditor: str, page: str, leaves: Sequence[int]) -> None:
+        """Record that an auditor is about to see these entries. Raises: LookNotRecorded."""
+        if not leaves:
+            return
+        try:
+            self.sources.looks.record(Look(auditor, page, tuple(sorted(set(leaves)))))
+        except CreditFederationError as error:
+            raise LookNotRecorded(error.code) from error
+
+
+def console_of(request: Request) -> Console:
+    """Return the console that a request is for."""
+    console: Console = request.app.state.console
+    return console

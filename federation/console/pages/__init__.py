@@ -1,0 +1,1 @@
+"""The console's resources, one file each."""

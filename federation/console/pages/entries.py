@@ -1,0 +1,94 @@
+"""One entry with its proof; and all entries of one query or run, with times, proofs and what does not fit."""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+from typing import Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from federation.audit.records import describe
+from federation.console.access import Auditor, Here
+from federation.console.drawing import lanes_chart
+from federation.console.pages.timeline import QUERY_REFERENCE
+from federation.console.problems import NoSuchPage
+from federation.console.proofs import ProofSheet
+from federation.console.rendering import render, words_of
+from federation.console.stories import LONGEST, tell
+from protocols.transparency.hashing import leaf_hash
+
+router: Final = APIRouter()
+_NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,15}")
+_REFERENCE: Final = re.compile(r"(?:[0-9a-f]{2}){1,64}")
+
+
+@router.get("/entries/{number}")
+def entry(request: Request, number: str, session: Auditor, console: Here) -> Response:
+    """Show one entry, its proof checked by the server and again by the browser."""
+    if not _NUMBER.fullmatch(number):
+        raise NoSuchPage
+    with console.reading() as log:
+        index = int(number)
+        if index >= log.size:
+            raise NoSuchPage
+        logged, sheet = log.leaf(index), ProofSheet(log)
+        checked, leaf = sheet.leaf(logged), logged.commitment()
+        console.look(session.name, "entry", [index])
+        values = {
+            "index": index,
+            "last": log.size - 1,
+            "record": describe(logged),
+            "leaf": leaf,
+            "body_bytes": len(logged.body),
+            "body_fits": sha256(logged.body).digest() == leaf.body_hash,
+            "leaf_hash": leaf_hash(logged.data).hex(),
+            "checked": checked,
+            "sheet": sheet,
+            "query": leaf.kind in QUERY_REFERENCE,
+        }
+    return render(request, "entry.html", values, page="timeline")
+
+
+@router.get("/entries/{number}/proof")
+def proof(number: str, session: Auditor, console: Here) -> Response:
+    """Return the proof as a C2SP file, which convinces whoever holds the leaf and the public keys."""
+    if not _NUMBER.fullmatch(number):
+        raise NoSuchPage
+    with console.reading() as log:
+        index = int(number)
+        if index >= log.size:
+            raise NoSuchPage
+        text = log.prove(index).encode()
+        console.look(session.name, "proof", [index])
+    headers = {"Content-Disposition": f'attachment; filename="entry-{index}.tlog-proof"'}
+    return Response(text, media_type="text/plain; charset=utf-8", headers=headers)
+
+
+@router.get("/queries/{reference}")
+def story(request: Request, reference: str, session: Auditor, console: Here) -> Response:
+    """Show one query or training run across all parties."""
+    if not _REFERENCE.fullmatch(reference):
+        raise NoSuchPage
+    identifier = bytes.fromhex(reference)
+    with console.reading() as log:
+        found = console.index.of_reference(identifier, LONGEST + 1)
+        if not found:
+            raise NoSuchPage
+        leaves = [log.leaf(index) for index in found[:LONGEST]]
+        told, sheet = tell(identifier, leaves, len(found) > LONGEST), ProofSheet(log)
+        checks = {one.index: sheet.leaf(one) for one in leaves}
+        console.look(session.name, "query", [one.index for one in leaves])
+        examined = console.examiner.latest
+        reached = examined is not None and examined.size > found[-1]
+        values = {
+            "story": told,
+            "checks": checks,
+            "sheet": sheet,
+            "chart": lanes_chart(told, words_of(request)) if told.faults is not None else "",
+            "parties": examined.fits.parties if examined is not None and examined.fits is not None else (),
+            "discrepancies": examined.discrepancies(told.reference) if examined is not None and reached else None,
+            "longest": LONGEST,
+        }
+    return render(request, "story.html", values, page="timeline")

@@ -1,0 +1,86 @@
+"""What an entry says, in Chinese; the English sentences stand in `federation/audit/records.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from protocols.transparency.leaves import LeafCommitment
+
+Values = Mapping[str, str | int]
+_SHOWN: Final = 12
+
+
+def _hash(values: Values, name: str) -> str:
+    return str(values.get(name, "未知"))[:_SHOWN]
+
+
+def _request(leaf: LeafCommitment, values: Values) -> str:
+    many = values.get("enterprises")
+    whom = "一家企业" if many is None else f"{many} 家企业"
+    why = f"用途 {leaf.purpose or '未注明'}，模型 {_hash(values, 'model_hash')}"
+    return f"{leaf.actor} 就{whom}向 {values.get('nodes', '?')} 个节点提问，{why}"
+
+
+def _release(leaf: LeafCommitment, values: Values) -> str:
+    return f"{leaf.actor} 依策略 {_hash(values, 'policy_hash')} 放行其掩码份额"
+
+
+def _deny(leaf: LeafCommitment, values: Values) -> str:
+    return f"{leaf.actor} 拒绝（{values.get('code', '无代码')}），策略 {_hash(values, 'policy_hash')}"
+
+
+def _result(leaf: LeafCommitment, values: Values) -> str:
+    return f"{leaf.actor} 将全部份额合并为 {_hash(values, 'ciphertext_hash')} 交给银行"
+
+
+def _ack(leaf: LeafCommitment, values: Values) -> str:
+    return f"{leaf.actor} 结束查询：{values.get('decision', '未注明')}"
+
+
+def _train_step(leaf: LeafCommitment, values: Values) -> str:
+    return (
+        f"{leaf.actor} 在 {values.get('bank', '某银行')} 的训练中发送 {values.get('step', '消息')}，"
+        f"{values.get('bytes', '?')} 字节，泄露级别 {values.get('leak_class', '未知')}"
+    )
+
+
+def _key(leaf: LeafCommitment, values: Values) -> str:
+    return f"{leaf.actor} 作为 {values.get('role', '参与方')} 的密钥为 {_hash(values, 'key_hash')}"
+
+
+def _policy(leaf: LeafCommitment, values: Values) -> str:
+    return f"{leaf.actor} 执行策略 {_hash(values, 'policy_hash')}"
+
+
+def _manifest(leaf: LeafCommitment, values: Values) -> str:
+    return f"{leaf.actor} 传递 {values.get('bank', '某银行')} 模型的 {values.get('step', '清单')}"
+
+
+def _consent(leaf: LeafCommitment, values: Values) -> str:
+    return f"{leaf.actor} 登记授权 {_hash(values, 'consent_hash')}，用途 {leaf.purpose or '未注明'}"
+
+
+def _revoke(leaf: LeafCommitment, values: Values) -> str:
+    return f"{leaf.actor} 登记授权 {_hash(values, 'consent_hash')} 已撤销"
+
+
+def _view(leaf: LeafCommitment, values: Values) -> str:
+    return f"{leaf.actor} 查看了日志中的 {values.get('entries', '若干')} 条记录（{values.get('view', '页面')}）"
+
+
+CHINESE: Final[Mapping[str, Callable[[LeafCommitment, Values], str]]] = {
+    "REQUEST": _request,
+    "RELEASE": _release,
+    "DENY": _deny,
+    "RESULT": _result,
+    "ACK": _ack,
+    "TRAIN_STEP": _train_step,
+    "KEY": _key,
+    "POLICY": _policy,
+    "MANIFEST": _manifest,
+    "CONSENT": _consent,
+    "REVOKE": _revoke,
+    "AUDIT_VIEW": _view,
+}
+"""By kind; a kind that has no sentence here is told in English."""

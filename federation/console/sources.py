@@ -1,0 +1,59 @@
+"""What the console reads, and where each look at entries is recorded: ports, so that it knows no party's files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from federation.audit.alarms import AlarmRules
+from federation.audit.reading import LogView
+from federation.audit.reconcile import OwnEntry
+from federation.audit.verify import LogReport
+from federation.console.health import Health
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """That an auditor is about to be shown these leaves, in order, on this page."""
+
+    auditor: str
+    page: str
+    leaves: tuple[int, ...]
+
+
+class LookBook(Protocol):
+    """Where looks are recorded, durably, before the page leaves."""
+
+    @property
+    def logged(self) -> bool:
+        """Whether a look becomes a leaf of the log itself."""
+        ...
+
+    def record(self, look: Look) -> None:
+        """Return once the look is on record. Raises: CreditFederationError if it cannot be; then nothing is shown."""
+        ...
+
+
+Records = Mapping[str, Iterable[OwnEntry]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where everything comes from. Each call opens what it needs anew, so that the console sees a log that grows.
+
+    `judge` verifies the whole log; `records` are the parties' own ones that are at hand; `home` is the console's own
+    folder, for accounts and the index.
+    """
+
+    name: str
+    home: Path
+    open_log: Callable[[], AbstractContextManager[LogView]]
+    judge: Callable[[], LogReport]
+    records: Callable[[], AbstractContextManager[Records]]
+    rules: Callable[[], AlarmRules]
+    looks: LookBook
+    health: Callable[[], Health]
+    live: bool

@@ -1,0 +1,91 @@
+"""One query across all parties: what each did and when, and what of it does not fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from federation.audit.reading import LoggedLeaf
+from federation.audit.reconcile import QUERY_KINDS, Discrepancy, reconcile
+from federation.audit.records import LeafRecord, describe
+from federation.audit.search import decision_of
+from protocols.transparency.leaves import LeafCommitment, LeafKind
+
+LONGEST: Final = 400
+"""How many entries of one query or training run a page shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One entry of the story. Units: `after_ms` since the story's first entry."""
+
+    record: LeafRecord
+    leaf: LeafCommitment
+    logged: LoggedLeaf
+    after_ms: int
+    decision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """What one party did, in order."""
+
+    party: str
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """The entries under one reference, oldest first. `faults` are of the log alone; None if it is no query.
+
+    `cut`: there are more entries than are shown, so nothing is said of what fits.
+    """
+
+    reference: str
+    steps: tuple[Step, ...]
+    lanes: tuple[Lane, ...]
+    values: Mapping[str, str | int]
+    purpose: str
+    subject: str
+    faults: tuple[Discrepancy, ...] | None
+    cut: bool
+
+    @property
+    def took_ms(self) -> int:
+        """From the first entry to the last."""
+        return max((step.after_ms for step in self.steps), default=0)
+
+    @property
+    def outcome(self) -> str:
+        """How the bank closed the query, or "" if it has not."""
+        closed = [step.decision for step in self.steps if step.leaf.kind is LeafKind.ACK]
+        return closed[-1] if closed else ""
+
+
+def tell(reference: bytes, leaves: Sequence[LoggedLeaf], cut: bool) -> Story:
+    """Return the story of these leaves, all of one reference and in order. Raises: MalformedMessage."""
+    began = min((one.commitment().timestamp_ms for one in leaves), default=0)
+    steps = tuple(_step(one, began) for one in leaves)
+    lanes: dict[str, list[Step]] = {}
+    for step in steps:
+        lanes.setdefault(step.leaf.actor, []).append(step)
+    first = next((step for step in steps if step.leaf.kind is LeafKind.REQUEST), steps[0] if steps else None)
+    query = any(step.leaf.kind in QUERY_KINDS for step in steps)
+    faults = reconcile(leaves, {}).discrepancies if query and not cut else None
+    return Story(
+        reference=reference.hex(),
+        steps=steps,
+        lanes=tuple(Lane(party, tuple(done)) for party, done in lanes.items()),
+        values=dict(first.leaf.attributes) if first else {},
+        purpose=first.leaf.purpose if first else "",
+        subject=first.leaf.subject.hex() if first else "",
+        faults=faults,
+        cut=cut,
+    )
+
+
+def _step(logged: LoggedLeaf, began: int) -> Step:
+    leaf = logged.commitment()
+    code = str(dict(leaf.attributes).get("code", ""))
+    return Step(describe(logged), leaf, logged, leaf.timestamp_ms - began, code or decision_of(leaf))
