@@ -15,6 +15,7 @@ from federation.cli import bank as bank_command
 from federation.cli import bank_api as bank_api_command
 from federation.cli import bench as bench_command
 from federation.cli import consent as consent_command
+from federation.cli import console as console_command
 from federation.cli import coordinator as coordinator_command
 from federation.cli import demo as demo_command
 from federation.cli import enterprise as enterprise_command
@@ -42,6 +43,7 @@ app.add_typer(model_command.app, name="model")
 app.add_typer(audit_command.app, name="audit")
 app.add_typer(bench_command.app, name="bench")
 app.add_typer(transcript_command.app, name="transcript")
+app.add_typer(console_command.app, name="console")
 app.add_typer(coordinator_command.app, name="coordinator")
 app.add_typer(node_command.app, name="node")
 app.add_typer(policy_command.app, name="policy")

@@ -1,4 +1,4 @@
-"""Who may enter the console, and in which role. Passwords are kept as scrypt hashes, set-up tokens and sessions as SHA-256.
+"""Who may enter the console, and in which role. Passwords are kept as scrypt hashes, tokens as SHA-256.
 
 An account is made with a one-time token and has no password until its owner has used that to choose one. Whether a
 name, a password or a token was wrong is never told apart, by text or by time.

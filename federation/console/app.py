@@ -19,7 +19,16 @@ from federation.console.context import Console
 from federation.console.examination import Examiner
 from federation.console.guard import Guard
 from federation.console.index import Index
-from federation.console.pages import alarms, entering, entries, federation_health, overview, timeline, witnesses
+from federation.console.pages import (
+    alarms,
+    entering,
+    entries,
+    federation_health,
+    objections,
+    overview,
+    timeline,
+    witnesses,
+)
 from federation.console.sources import Sources
 
 
@@ -45,7 +54,7 @@ def create_app(
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=running)
     app.state.console = Console(sources, index, accounts, Brake(time.monotonic), examiner, clock)
-    for module in (entering, overview, timeline, entries, alarms, witnesses, federation_health):
+    for module in (entering, overview, timeline, entries, alarms, objections, witnesses, federation_health):
         app.include_router(module.router)
     app.mount("/static", _Static(directory=str(resources.files("federation.console") / "static")))
     problems.install(app)

@@ -18,9 +18,11 @@ from federation.audit.reading import LoggedLeaf, LogView
 from federation.audit.search import decision_of
 from protocols.transparency.leaves import LeafKind
 
+INDEX_FILE: Final = "index.sqlite"
 FACETS: Final = ("kind", "actor", "bank", "purpose", "decision", "model")
 DAY_MS: Final = 86_400_000
 COUNTED: Final = 10_000
+_OBJECTIONS: Final = frozenset({LeafKind.OBJECTION, LeafKind.DECISION})
 _CHUNK: Final = 5_000
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS word (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
@@ -29,6 +31,7 @@ CREATE TABLE IF NOT EXISTS entry (
     leaf INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind INTEGER, actor INTEGER, bank INTEGER, purpose INTEGER,
     decision INTEGER, model INTEGER, reference BLOB, subject BLOB);
 CREATE TABLE IF NOT EXISTS covered (one INTEGER PRIMARY KEY CHECK (one = 1), origin TEXT, size INTEGER, root BLOB);
+CREATE TABLE IF NOT EXISTS objected (leaf INTEGER PRIMARY KEY);
 CREATE INDEX IF NOT EXISTS by_reference ON entry (reference, leaf) WHERE reference IS NOT NULL;
 """
 _INDEXES: Final = "".join(
@@ -121,14 +124,15 @@ class Index:
                 self._work.execute("ANALYZE")
 
     def _forget(self) -> None:
-        self._work.executescript("DELETE FROM entry; DELETE FROM facet; DELETE FROM word; DELETE FROM covered;")
+        self._work.executescript(
+            "DELETE FROM entry; DELETE FROM objected; DELETE FROM facet; DELETE FROM word; DELETE FROM covered;"
+        )
         self._words.clear()
         self._facets.clear()
 
     def _take_in(self, log: LogView, start: int, progress: Callable[[int, int], None]) -> None:
         self._work.execute("BEGIN")
         try:
-            self._work.execute("DELETE FROM entry WHERE leaf >= ?", (start,))
             for number, logged in enumerate(log.leaves(start), 1):
                 self._add(logged)
                 if number % _CHUNK == 0:
@@ -162,6 +166,9 @@ class Index:
             leaf.subject or None,
         )
         self._work.execute("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+        if leaf.kind in _OBJECTIONS or (leaf.kind is LeafKind.REQUEST and "objection" in values):
+            self._work.execute("INSERT INTO objected VALUES (?)", (logged.index,))
 
     def _asked(self, reference: bytes) -> tuple[int | None, int | None]:
         """Return bank and model of the newest request under this id, from which its other leaves have them."""
@@ -251,6 +258,11 @@ class Index:
         query = "SELECT leaf FROM entry WHERE reference = ? ORDER BY leaf LIMIT ?"
         with self._lock:
             return [leaf for (leaf,) in self._work.execute(query, (reference, limit))]
+
+    def objections(self) -> list[int]:
+        """Return the entries of all objections: their filing, decisions, and the questions asked again after them."""
+        with self._lock:
+            return [leaf for (leaf,) in self._work.execute("SELECT leaf FROM objected ORDER BY leaf")]
 
     def by_day(self, kind: LeafKind, since_ms: int) -> dict[int, int]:
         """Return how many entries of a kind each day has, by the day's number since 1970 UTC."""

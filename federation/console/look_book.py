@@ -1,4 +1,4 @@
-"""Looks at a log that cannot be written, such as an export: one JSON object a line beside the console, on disk at once."""
+"""Looks at a log that cannot be written, such as an export: a line of JSON each beside the console, on disk at once."""
 
 from __future__ import annotations
 

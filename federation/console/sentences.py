@@ -19,7 +19,8 @@ def _request(leaf: LeafCommitment, values: Values) -> str:
     many = values.get("enterprises")
     whom = "一家企业" if many is None else f"{many} 家企业"
     why = f"用途 {leaf.purpose or '未注明'}，模型 {_hash(values, 'model_hash')}"
-    return f"{leaf.actor} 就{whom}向 {values.get('nodes', '?')} 个节点提问，{why}"
+    again = f"，异议 {_hash(values, 'objection')} 之后重新评估" if "objection" in values else ""
+    return f"{leaf.actor} 就{whom}向 {values.get('nodes', '?')} 个节点提问，{why}{again}"
 
 
 def _release(leaf: LeafCommitment, values: Values) -> str:
@@ -69,6 +70,15 @@ def _view(leaf: LeafCommitment, values: Values) -> str:
     return f"{leaf.actor} 查看了日志中的 {values.get('entries', '若干')} 条记录（{values.get('view', '页面')}）"
 
 
+def _objection(leaf: LeafCommitment, values: Values) -> str:
+    about = f"（查询 {_hash(values, 'entry')}）" if "entry" in values else ""
+    return f"{leaf.actor} 对 {values.get('node', '某节点')} 的记录提出异议{about}：{values.get('code', '无代码')}"
+
+
+def _decision(leaf: LeafCommitment, values: Values) -> str:
+    return f"{leaf.actor} 就异议作出决定：{values.get('decision', '未注明')}，{values.get('code', '无代码')}"
+
+
 CHINESE: Final[Mapping[str, Callable[[LeafCommitment, Values], str]]] = {
     "REQUEST": _request,
     "RELEASE": _release,
@@ -81,6 +91,8 @@ CHINESE: Final[Mapping[str, Callable[[LeafCommitment, Values], str]]] = {
     "MANIFEST": _manifest,
     "CONSENT": _consent,
     "REVOKE": _revoke,
+    "OBJECTION": _objection,
+    "DECISION": _decision,
     "AUDIT_VIEW": _view,
 }
 """By kind; a kind that has no sentence here is told in English."""

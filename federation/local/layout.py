@@ -26,6 +26,7 @@ RESERVED: Final = frozenset(
         CONSENT_SERVICE,
         EVERYONE,
         "cards",
+        "console",
         "data",
         FEDERATION_FILE,
         "results.json",

@@ -21,7 +21,7 @@ from federation.relay.settings import COORDINATOR_FILE, CoordinatorSettings
 from nodes.bank.settings import BANK_FILE, BankSettings
 from nodes.data_node.settings import NODE_FILE, NodeSettings
 from protocols.channel.identity import PartyId
-from protocols.errors import ConfigurationError, TransportError
+from protocols.errors import TransportError
 
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 20.0

@@ -21,7 +21,7 @@ from protocols.transparency.leaves import LeafKind
 router: Final = APIRouter()
 DAYS: Final = 30
 NEWEST: Final = 5
-_WIDTH, _HEIGHT, _BASE = 720.0, 150.0, 122.0
+_WIDTH, _HEIGHT, _BASE = 1100.0, 150.0, 122.0
 
 
 @router.get("/overview")

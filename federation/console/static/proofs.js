@@ -94,7 +94,8 @@
     const hashes = (path || []).map(Merkle.fromHex);
     const holds = await Merkle.consistency(kept.size, size, Merkle.fromHex(kept.root), root, hashes);
     if (holds) keep();
-    return tell(words(holds ? "ok" : "bad", kept.size, size), holds);
+    const good = kept.size === size ? "same" : "ok";
+    return tell(words(holds ? good : "bad", kept.size, size), holds);
   };
 
   const check = async () => {
