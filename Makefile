@@ -31,10 +31,13 @@ check: setup     ## Lint, type-check, and keep the import law
 	$(BIN)/lint-imports
 
 test: check      ## Run every check and test that needs no server
-	$(BIN)/pytest -n 2 -m "not slow"
+	$(BIN)/pytest -n 2 -m "not slow and not browser"
 
 test-slow: setup ## Run the tests at full key size and on full data sets
 	$(BIN)/pytest -m slow
+
+test-browser: setup ## Run the console's tests in a real headless Chromium, if there is one
+	$(BIN)/pytest -m browser
 
 bench: setup     ## Measure, against a baseline in the same run
 	$(BIN)/credfed bench paillier
@@ -45,4 +48,4 @@ stubs: setup     ## Make the stream's frame classes from their .proto file
 clean:           ## Remove what was built, keep the environment
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup demo up down up down check test test-slow bench stubs clean
+.PHONY: help setup demo up down up down check test test-slow test-browser bench stubs clean

@@ -19,7 +19,7 @@ from federation.cli.logs import judge, open_log
 from federation.cli.output import console, errors, print_json, reported_errors
 from federation.cli.running import begin
 from federation.console.accounts import Accounts, Role
-from federation.console.app import create_app, wall_clock
+from federation.console.app import create_app, make_console, wall_clock
 from federation.console.health import Health, coordinator_health, unknown_health
 from federation.console.index import INDEX_FILE, Index
 from federation.console.look_book import LocalLookBook
@@ -84,7 +84,7 @@ def run(
         begin()
         with closing(Accounts(sources.home)) as accounts, closing(Index(sources.home / INDEX_FILE)) as index:
             _read_once(sources, index)
-            server = ConsoleServer(create_app(sources, accounts, index, address.hosts), address)
+            server = ConsoleServer(create_app(make_console(sources, accounts, index), address.hosts), address)
             errors.print(f"the console is at [bold]{address.url}[/]", soft_wrap=True)
             if not accounts.every():
                 errors.print(f"nobody may enter yet: credfed console add-user {directory} NAME --role auditor")

@@ -29,6 +29,7 @@ SHORTEST_PASSWORD: Final = 12
 LONGEST_PASSWORD: Final = 256
 _NAME: Final = re.compile(r"[a-z][a-z0-9._-]{1,31}")
 _SALT_BYTES: Final = 16
+_COST: Final = 1 << 15
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS account (
     name TEXT PRIMARY KEY, role TEXT NOT NULL, salt BLOB, password BLOB, setup BLOB, setup_until INTEGER,
@@ -191,4 +192,4 @@ def _digest(token: str) -> bytes:
 
 def _stretch(password: str, salt: bytes) -> bytes:
     """Return the scrypt hash: 32 MiB and tens of milliseconds for each guess."""
-    return hashlib.scrypt(password.encode(), salt=salt, n=1 << 15, r=8, p=1, maxmem=1 << 26, dklen=32)
+    return hashlib.scrypt(password.encode(), salt=salt, n=_COST, r=8, p=1, maxmem=1 << 26, dklen=32)

@@ -37,23 +37,25 @@ def wall_clock() -> int:
     return int(time.time())
 
 
-def create_app(
-    sources: Sources, accounts: Accounts, index: Index, hosts: Collection[str], clock: Callable[[], int] = wall_clock
-) -> ASGIApp:
+def make_console(sources: Sources, accounts: Accounts, index: Index, clock: Callable[[], int] = wall_clock) -> Console:
+    """Return the state of a console over these sources; nothing runs yet."""
+    return Console(sources, index, accounts, Brake(time.monotonic), Examiner(sources, clock), clock)
+
+
+def create_app(console: Console, hosts: Collection[str]) -> ASGIApp:
     """Return the application; while it runs, the log is examined beside the requests.
 
     `hosts` are the values of the Host header under which it answers.
     """
-    examiner = Examiner(sources, clock)
 
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
-        examiner.start()
+        console.examiner.start()
         yield
-        examiner.stop()
+        console.examiner.stop()
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=running)
-    app.state.console = Console(sources, index, accounts, Brake(time.monotonic), examiner, clock)
+    app.state.console = console
     for module in (entering, overview, timeline, entries, alarms, objections, witnesses, federation_health):
         app.include_router(module.router)
     app.mount("/static", _Static(directory=str(resources.files("federation.console") / "static")))

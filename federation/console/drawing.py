@@ -19,6 +19,8 @@ RIGHT: Final = 730.0
 PITCH: Final = 34.0
 TOP: Final = 26.0
 LANES: Final = 24
+LABELLED: Final = 2
+"""With more entries than these on one lane, their texts would stand in each other's way; the table has them."""
 _SHAPES: Final = {
     LeafKind.REQUEST: "request",
     LeafKind.RELEASE: "release",
@@ -49,8 +51,12 @@ def lanes_chart(story: Story, words: Words) -> Markup:
             parts.append(rectangle(first, y - 1.5, last - first, 3, "span"))
         for step in lane.steps:
             css = f"mark {_SHAPES.get(step.leaf.kind, 'other')}"
-            tip = f"{step.leaf.kind.value} · {lane.party} · +{words.duration(step.after_ms)}"
-            parts.append(group([circle(x(step.after_ms), y, 6, css)], tip))
+            said, at = f"{step.leaf.kind.value} +{words.duration(step.after_ms)}", x(step.after_ms)
+            shapes = [circle(at, y, 6, css)]
+            if len(lane.steps) <= LABELLED:
+                early = at < (LEFT + RIGHT) / 2
+                shapes.append(label(at + (11 if early else -11), y - 6, said, "tick", "start" if early else "end"))
+            parts.append(group(shapes, f"{lane.party} · {said}"))
     says = words(
         "story.lanes_says",
         parties=len(story.lanes),

@@ -138,7 +138,6 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
     "timeline.run": ("run", "训练"),
     # one entry
     "leaf.title": ("Entry {index}", "第 {index} 条记录"),
-    "leaf.none": ("There is no entry {index}.", "没有第 {index} 条记录。"),
     "leaf.fields": ("What it says", "内容"),
     "leaf.actor": ("who acted", "行为方"),
     "leaf.time": ("time", "时间"),
@@ -166,16 +165,17 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
     "proof.in_tree": ("in the tree of {size} entries", "在含 {size} 条记录的树中"),
     "proof.witnessed": ("behind which stands a quorum of witnesses", "有法定数量的见证方背书"),
     "proof.unwitnessed": ("which is not witnessed yet: it rests on the log's signature", "尚未见证，仅有日志签名"),
+    "proof.not_witnessed": ("not witnessed yet", "尚未见证"),
     "proof.waiting": ("checking …", "验证中……"),
     "proof.no_script": ("Without scripts this browser checks nothing itself.", "未启用脚本，浏览器无法自行验证。"),
     "proof.how": (
         "The leaf's bytes are hashed here with SHA-256 and climbed up {steps} hashes to the checkpoint's root.",
         "本页在浏览器中对叶子字节作 SHA-256，并经 {steps} 个哈希上溯到检查点声明的树根。",
     ),
-    "proof.js_ok": ("path holds", "路径成立"),
+    "proof.js_ok": ("path", "路径"),
     "proof.js_log": ("log's signature", "日志签名"),
     "proof.js_witnesses": ("witnesses", "见证方"),
-    "proof.js_bad": ("does NOT hold", "不成立"),
+    "proof.js_bad": ("path does NOT hold", "路径不成立"),
     "proof.js_no_ed25519": (
         "this browser cannot check Ed25519: signatures were checked by the server alone",
         "此浏览器不支持 Ed25519，签名仅由服务器验证",
@@ -192,7 +192,6 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
     # story
     "story.query": ("Query", "查询"),
     "story.run": ("Training run", "训练"),
-    "story.none": ("No entry belongs to this query.", "没有属于该查询的记录。"),
     "story.bank": ("Bank", "银行"),
     "story.purpose": ("Purpose", "用途"),
     "story.model": ("Model", "模型"),
@@ -206,7 +205,6 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
     "story.lanes_says": ("{parties} parties, {entries} entries, {took}.", "{parties} 方，{entries} 条记录，{took}。"),
     "story.steps": ("Step by step", "逐步经过"),
     "story.after": ("After", "用时"),
-    "story.party": ("Party", "参与方"),
     "story.fits": ("Reconciliation", "对账"),
     "story.log_fits": (
         "The log's own story is whole: one REQUEST, an answer of every node, a RESULT unless somebody denied, one ACK.",

@@ -94,7 +94,7 @@ const Merkle = (() => {
     return crypto.subtle.verify({ name: "Ed25519" }, imported, signature, message);
   };
 
-  // Who has signed a checkpoint: {log, witnesses, quorum}; null if this browser cannot check Ed25519.
+  // Who has signed a checkpoint: {log, witnesses, known, quorum}; null if this browser cannot check Ed25519.
   const signatures = async (parsed, trust) => {
     const signedBy = async (key, message, length) => {
       for (const line of parsed.signatures) {
@@ -111,7 +111,7 @@ const Merkle = (() => {
       const log = parsed.origin === trust.log.name && (await signedBy(trust.log, () => utf8(parsed.text), 64));
       let witnesses = 0;
       for (const key of trust.witnesses) if (await signedBy(key, cosigned, 72)) witnesses += 1;
-      return { log, witnesses, quorum: trust.quorum };
+      return { log, witnesses, known: trust.witnesses.length, quorum: trust.quorum };
     } catch (error) {
       if (error.name === "NotSupportedError") return null;
       throw error;

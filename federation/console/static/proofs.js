@@ -21,9 +21,9 @@
   const standing = (sheet, signed, witnessed) => {
     if (signed === null) return { good: true, text: sheet.dataset.unsigned };
     const enough = !witnessed || signed.witnesses >= signed.quorum;
-    const log = `${sheet.dataset.log} ${signed.log ? "✓" : "✗"}`;
-    const others = signed.quorum ? ` · ${sheet.dataset.witnesses} ${signed.witnesses} ${enough ? "✓" : "✗"}` : "";
-    return { good: signed.log && enough, text: log + others };
+    const log = sheet.dataset.log + (signed.log ? "" : " ✗");
+    const others = ` · ${signed.witnesses}/${signed.known} ${sheet.dataset.witnesses}${enough ? "" : " ✗"}`;
+    return { good: signed.log && enough, text: log + (signed.known ? others : "") };
   };
 
   const checkInclusion = async (place, sheet, trust, notes, cache) => {

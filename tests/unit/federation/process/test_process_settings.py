@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from federation.cli.main import app
-from federation.process.asking import ask_http
 from federation.local.services import Ports, equip
+from federation.process.asking import ask_http
 from federation.process.http import check_http, serve_health
 from federation.process.logs import JsonFormatter
 from federation.process.settings import read_settings

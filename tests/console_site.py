@@ -32,7 +32,9 @@ NOW = 1_781_000_000  # 2026-06-09T10:13:20Z
 NODES = ("electricity", "housing_fund", "social", "tax")
 SIGNER = NoteSigner("coordinator.test/log", Ed25519PrivateKey.from_private_bytes(b"L" * 32))
 COSIGNERS = [
-    CosignatureSigner(f"coordinator.test/witness/{name}", Ed25519PrivateKey.from_private_bytes(sha256(name.encode()).digest()))
+    CosignatureSigner(
+        f"coordinator.test/witness/{name}", Ed25519PrivateKey.from_private_bytes(sha256(name.encode()).digest())
+    )
     for name in ("bank", *NODES)
 ]
 KEYS = LogKeys(SIGNER.verifier, tuple(one.verifier for one in COSIGNERS))
