@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from nodes.bank.model_file import ModelFile
 from nodes.bank.training import Split
 from nodes.consent_sources import REVOCATIONS_FILE, ConsentSources, ListFile, read_issuers
 from nodes.data_node.agent import DataNodeAgent
+from nodes.data_node.rows import Rows
 from nodes.data_node.site import NodeSite
 from nodes.data_node.stop_switch import StopSwitch
 from nodes.flower_relay import parcel_of
@@ -273,14 +275,15 @@ def at_node(
 ) -> AtNode:
     """Bring one node of a trained federation to life, under a policy and a clock of the test's choice."""
     home = folder / node
+    ledger = open_node_ledger(home / "ledger.sqlite")
     site = NodeSite(
         domain=node,
         keys=read_keys(home),
         paillier=_paillier((home / "paillier.pem").read_bytes(), home),
         pins=_pins(tuple(path.read_bytes() for path in sorted((folder / "cards").iterdir())), folder),
-        table=read_node_source(read_description(folder / "data"), node),
+        rows=Rows(partial(read_node_source, read_description(folder / "data"), node), ledger.repairs),
         policy=policy,
-        ledger=open_node_ledger(home / "ledger.sqlite"),
+        ledger=ledger,
         switch=StopSwitch(home),
         consents=_consents(folder, home),
         clock=clock,

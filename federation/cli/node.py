@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from federation.cli import node_objections, owner, sources
+from federation.cli import node_objections, node_repair, owner, sources
 from federation.cli.output import reported_errors
 from federation.cli.running import AsJson, Check, Home, begin, report_check, settings_path
 from federation.process.http import check_http
@@ -27,6 +27,7 @@ app.command()(owner.resume)
 app.command()(owner.log)
 app.command()(sources.check)
 app.add_typer(node_objections.app, name="objections")
+app.add_typer(node_repair.app, name="repair")
 
 
 @app.command()

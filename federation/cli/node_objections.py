@@ -16,7 +16,7 @@ from rich.markup import escape
 from federation.cli.output import FAILED, console, print_json, reported_errors
 from nodes.data_node.deciding import Deciding, decide_objection
 from nodes.keystore import read_cards, read_keys
-from nodes.ledger import NodeLedger, StoredObjection, ledger_location, open_node_ledger
+from nodes.ledger import NodeLedger, StoredObjection, ledger_location
 from protocols.enterprise.objections import DAY_SECONDS, OBJECTION_SECONDS, Reason, Verdict
 from protocols.errors import ConfigurationError
 
@@ -56,7 +56,7 @@ def list_command(
 
     Exit code 1 if one is overdue.
     """
-    with reported_errors(as_json), _ledger(home) as ledger:
+    with reported_errors(as_json), node_ledger(home) as ledger:
         now, me = int(time.time()), read_keys(home).party
         found = [_described(ledger, one, me, now) for one in ledger.objections.contested_by(me)]
     shown = [one for one in found if one.days_left is not None] if pending else found
@@ -86,7 +86,7 @@ def decide(
     with reported_errors(as_json):
         if verdict is Verdict.INADMISSIBLE:
             raise ConfigurationError("INADMISSIBLE is what a node decides by itself", code="BAD_DECISION")
-        with _ledger(home) as ledger:
+        with node_ledger(home) as ledger:
             keys, pins = read_keys(home), read_cards(cards or home.resolve().parent / "cards")
             found = find_objection(ledger, objection, keys.party)
             deciding = Deciding(keys, pins, ledger, int(time.time()))
@@ -108,7 +108,8 @@ def find_objection(ledger: NodeLedger, beginning: str, node: str) -> StoredObjec
 
 
 @contextmanager
-def _ledger(home: Path) -> Iterator[NodeLedger]:
+def node_ledger(home: Path) -> Iterator[NodeLedger]:
+    """Yield the ledger of the node in `home`. Raises: ConfigurationError, code BAD_LEDGER."""
     location = ledger_location(home)
     if isinstance(location, Path) and not location.exists():
         raise ConfigurationError(f"{home}: no node's ledger there", code="BAD_LEDGER")

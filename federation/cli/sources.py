@@ -35,7 +35,7 @@ def check(
     listed it knows. Exit code 0 if there is nothing to put right, 1 if there is, 2 if the source cannot be read.
     """
     with reported_errors(as_json):
-        data, domain = _data_of(home)
+        data, domain = data_of(home)
         wanted = _listed(against) if against is not None else set()
         today = datetime.datetime.now(datetime.UTC).date()
         report = check_source(read_description(data), domain, wanted, today)
@@ -47,16 +47,16 @@ def check(
         raise typer.Exit(FAILED)
 
 
-def _data_of(home: Path) -> tuple[Path, str]:
-    """Return where a node's records are and which domain it is: by its node.yaml, or by the federation's folder."""
+def data_of(home: Path) -> tuple[Path, str]:
+    """Return where a node's records are and by which name: by its node.yaml, or by the federation's folder."""
     if (home / NODE_FILE).exists():
         settings = read_settings(home / NODE_FILE, NodeSettings)
         return home / settings.data, settings.domain
     folder = home.resolve().parent
     file = read_federation(folder)
-    for domain in file.domains:
-        if party_of(domain) == home.resolve().name:
-            return folder / file.data, domain
+    for node in file.nodes:
+        if party_of(node) == home.resolve().name:
+            return folder / file.data, node
     raise ConfigurationError(f"{home}: no data node's directory", code="NOT_A_NODE")
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -26,6 +27,7 @@ from federation.local.layout import (
     COORDINATOR,
     MODEL_FILE,
     FederationFile,
+    party_of,
     read_federation,
     write_federation,
 )
@@ -43,7 +45,7 @@ from nodes.features import FeatureTable
 from nodes.features.compute import DEFAULT_AS_OF
 from nodes.flower_relay import make_client_app
 from nodes.keystore import read_cards, read_keys
-from nodes.sources import is_identifier, read_description
+from nodes.sources import is_identifier, read_description, read_node_source
 from protocols.assessment.batch.messages import BATCH_LIMIT
 from protocols.assessment.messages import Subject
 from protocols.boosting.model import BoostingPlan, TrainedBoosting
@@ -94,7 +96,7 @@ class LocalFederation:
         self.consents = ConsentService(folder / CONSENT_SERVICE, self.file.domains, self.pins, clock)
         self.domains = self.file.node_parties
         records = read_records(self.description, self.file)
-        self.tables, self.bank_tables, self.bank_outcomes = records.nodes, records.banks, records.outcomes
+        self.bank_tables, self.bank_outcomes = records.banks, records.outcomes
         self.lead = next(iter(self.bank_tables))
         with ExitStack() as files:
             self._opener = PartyOpener(folder, self.file, self.pins, clock, self.consents.revocations, files)
@@ -114,7 +116,10 @@ class LocalFederation:
             bank: BankAgent(self._opener.bank(bank, table, self.bank_outcomes[bank]))
             for bank, table in self.bank_tables.items()
         }
-        self._sites = {node: self._opener.node(node, self.tables[node]) for node in self.domains}
+        self._sites = {
+            party_of(node): self._opener.node(party_of(node), partial(read_node_source, self.description, node))
+            for node in self.file.nodes
+        }
         doors = {node: DataNodeAgent(site).handle for node, site in self._sites.items()}
         doors |= {bank: agent.handle for bank, agent in self.banks.items()}
         self.names = dict(enumerate(doors, start=FIRST_NODE_ID))
@@ -128,6 +133,11 @@ class LocalFederation:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._files.close()
+
+    @property
+    def tables(self) -> dict[PartyId, FeatureTable]:
+        """Return every data node's features as they are now."""
+        return {node: site.table for node, site in self._sites.items()}
 
     @property
     def bank(self) -> BankAgent:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,18 +15,27 @@ from federation.audit import AuditLog, read_log_keys, read_log_signer
 from federation.audit.shredder import SHRED_FILE, Shredder
 from federation.consents import ConsentGate, read_issuers
 from federation.coordinator import Coordinator, CoordinatorSite
-from federation.local.layout import COORDINATOR, FederationFile, party_of, witness_name
+from federation.local.layout import COORDINATOR, FederationFile, witness_name
 from nodes.bank.opening import derive_tag_key
 from nodes.bank.site import BankSite
 from nodes.consent_sources import ConsentSources
+from nodes.data_node.rows import Rows
 from nodes.data_node.site import NodeSite
 from nodes.data_node.stop_switch import StopSwitch
 from nodes.features import FeatureTable
 from nodes.keystore import read_cosigner, read_keys, read_log_key, read_paillier
-from nodes.ledger import BankLedger, NodeLedger, WitnessRecords, ledger_location, open_bank_ledger, open_node_ledger
+from nodes.ledger import (
+    BankLedger,
+    NodeLedger,
+    Repair,
+    WitnessRecords,
+    ledger_location,
+    open_bank_ledger,
+    open_node_ledger,
+)
 from nodes.log_witness import LogWitness
 from nodes.policy import POLICY_FILE, read_policy
-from nodes.sources import DatasetDescription, read_bank_source, read_node_source
+from nodes.sources import DatasetDescription, read_bank_source
 from protocols.channel.identity import PartyId
 from protocols.channel.pins import Pins
 from protocols.transparency.leaves import LeafKind
@@ -35,19 +44,17 @@ from protocols.transparency.notes import VerifierKey
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """What every party reads from its own source."""
+    """What every bank reads from its own source."""
 
-    nodes: dict[PartyId, FeatureTable] = field(repr=False)
     banks: dict[PartyId, FeatureTable] = field(repr=False)
     outcomes: dict[PartyId, NDArray[np.int64]] = field(repr=False)
 
 
 def read_records(description: DatasetDescription, file: FederationFile) -> Records:
-    """Let every party read its own source. Raises: ConfigurationError."""
-    tables = {party_of(node): read_node_source(description, node) for node in file.nodes}
+    """Let every bank read its own source. Raises: ConfigurationError."""
     sources = {party: read_bank_source(description, bank) for party, bank in file.bank_parties.items()}
     banks = {party: table for party, (table, _) in sources.items()}
-    return Records(tables, banks, {party: outcomes for party, (_, outcomes) in sources.items()})
+    return Records(banks, {party: outcomes for party, (_, outcomes) in sources.items()})
 
 
 class PartyOpener:
@@ -110,15 +117,15 @@ class PartyOpener:
         home = self._folder / party
         return LogWitness(read_cosigner(home, witness_name(party)), read_log_key(home), records)
 
-    def node(self, node: PartyId, table: FeatureTable) -> NodeSite:
-        """Open a data node. Raises: ConfigurationError, VerificationFailed."""
+    def node(self, node: PartyId, read: Callable[[Sequence[Repair]], FeatureTable]) -> NodeSite:
+        """Open a data node, which reads its own source. Raises: ConfigurationError, VerificationFailed."""
         home = self._folder / node
         return NodeSite(
             domain=self._domains[node],
             keys=read_keys(home),
             paillier=read_paillier(home),
             pins=self._pins,
-            table=table,
+            rows=Rows(read, self._ledgers[node].repairs),
             policy=read_policy(home / POLICY_FILE),
             ledger=self._ledgers[node],
             switch=StopSwitch(home),

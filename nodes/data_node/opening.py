@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 from nodes.consent_sources import consent_sources
+from nodes.data_node.rows import Rows
 from nodes.data_node.settings import NodeSettings
 from nodes.data_node.site import NodeSite
 from nodes.data_node.stop_switch import StopSwitch
@@ -23,7 +25,7 @@ def open_node_site(home: Path, settings: NodeSettings) -> Iterator[NodeSite]:
 
     Raises: ConfigurationError, VerificationFailed.
     """
-    table = read_node_source(read_description(home / settings.data), settings.domain)
+    read = partial(read_node_source, read_description(home / settings.data), settings.domain)
     pins = read_cards(home / settings.cards)
     with closing(open_node_ledger(ledger_location(home))) as ledger:
         witness = None
@@ -34,7 +36,7 @@ def open_node_site(home: Path, settings: NodeSettings) -> Iterator[NodeSite]:
             keys=read_keys(home),
             paillier=read_paillier(home),
             pins=pins,
-            table=table,
+            rows=Rows(read, ledger.repairs),
             policy=read_policy(home / POLICY_FILE),
             ledger=ledger,
             switch=StopSwitch(home),

@@ -10,7 +10,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from nodes.binning import FineBinning, assign_rows, cohort_columns, row_index
+from nodes.binning import FineBinning, assign_rows, cohort_columns
+from nodes.data_node.rows import Snapshot
 from nodes.data_node.site import NodeSite
 from protocols.assessment.evaluation import Evaluation
 from protocols.assessment.layout import Coverage
@@ -43,7 +44,6 @@ class Parts:
 
     def __init__(self, site: NodeSite) -> None:
         self._site = site
-        self._row_of = row_index(site.table)
         self._open: dict[bytes, OpenPart] = {}
 
     def of(self, model: bytes) -> OpenPart:
@@ -56,17 +56,19 @@ class Parts:
                 del self._open[next(iter(self._open))]
             manifest = decode(stored.manifest, SignedManifest).manifest
             tables, binnings = open_part(stored.tables), _binnings.decode(stored.binnings)
-            (absent,) = places(tables, self._bins(binnings, ("",)))
+            (absent,) = places(tables, _bins(self._site.rows.now(), binnings, ("",)))
             self._open[model] = OpenPart(manifest, tables, binnings, absent)
         return self._open[model]
 
     def evaluate(self, part: OpenPart, enterprises: Sequence[str]) -> Evaluation:
         """Return what the part says of these enterprises, from the rows as they are now."""
-        found = places(part.tables, self._bins(part.binnings, enterprises))
-        coverage = [Coverage.OK if e in self._row_of else Coverage.ABSENT for e in enterprises]
+        rows = self._site.rows.now()
+        found = places(part.tables, _bins(rows, part.binnings, enterprises))
+        coverage = [Coverage.OK if e in rows.row_of else Coverage.ABSENT for e in enterprises]
         objected = self._site.ledger.objections.pending(enterprises)
         return Evaluation(found, coverage, tuple(enterprises), part.absent, objected)
 
-    def _bins(self, binnings: Sequence[FineBinning], enterprises: Sequence[str]) -> Codes:
-        columns = cohort_columns(self._site.table, self._row_of, enterprises)
-        return assign_rows(binnings, columns, len(enterprises))
+
+def _bins(rows: Snapshot, binnings: Sequence[FineBinning], enterprises: Sequence[str]) -> Codes:
+    columns = cohort_columns(rows.table, rows.row_of, enterprises)
+    return assign_rows(binnings, columns, len(enterprises))

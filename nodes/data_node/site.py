@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from nodes.consent_sources import ConsentSources
+from nodes.data_node.rows import Rows
 from nodes.data_node.stop_switch import StopSwitch
 from nodes.features import FeatureTable
 from nodes.ledger import NodeLedger
@@ -32,7 +33,7 @@ class NodeSite:
     keys: PartyKeys = field(repr=False)
     paillier: PrivateKey = field(repr=False)
     pins: Pins = field(repr=False)
-    table: FeatureTable = field(repr=False)
+    rows: Rows = field(repr=False)
     policy: NodePolicy
     ledger: NodeLedger = field(repr=False)
     switch: StopSwitch
@@ -40,6 +41,11 @@ class NodeSite:
     clock: Callable[[], int] = system_clock
     randomness: Randomness = secrets.token_bytes
     witness: LogWitness | None = field(default=None, repr=False)
+
+    @property
+    def table(self) -> FeatureTable:
+        """The owner's features as they are now. Raises: PolicyDenied, as `Rows.now`."""
+        return self.rows.now().table
 
     @property
     def card(self) -> PartyCard:

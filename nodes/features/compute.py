@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -15,33 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodes.features.catalogue import LABEL, load_catalogue
+from nodes.features.repairs import REPAIRED_AT, amend_events
+from nodes.features.table import Column, FeatureTable
+from nodes.ledger.repairs import Repair
 from protocols.errors import ConfigurationError
 
 DEFAULT_AS_OF: Final = datetime.date(2023, 12, 31)
 ID_COLUMN: Final = "uscc"
-
-Column = NDArray[np.float64] | NDArray[np.object_]
-
-
-@dataclass(frozen=True, slots=True)
-class FeatureTable:
-    """One owner's features, one row per enterprise, ordered by code.
-
-    Shapes: every column (len(ids),). A numeric column is float64 with NaN for missing; a categorical one is an object
-    array of str or None. `special` names the numbers in a column that are codes. The bank's table has its label as the
-    last column, 0.0 or 1.0, never missing.
-    """
-
-    ids: list[str]
-    columns: dict[str, Column]
-    special: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if any(column.shape != (len(self.ids),) for column in self.columns.values()):
-            raise ValueError("every column needs one value per id")
-
-    def __len__(self) -> int:
-        return len(self.ids)
 
 
 def feature_sql(domain: str) -> str:
@@ -57,12 +36,17 @@ def domains() -> tuple[str, ...]:
 
 
 def compute_features(
-    domain: str, folder: Path, as_of: datetime.date = DEFAULT_AS_OF, sql: str | None = None
+    domain: str,
+    folder: Path,
+    as_of: datetime.date = DEFAULT_AS_OF,
+    sql: str | None = None,
+    repairs: Sequence[Repair] = (),
 ) -> FeatureTable:
     """Compute one domain's features from the raw Parquet files in `folder`, from what was known at the as-of date.
 
     Each file is visible to the SQL under its own name. Columns come in catalogue order, then the bank's label. An owner
     whose tables differ gives its own `sql`, which must yield the same columns; by default it is `feature_sql(domain)`.
+    Events that `repairs` name are put right first.
     Raises: ValueError for an unknown domain or an as-of date that does not end a month; ConfigurationError if a file
     or column is missing, or a code is missing or repeated in the result.
     """
@@ -72,7 +56,7 @@ def compute_features(
     names = [feature.name for feature in load_catalogue() if feature.domain == domain]
     if domain == "bank":
         names.append(LABEL)
-    with open_folder(folder) as connection:
+    with open_folder(folder, ID_COLUMN, repairs) as connection:
         connection.execute(f"SET VARIABLE as_of = DATE '{as_of.isoformat()}'")
         try:
             arrays = connection.execute(query).fetchnumpy()
@@ -82,8 +66,12 @@ def compute_features(
 
 
 @contextmanager
-def open_folder(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open a DuckDB in memory whose views are the folder's Parquet files and which may read that folder alone."""
+def open_folder(folder: Path, id_column: str, repairs: Sequence[Repair] = ()) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a DuckDB in memory whose views are the folder's Parquet files and which may read that folder alone.
+
+    Rows that were repaired are not in them: those with `repaired_at`, and the events that `repairs` name.
+    Raises: ConfigurationError, codes NO_RECORDS, UNREADABLE_FILE, BAD_REPAIR.
+    """
     files = sorted(folder.glob("*.parquet"))
     if not files:
         raise ConfigurationError(f"{folder} holds no Parquet file", code="NO_RECORDS")
@@ -97,9 +85,12 @@ def open_folder(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             view = '"' + file.stem.replace('"', '""') + '"'
             source = _quoted(str(file.resolve()))
             try:
-                connection.execute(f"CREATE VIEW {view} AS SELECT * FROM read_parquet({source})")  # noqa: S608
+                columns = connection.execute(f"DESCRIBE SELECT * FROM read_parquet({source})").fetchall()  # noqa: S608
+                standing = f" WHERE {REPAIRED_AT} IS NULL" if REPAIRED_AT in [row[0] for row in columns] else ""
+                connection.execute(f"CREATE VIEW {view} AS SELECT * FROM read_parquet({source}){standing}")  # noqa: S608
             except duckdb.Error as error:
                 raise ConfigurationError(f"{file} cannot be read as Parquet", code="UNREADABLE_FILE") from error
+        amend_events(connection, id_column, repairs)
         connection.execute("SET threads = 1")  # sums of floats then come out the same on every run
         connection.execute("SET lock_configuration = true")
         yield connection

@@ -6,6 +6,7 @@ Rows are counted from 1, the header of a CSV file not included.
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 
 from nodes.features import FeatureTable, compute_features
 from nodes.features.owned import FEATURES_FILE
+from nodes.features.repairs import correct_values
+from nodes.ledger.repairs import Repair, RepairKind
 from nodes.sources.dataset import BANK_DOMAIN, DatasetDescription
 from nodes.sources.files import Text, read_columns
 from nodes.sources.records import Records
@@ -27,20 +30,23 @@ MAX_ID: Final = 128
 Column = NDArray[np.float64] | NDArray[np.object_]
 
 
-def read_node_source(description: DatasetDescription, node: str) -> FeatureTable:
-    """Return a data node's features, computed from its own file or folder alone.
+def read_node_source(description: DatasetDescription, node: str, repairs: Sequence[Repair] = ()) -> FeatureTable:
+    """Return a data node's features, computed from its own file or folder alone, with what was put right.
 
     Raises: ConfigurationError with a stable code and a text that names file, column and row.
     """
-    return replace(_node_table(description, node), special=description.special_of(description.nodes[node]))
+    table = correct_values(_node_table(description, node, repairs), repairs)
+    return replace(table, special=description.special_of(description.nodes[node]))
 
 
-def _node_table(description: DatasetDescription, node: str) -> FeatureTable:
+def _node_table(description: DatasetDescription, node: str, repairs: Sequence[Repair]) -> FeatureTable:
     path, columns = description.source(node), description.node_columns(node)
     if (path / FEATURES_FILE).exists():
-        return _checked(path, read_views(path)[1], columns)
+        return _checked(path, read_views(path, repairs)[1], columns)
     if path.is_dir():
-        return _selected(path, compute_features(description.nodes[node], path), columns)
+        return _selected(path, compute_features(description.nodes[node], path, repairs=repairs), columns)
+    if any(repair.kind is RepairKind.EVENT for repair in repairs):
+        raise ConfigurationError(f"{path}: a table of features has no events; correct a value", code="BAD_REPAIR")
     raw = _Raw(path)
     if description.label_column in raw.columns:
         raise ConfigurationError(

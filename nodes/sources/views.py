@@ -11,6 +11,7 @@ import duckdb
 
 from nodes.features.compute import open_folder
 from nodes.features.owned import FEATURES_FILE, FeaturesFile, read_features_file
+from nodes.ledger.repairs import Repair, RepairKind
 from nodes.sources.records import Column, Records, category_column, number_column
 from protocols.errors import ConfigurationError
 
@@ -20,8 +21,8 @@ Answer = tuple[list[str], Sequence[Sequence[Any]]]
 Query = Callable[[str], Answer]
 
 
-def read_views(folder: Path) -> tuple[FeaturesFile, Records]:
-    """Return what the views of `folder/features.yaml` give now.
+def read_views(folder: Path, repairs: Sequence[Repair] = ()) -> tuple[FeaturesFile, Records]:
+    """Return what the views of `folder/features.yaml` give now, from records whose events are put right.
 
     Raises: ConfigurationError, codes BAD_FEATURES, FEATURE_SQL, SOURCE_UNREACHABLE, MISSING_EXTRA; no text quotes a
     value or a password.
@@ -30,8 +31,9 @@ def read_views(folder: Path) -> tuple[FeaturesFile, Records]:
     file = read_features_file(path)
     as_of = file.as_of or datetime.datetime.now(datetime.UTC).date()
     if file.source:
+        _refuse_events(path, repairs)
         return file, _in_database(path, file, as_of)
-    with open_folder(folder) as connection:
+    with open_folder(folder, file.id, repairs) as connection:
         connection.execute(f"SET VARIABLE as_of = DATE '{as_of.isoformat()}'")
 
         def ask(statement: str) -> Answer:
@@ -42,6 +44,13 @@ def read_views(folder: Path) -> tuple[FeaturesFile, Records]:
             return file, _records(path, file, ask)
         except duckdb.Error as error:
             raise _failed(path, error) from error
+
+
+def _refuse_events(path: Path, repairs: Sequence[Repair]) -> None:
+    """Return if no event is to be put right in a database, where the owner's own views leave it out."""
+    if any(repair.kind is RepairKind.EVENT for repair in repairs):
+        text = f"{path}: events in a database are put right there; the views leave them out"
+        raise ConfigurationError(text, code="BAD_REPAIR")
 
 
 def _in_database(path: Path, file: FeaturesFile, as_of: datetime.date) -> Records:

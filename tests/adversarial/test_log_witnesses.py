@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from federation.local import BANK, COORDINATOR, LOG_NAME, LocalFederation, witne
 from federation.witnessing import Witnessing
 from nodes.consent_sources import consent_sources
 from nodes.data_node.agent import DataNodeAgent
+from nodes.data_node.rows import Rows
 from nodes.data_node.site import NodeSite
 from nodes.data_node.stop_switch import StopSwitch
 from nodes.flower_relay import make_client_app
@@ -64,7 +66,9 @@ class Coordinator:
                 keys=read_keys(home),
                 paillier=read_paillier(home),
                 pins=self.pins,
-                table=read_node_source(read_description(folder / "data"), party),
+                rows=Rows(
+                    partial(read_node_source, read_description(folder / "data"), party), self.ledgers[party].repairs
+                ),
                 policy=POLICY,
                 ledger=self.ledgers[party],
                 switch=StopSwitch(home),
