@@ -23,6 +23,7 @@ from nodes.bank.report.wording import Language
 from nodes.bank.results import AssessmentResult
 from nodes.keystore import read_cards
 from protocols.channel.identity import PartyId
+from protocols.errors import ConfigurationError
 
 SEVERITIES = ("none", "few", "many", "most")
 
@@ -33,6 +34,9 @@ def assess(
     bank: Annotated[
         str | None, typer.Option("--bank", help="The bank that asks, where several have trained; the first by default.")
     ] = None,
+    objection: Annotated[
+        str, typer.Option("--objection", metavar="ID", help="Ask again after this objection; the log says so.")
+    ] = "",
     report: Annotated[
         Path | None,
         typer.Option("--report", metavar="DIR", help="Write a credit report of each answer there, as HTML and PDF."),
@@ -49,7 +53,9 @@ def assess(
     """
     quiet_libraries()
     with reported_errors(as_json):
-        results, model = _ask(federation, enterprises, None if bank is None else party_of(bank), as_json)
+        results, model = _ask(
+            federation, enterprises, None if bank is None else party_of(bank), _objection(objection), as_json
+        )
         now = int(time.time())
         reports = (report_of(result, model, now) for result in results) if report else ()
         written = [path for one in reports for path in write_reports(report or Path(), one, language or list(Language))]
@@ -64,16 +70,27 @@ def assess(
 
 
 def _ask(
-    federation: Path, enterprises: list[str], bank: PartyId | None, quiet: bool
+    federation: Path, enterprises: list[str], bank: PartyId | None, objection: bytes, quiet: bool
 ) -> tuple[list[AssessmentResult], ModelFile]:
     """Return the answers and the model that gave them: from the processes that are up, or from all parties in here."""
     if read_status(federation) is not None:
         file, pins = read_federation(federation), read_cards(federation / "cards")
-        return ask_deployed(federation, enterprises, placement_of(federation)), read_bank_model(
+        return ask_deployed(federation, enterprises, placement_of(federation), objection), read_bank_model(
             federation, file, pins, bank or BANK
         )
     with round_progress(quiet) as on_round, LocalFederation(federation, on_round=on_round) as parties:
-        return parties.assess(enterprises, bank), parties.model(bank)
+        return parties.assess(enterprises, bank, objection), parties.model(bank)
+
+
+def _objection(text: str) -> bytes:
+    """Return the id of an objection. Raises: ConfigurationError, code UNKNOWN_OBJECTION."""
+    try:
+        found = bytes.fromhex(text)
+    except ValueError:
+        found = b"?"
+    if len(found) not in (0, 16):
+        raise ConfigurationError(f"{text!r}: no objection's id", code="UNKNOWN_OBJECTION")
+    return found
 
 
 def show_assessments(results: list[AssessmentResult]) -> None:

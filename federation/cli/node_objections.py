@@ -16,7 +16,7 @@ from rich.markup import escape
 from federation.cli.output import FAILED, console, print_json, reported_errors
 from nodes.data_node.deciding import Deciding, decide_objection
 from nodes.keystore import read_cards, read_keys
-from nodes.ledger import NodeLedger, StoredObjection, ledger_location
+from nodes.ledger import NodeLedger, StoredObjection, ledger_location, open_node_ledger
 from protocols.enterprise.objections import DAY_SECONDS, OBJECTION_SECONDS, Reason, Verdict
 from protocols.errors import ConfigurationError
 

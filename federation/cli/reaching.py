@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from federation.audit import read_log_keys
-from federation.local import LocalFederation
+from federation.local import COORDINATOR, LocalFederation
 from federation.local.deployed.enterprises import desk_of
+from federation.local.deployed.flower import LOOPBACK
+from federation.local.deployed.members import placement_of
 from federation.local.deployed.supervisor import read_status
 from nodes.enterprise.fetching import EnterpriseClient, Reach
 from nodes.enterprise.home import AUTHORITY_FILE, read_facts, read_identity
@@ -50,7 +52,8 @@ def reached(home: Path, federation: Path | None) -> Iterator[Reached]:
         return
     authority = home / AUTHORITY_FILE
     url = address if federation is None else desk_of(federation)
-    with over_https(url, authority if authority.exists() else None) as reach:
+    place = LOOPBACK if federation is None else placement_of(federation)
+    with place.inside(COORDINATOR), over_https(url, authority if authority.exists() else None) as reach:
         yield client(reach)
 
 

@@ -40,18 +40,24 @@ class LocalBankService:
         """Return the bank's model as it signed it. Raises: ConfigurationError, code NO_MODEL; VerificationFailed."""
         return self._federation.model(self._bank)
 
-    async def assess(self, enterprise: str, consent: str, purpose: Purpose) -> AssessmentResult:
+    async def assess(self, enterprise: str, consent: str, purpose: Purpose, objection: bytes = b"") -> AssessmentResult:
         """Ask all nodes about one enterprise. Raises: as the port says."""
-        (result,) = await self.assess_batch([Applicant(enterprise, consent)], purpose)
+        (result,) = await self._assess([Applicant(enterprise, consent)], purpose, objection)
         return result
 
     async def assess_batch(self, applicants: Sequence[Applicant], purpose: Purpose) -> list[AssessmentResult]:
         """Ask all nodes about many enterprises. Raises: as the port says; ValueError for more than `MAX_BATCH`."""
         if len(applicants) > MAX_BATCH:
             raise ValueError(f"{len(applicants)} applicants where at most {MAX_BATCH} go together")
+        return await self._assess(applicants, purpose, b"")
+
+    async def _assess(
+        self, applicants: Sequence[Applicant], purpose: Purpose, objection: bytes
+    ) -> list[AssessmentResult]:
         if purpose is not Purpose.ASSESSMENT:
             raise PolicyDenied(f"no model serves the purpose {purpose}", code="PURPOSE_DENIED")
-        return await self._call(lambda: self._federation.assess_with(self._with_consents(applicants), self._bank))
+        asked = self._with_consents(applicants)
+        return await self._call(lambda: self._federation.assess_with(asked, self._bank, objection))
 
     async def ready(self) -> None:
         """Return if there is a model. Raises: ConfigurationError, code NO_MODEL; VerificationFailed."""

@@ -208,26 +208,32 @@ class LocalFederation:
         """Return what a bank has spent of its year at each node."""
         return {node: year_account(site, bank) for node, site in self._sites.items()}
 
-    def assess(self, enterprises: Sequence[str], bank: PartyId | None = None) -> list[AssessmentResult]:
+    def assess(
+        self, enterprises: Sequence[str], bank: PartyId | None = None, objection: bytes = b""
+    ) -> list[AssessmentResult]:
         """Let a bank, or the first, ask all nodes about enterprises; return the results in order, denials too.
+
+        `objection` is the one after which they are asked about again.
 
         Raises: ConfigurationError without a trained model, or for a wrong code; PeerRefused, VerificationFailed,
         TransportError.
         """
         applicants = [(enterprise, self.consent_of(enterprise, bank)) for enterprise in enterprises]
-        return self.assess_with(applicants, bank)
+        return self.assess_with(applicants, bank, objection)
 
-    def assess_with(self, applicants: Sequence[tuple[str, str]], bank: PartyId | None = None) -> list[AssessmentResult]:
+    def assess_with(
+        self, applicants: Sequence[tuple[str, str]], bank: PartyId | None = None, objection: bytes = b""
+    ) -> list[AssessmentResult]:
         """Ask all nodes about enterprises with the consents given, in order, many in batches. Raises: as `assess`."""
         for enterprise, _ in applicants:
             self.check_identifier(enterprise)
         asking = bank or self.lead
         model = self.model(asking)
         agent = self.banks[asking]
-        if BATCH_FROM <= len(applicants) == len({enterprise for enterprise, _ in applicants}):
+        if not objection and BATCH_FROM <= len(applicants) == len({enterprise for enterprise, _ in applicants}):
             subjects = [Subject(enterprise, consent) for enterprise, consent in applicants]
             return self._assess_batches(subjects, asking, model)
-        asked = [agent.ask(enterprise, consent, model) for enterprise, consent in applicants]
+        asked = [agent.ask(enterprise, consent, model, objection) for enterprise, consent in applicants]
         self.deliver(asking)
         return [agent.result(transcript) for transcript in asked]
 

@@ -123,12 +123,12 @@ class BankAgent:
 
     # ---- assessments
 
-    def ask(self, enterprise: str, consent: str, model: ModelFile) -> bytes:
-        """Put a query about one enterprise into the outbox and return its transcript.
+    def ask(self, enterprise: str, consent: str, model: ModelFile, objection: bytes = b"") -> bytes:
+        """Put a query about one enterprise, perhaps after an objection, into the outbox and return its transcript.
 
         Raises: VerificationFailed if not every node of the model's manifest has signed it.
         """
-        transcript, asked = self._questions.ask(enterprise, consent, model)
+        transcript, asked = self._questions.ask(enterprise, consent, model, objection)
         self._outbox += asked
         return transcript
 
@@ -151,9 +151,9 @@ class BankAgent:
 
     # ---- questions that are carried one at a time, each on its own
 
-    def pose(self, enterprise: str, consent: str, model: ModelFile) -> tuple[bytes, bytes]:
+    def pose(self, enterprise: str, consent: str, model: ModelFile, objection: bytes = b"") -> tuple[bytes, bytes]:
         """Return a new query's transcript and the parcel that asks it. Raises: as `ask`."""
-        transcript, asked = self._questions.ask(enterprise, consent, model)
+        transcript, asked = self._questions.ask(enterprise, consent, model, objection)
         return transcript, pack_parcel(tuple(asked))
 
     def pose_batch(self, subjects: Sequence[Subject], model: ModelFile) -> tuple[bytes, bytes]:

@@ -74,8 +74,10 @@ class Questions:
         query, about = asked.role.query, About(asked.enterprise, decision, record_key=asked.record_key)
         return self._statements.write(kind, query, [about], self._site.channel(query.transcript()), self._site.clock())
 
-    def ask(self, enterprise: str, consent: str, model: ModelFile) -> tuple[bytes, list[Envelope]]:
-        """Return a new query's transcript and its messages.
+    def ask(
+        self, enterprise: str, consent: str, model: ModelFile, objection: bytes = b""
+    ) -> tuple[bytes, list[Envelope]]:
+        """Return a new query's transcript and its messages; `objection` is the one after which it is asked again.
 
         Raises: VerificationFailed if not every node of the model's manifest has signed it.
         """
@@ -92,6 +94,7 @@ class Questions:
             expires=now + QUERY_SECONDS,
             subject_tag=subject_tag(site.tag_key, enterprise),
             slip=slip,
+            objection=objection,
         )
         channel = site.channel(query.transcript())
         coordinator = PartyId(site.pins.only(PartyRole.COORDINATOR).party)

@@ -42,8 +42,8 @@ class BankService(Protocol):
         Raises: ConfigurationError, code NO_MODEL; VerificationFailed.
         """
 
-    async def assess(self, enterprise: str, consent: str, purpose: Purpose) -> AssessmentResult:
-        """Ask all nodes about one enterprise, once.
+    async def assess(self, enterprise: str, consent: str, purpose: Purpose, objection: bytes = b"") -> AssessmentResult:
+        """Ask all nodes about one enterprise, once; `objection` is the one after which it is asked again.
 
         Reveals: to the bank, what an `AssessmentResult` reveals; to each node, that the bank asks about the enterprise.
         Raises: ConfigurationError for a wrong identifier or without a model; TransportError, PeerRefused or

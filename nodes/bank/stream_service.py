@@ -87,11 +87,13 @@ class StreamBankService:
         """Return the model that answers, as the bank signed it."""
         return self._model
 
-    async def assess(self, enterprise: str, consent: str, purpose: Purpose = Purpose.ASSESSMENT) -> AssessmentResult:
+    async def assess(
+        self, enterprise: str, consent: str, purpose: Purpose = Purpose.ASSESSMENT, objection: bytes = b""
+    ) -> AssessmentResult:
         """Ask all nodes about one enterprise. Raises: as the port says."""
         self._check([enterprise], purpose)
         (result,) = await self._ask(
-            lambda: self._agent.pose(enterprise, consent, self._model),
+            lambda: self._agent.pose(enterprise, consent, self._model, objection),
             lambda transcript: [self._agent.result(transcript)],
             self._settings.query_seconds,
         )

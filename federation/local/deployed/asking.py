@@ -29,8 +29,12 @@ KEY_SECONDS: Final = 600
 ANSWER_SECONDS: Final = 30.0
 
 
-def ask_deployed(folder: Path, enterprises: Sequence[str], placement: Placement = LOOPBACK) -> list[AssessmentResult]:
+def ask_deployed(
+    folder: Path, enterprises: Sequence[str], placement: Placement = LOOPBACK, objection: bytes = b""
+) -> list[AssessmentResult]:
     """Return the bank's results, in order, each with the consent that the folder's consent service issues.
+
+    `objection` is the one after which they are asked about again.
 
     Raises: ConfigurationError without an API at the bank, or for a code that it does not take; TransportError.
     """
@@ -43,13 +47,17 @@ def ask_deployed(folder: Path, enterprises: Sequence[str], placement: Placement 
     address = f"http://{settings.api.listen}"
     try:
         with placement.inside(BANK), httpx.Client(base_url=address, headers=headers, timeout=ANSWER_SECONDS) as client:
-            return [_ask(client, enterprise, consents.of_enterprise(enterprise, BANK)) for enterprise in enterprises]
+            return [
+                _ask(client, enterprise, consents.of_enterprise(enterprise, BANK), objection.hex())
+                for enterprise in enterprises
+            ]
     except httpx.HTTPError as error:
         raise TransportError("the bank's API does not answer", code="BANK_UNAVAILABLE") from error
 
 
-def _ask(client: httpx.Client, enterprise: str, consent: str) -> AssessmentResult:
-    reply = client.post("/v1/assessments", json={"enterprise": enterprise, "consent": consent})
+def _ask(client: httpx.Client, enterprise: str, consent: str, objection: str) -> AssessmentResult:
+    asked = {"enterprise": enterprise, "consent": consent, "objection": objection}
+    reply = client.post("/v1/assessments", json=asked)
     body = reply.json()
     if reply.status_code == httpx.codes.CREATED:
         return msgspec.convert(body | {"model": body["model"]["hash"]}, AssessmentResult)

@@ -116,7 +116,8 @@ def kept(bank: BankContext, result: AssessmentResult, purpose: str, reference: s
 
 async def _ask(bank: BankContext, asked: AssessmentIn) -> AssessmentResult:
     bank.service.check_enterprise(asked.enterprise)
-    return await bank.service.assess(asked.enterprise, asked.consent, purpose_of(asked.purpose))
+    purpose, objection = purpose_of(asked.purpose), bytes.fromhex(asked.objection)
+    return await bank.service.assess(asked.enterprise, asked.consent, purpose, objection)
 
 
 async def _find(bank: BankContext, identifier: str) -> Assessment:

@@ -97,6 +97,11 @@ class AssessmentIn(Strict):
     consent: Consent = ""
     purpose: AskedPurpose = "assessment"
     reference: Reference = ""
+    objection: str = Field(
+        default="",
+        pattern=r"^([0-9a-f]{32})?$",
+        description="Id of the enterprise's objection after which it is asked about again; the log says so.",
+    )
 
 
 class ThemeOut(BaseModel):
