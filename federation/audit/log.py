@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import sqlite3
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -24,6 +23,7 @@ from types import TracebackType
 from typing import Final
 
 from federation.audit.errors import LOCKED, NOT_COVERED, NOT_WRITABLE
+from federation.audit.location import LogLocation, as_location
 from federation.audit.recovery import Tail, check_witnessed, empty_tail, known_checkpoints, newest_witnessed, read_tail
 from federation.audit.storage import LeafRow, LogReader, LogWriter, running_hash
 from federation.audit.witnessed import read_record_note, write_record
@@ -65,37 +65,38 @@ class _Pending:
 
 
 class AuditLog:
-    """An append-only log in one SQLite file, under one signing key, for one process at a time.
+    """An append-only log in one SQLite file or PostgreSQL database, under one signing key, for one process at a time.
 
-    Reveals: to whoever reads the file, all of every leaf but the content of its sealed body.
+    Reveals: to whoever reads that, all of every leaf but the content of its sealed body.
     """
 
     def __init__(
         self,
-        path: Path,
+        place: Path | LogLocation,
         signer: NoteSigner,
         witnesses: Sequence[VerifierKey] = (),
         quorum: int | None = None,
         known: Sequence[bytes] = (),
     ) -> None:
-        """Open or create the log at `path`, if it holds what its signatures and the `known` notes say.
+        """Open or create the log at `place`, if it holds what its signatures and the `known` notes say.
 
         `quorum` None means ⌈2/3⌉ of the witnesses. `known` are notes of this log from elsewhere, such as each
         witness's last one; the record beside the file is always checked. Raises: ConfigurationError if the file is in
         use or no log; VerificationFailed if it was rolled back, forked or damaged; ValueError for impossible keys.
         """
         self.keys: Final = LogKeys(signer.verifier, tuple(witnesses), quorum)
-        self._path, self._signer = path, signer
+        location = as_location(place)
+        self._location, self._signer = location, signer
         self._queue: deque[_Pending] = deque()
         self._queue_lock, self._commit_lock = Lock(), Lock()
         with ExitStack() as opening:
-            opening.callback(os.close, _lock(path))
-            self._writer = LogWriter(path)
+            opening.callback(os.close, _lock(location.path))
+            self._writer = LogWriter(location)
             opening.callback(self._writer.close)
-            self._reader = LogReader(path)
+            self._reader = LogReader(location)
             opening.callback(self._reader.close)
             tail = self._recover()
-            record, claims = known_checkpoints(path, self._reader, self.keys, known)
+            record, claims = known_checkpoints(location.path, self._reader, self.keys, known)
             for claim in claims:
                 check_witnessed(self._reader, tail.frontier.size, claim)
             self._opened = opening.pop_all()
@@ -140,7 +141,7 @@ class AuditLog:
             while not pending.done:
                 self._commit_group(self._next_group())
         if pending.error is not None:
-            raise ConfigurationError(f"the audit log {self._path} cannot be written", code=NOT_WRITABLE) from (
+            raise ConfigurationError(f"the audit log {self._location} cannot be written", code=NOT_WRITABLE) from (
                 pending.error
             )
         return pending.receipts
@@ -163,7 +164,7 @@ class AuditLog:
         except BaseException as error:
             for pending in group:
                 pending.error = error
-            if not isinstance(error, sqlite3.Error):
+            if not isinstance(error, self._writer.error):
                 raise
         finally:
             for pending in group:
@@ -257,7 +258,7 @@ class AuditLog:
 
         A witness that is further on says so. Raises: ConfigurationError, MalformedMessage, VerificationFailed.
         """
-        note = read_record_note(self._path)
+        note = read_record_note(self._location.path)
         if note is None or not any(line.claims(witness) for line in parse_note(note).signatures):
             return 0
         return verify_log_signature(parse_note(note), self.keys.log).size
@@ -284,7 +285,7 @@ class AuditLog:
             note = parse_note(stored).with_signatures(known)
             found = len(verify_cosignatures(note, self.keys.witnesses))
             if 0 < self.keys.threshold <= found and size >= self._witnessed_size:
-                write_record(self._path, note.encode())
+                write_record(self._location.path, note.encode())
                 self._witnessed_size = size
             self._writer.put_checkpoint(size, note.encode())
         return found

@@ -12,9 +12,9 @@ from typing import Final, Protocol
 
 from federation.audit.errors import HEAD_MISMATCH, damaged
 from federation.audit.keys import read_log_keys
+from federation.audit.location import LOG_FILE, log_location
 from federation.audit.recovery import newest_witnessed
 from federation.audit.storage import LogReader
-from federation.audit.verify import LOG_FILE
 from protocols.transparency.checkpoints import Checkpoint, LogKeys, verify_log_signature
 from protocols.transparency.leaves import LeafCommitment, decode_commitment
 from protocols.transparency.log_proofs import LogProof
@@ -91,11 +91,11 @@ class StoredLog:
     """The coordinator's own file, as of its last commit when it was opened. Implements `LogView`."""
 
     def __init__(self, directory: Path) -> None:
-        """Open `coordinator/log.sqlite` in `directory`. Raises: ConfigurationError, VerificationFailed."""
-        path = directory / LOG_FILE
-        self._reader = LogReader(path)
+        """Open the log of the federation in `directory`. Raises: ConfigurationError, VerificationFailed."""
+        home = (directory / LOG_FILE).parent
+        self._reader = LogReader(log_location(home))
         try:
-            self.keys: LogKeys = read_log_keys(path.parent)
+            self.keys: LogKeys = read_log_keys(home)
             head = self._reader.head()
             if head is None:
                 raise damaged("it has no signed head", HEAD_MISMATCH)

@@ -1,45 +1,28 @@
-"""The SQLite file of the audit log: its layout, how it is opened, and its reads and writes.
+"""The rows of the audit log, whatever database holds them: its reads and writes, over one `LogSession` each.
 
     leaves       index, canonical leaf, sealed body, running hash
     nodes        every complete subtree above the leaves, in the order in which leaves completed them
     checkpoints  signed tree heads that were given out, with the cosignatures collected
     head         one row: the log's signature over the tree as of the last commit
 
-The running hash chains the leaf hashes in storage order. It proves nothing (whoever can write the file can recompute
+The running hash chains the leaf hashes in storage order. It proves nothing (whoever can write the rows can recompute
 it); it lets the verifier name the first altered row instead of the range up to the next checkpoint.
 """
 
 from __future__ import annotations
 
-import os
-import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
-from pathlib import Path
 from threading import Lock
-from typing import Any, Final
+from typing import Final
 
-from federation.audit.errors import DAMAGED, NOT_A_LOG, damaged
-from protocols.errors import ConfigurationError
+from federation.audit.errors import DAMAGED, damaged
+from federation.audit.location import LogLocation
+from federation.audit.session import NewRows, Row, connect
 from protocols.transparency.hashing import HASH_SIZE, MAX_TREE_SIZE, leaf_hash
-from protocols.transparency.leaves import MAX_BODY_BYTES
 from protocols.transparency.prover import CompletedNode
 
-APPLICATION_ID: Final = 0x43464C47  # "CFLG"
 CHAIN_START: Final = bytes(HASH_SIZE)
-_BUSY_TIMEOUT_S: Final = 30.0
-_MAX_ROW_BYTES: Final = 2 * MAX_BODY_BYTES  # what a row can make a reader hold in memory
-_SCHEMA: Final = {
-    "leaves": (
-        "CREATE TABLE leaves (idx INTEGER PRIMARY KEY, leaf BLOB NOT NULL, body BLOB NOT NULL, chain BLOB NOT NULL)"
-    ),
-    "nodes": (
-        "CREATE TABLE nodes (last INTEGER NOT NULL, level INTEGER NOT NULL, hash BLOB NOT NULL,"
-        " PRIMARY KEY (last, level)) WITHOUT ROWID"
-    ),
-    "checkpoints": "CREATE TABLE checkpoints (size INTEGER PRIMARY KEY, note BLOB NOT NULL)",
-    "head": "CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), note BLOB NOT NULL)",
-}
 
 LeafRow = tuple[int, bytes, bytes, bytes]
 
@@ -54,78 +37,18 @@ def last_leaf(level: int, index: int) -> int:
     return ((index + 1) << level) - 1
 
 
-def open_for_writing(path: Path) -> sqlite3.Connection:
-    """Return a connection whose commits are durable when they return; the file is made, readable by its owner, if new.
-
-    Raises: ConfigurationError if the file cannot be opened or is something else.
-    """
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA trusted_schema=OFF")
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
-            _create(connection)
-    except (OSError, sqlite3.Error) as error:
-        raise ConfigurationError(f"the audit log {path} cannot be opened for writing", code=NOT_A_LOG) from error
-    check_layout(connection, path)
-    return connection
-
-
-def open_for_reading(path: Path) -> sqlite3.Connection:
-    """Return a connection that cannot write. Raises: ConfigurationError if there is no readable log at `path`."""
-    if not path.is_file():
-        raise ConfigurationError(f"there is no audit log at {path}", code=NOT_A_LOG)
-    uri = path.resolve().as_uri() + "?mode=ro"
-    if not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists():
-        uri += "&immutable=1"  # an export on read-only media: SQLite cannot make the file it shares with writers
-    try:
-        connection = sqlite3.connect(
-            uri, uri=True, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-        )
-        connection.execute("PRAGMA trusted_schema=OFF")
-        connection.execute("PRAGMA cell_size_check=ON")
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_ROW_BYTES)
-    except sqlite3.Error as error:
-        raise ConfigurationError(f"the audit log {path} cannot be read", code=NOT_A_LOG) from error
-    check_layout(connection, path)
-    return connection
-
-
-def check_layout(connection: sqlite3.Connection, path: Path) -> None:
-    """Accept only exactly our tables: no view, trigger or index that could show one reader what another won't see.
-
-    Raises: ConfigurationError.
-    """
-    try:
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        found = {(name, sql) for name, sql in connection.execute("SELECT name, sql FROM sqlite_master")}
-    except sqlite3.Error as error:
-        raise ConfigurationError(f"{path} is not a readable SQLite file", code=NOT_A_LOG) from error
-    if application != APPLICATION_ID or found != set(_SCHEMA.items()):
-        raise ConfigurationError(f"{path} does not have the layout of an audit log", code=NOT_A_LOG)
-
-
-def _create(connection: sqlite3.Connection) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    for statement in _SCHEMA.values():
-        connection.execute(statement)
-    connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-    connection.execute("COMMIT")
-
-
 class LogReader:
     """Reads of committed rows by any number of threads. Raises: VerificationFailed for rows of the wrong form."""
 
-    def __init__(self, path: Path) -> None:
-        self._connection = open_for_reading(path)
+    def __init__(self, location: LogLocation) -> None:
+        """Raises: ConfigurationError if there is no readable log."""
+        self._session = connect(location)
         self._lock = Lock()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the log."""
         with self._lock:
-            self._connection.close()
+            self._session.close()
 
     def size(self) -> int:
         """Return the number of leaves, if they are numbered without a gap."""
@@ -149,11 +72,7 @@ class LogReader:
     def leaves(self, start: int, end: int) -> list[LeafRow]:
         """Return the rows of leaves `[start, end)` that exist."""
         query = "SELECT idx, leaf, body, chain FROM leaves WHERE idx >= ? AND idx < ? ORDER BY idx"
-        with self._lock:
-            try:
-                rows: list[LeafRow] = self._connection.execute(query, (start, end)).fetchall()
-            except sqlite3.DatabaseError as error:
-                raise damaged("a row cannot be read", DAMAGED) from error
+        rows: list[LeafRow] = self._rows(query, start, end)  # as they must be; checked next
         if any(not isinstance(column, bytes) for row in rows for column in row[1:]):
             raise damaged("a stored value is not of bytes", DAMAGED)
         return rows
@@ -170,13 +89,15 @@ class LogReader:
             below, note = row
             yield _blob(note)
 
-    def _row(self, query: str, *values: int) -> tuple[Any, ...] | None:
+    def _rows(self, query: str, *values: int) -> list[Row]:
         with self._lock:
             try:
-                row: tuple[Any, ...] | None = self._connection.execute(query, values).fetchone()
-            except sqlite3.DatabaseError as error:
+                return self._session.rows(query, values)
+            except self._session.error as error:
                 raise damaged("a row cannot be read", DAMAGED) from error
-        return row
+
+    def _row(self, query: str, *values: int) -> Row | None:
+        return next(iter(self._rows(query, *values)), None)
 
     def _blob(self, query: str, *values: int) -> bytes | None:
         row = self._row(query, *values)
@@ -198,35 +119,32 @@ def _blob(value: object) -> bytes:
 
 
 class LogWriter:
-    """The one connection that writes. Each method is one transaction, durable when it returns. Raises: sqlite3.Error"""
+    """The one session that writes. Each method is one transaction, durable when it returns. Raises: its `error`."""
 
-    def __init__(self, path: Path) -> None:
-        self._connection = open_for_writing(path)
+    def __init__(self, location: LogLocation) -> None:
+        """Raises: ConfigurationError."""
+        self._session = connect(location, write=True)
+
+    @property
+    def error(self) -> type[Exception]:
+        """The class of what the database raises."""
+        return self._session.error
 
     def close(self) -> None:
-        """Let go of the file; SQLite folds its write-ahead log into it."""
-        self._connection.close()
+        """Let go of the log."""
+        self._session.close()
 
     def commit_group(self, rows: Iterable[LeafRow], nodes: Iterable[CompletedNode], head: bytes) -> None:
         """Store new leaves, the subtrees they completed and the signed head over them, all or nothing."""
         stored = ((last_leaf(node.level, node.index), node.level, node.hash) for node in nodes)
-        self._transact(
-            ("INSERT INTO leaves (idx, leaf, body, chain) VALUES (?, ?, ?, ?)", rows),
-            ("INSERT INTO nodes (last, level, hash) VALUES (?, ?, ?)", stored),
-            ("INSERT OR REPLACE INTO head (one, note) VALUES (1, ?)", [(head,)]),
+        new = (
+            NewRows("leaves", ("idx", "leaf", "body", "chain"), rows),
+            NewRows("nodes", ("last", "level", "hash"), stored),
         )
+        signed = "INSERT INTO head (one, note) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET note = excluded.note"
+        self._session.transact(new, signed, (head,))
 
     def put_checkpoint(self, size: int, note: bytes) -> None:
         """Store a note for the tree of `size` leaves, in place of the one with fewer cosignatures."""
-        self._transact(("INSERT OR REPLACE INTO checkpoints (size, note) VALUES (?, ?)", [(size, note)]))
-
-    def _transact(self, *statements: tuple[str, Iterable[Sequence[int | bytes]]]) -> None:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            for statement, rows in statements:
-                self._connection.executemany(statement, rows)
-            self._connection.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
+        put = "INSERT INTO checkpoints (size, note) VALUES (?, ?) ON CONFLICT (size) DO UPDATE SET note = excluded.note"
+        self._session.transact((), put, (size, note))

@@ -9,15 +9,14 @@ root of the *same* leaves, so all of them are consistent with one another. The f
 from __future__ import annotations
 
 import heapq
-import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
 from hmac import compare_digest
 from operator import attrgetter
 from pathlib import Path
-from typing import Final
 
 from federation.audit.errors import (
     CHECKPOINT_INVALID,
@@ -34,7 +33,9 @@ from federation.audit.errors import (
     ROOT_MISMATCH,
 )
 from federation.audit.keys import read_log_keys
-from federation.audit.storage import CHAIN_START, LeafRow, open_for_reading, running_hash
+from federation.audit.location import LOG_FILE, LogLocation, as_location, log_location
+from federation.audit.session import LogSession, connect
+from federation.audit.storage import CHAIN_START, LeafRow, running_hash
 from federation.audit.witnessed import read_record_note
 from protocols.errors import ConfigurationError, CreditFederationError, MalformedMessage
 from protocols.transparency.checkpoints import LogKeys, parse_checkpoint, verify_cosignatures, verify_log_signature
@@ -42,8 +43,6 @@ from protocols.transparency.hashing import leaf_hash
 from protocols.transparency.leaves import decode_commitment
 from protocols.transparency.notes import parse_note
 from protocols.transparency.prover import Frontier
-
-LOG_FILE: Final = Path("coordinator") / "log.sqlite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,39 +108,36 @@ class _Broken(Exception):
         self.failure = LogFailure(leaf, code, reason)
 
 
-def verify_log(path: Path, keys: LogKeys, known: Sequence[bytes] = ()) -> LogReport:
-    """Return a report whose `failure` is the first thing wrong with the log at `path`, None if nothing is.
+def verify_log(place: Path | LogLocation, keys: LogKeys, known: Sequence[bytes] = ()) -> LogReport:
+    """Return a report whose `failure` is the first thing wrong with the log at `place`, None if nothing is.
 
     `known` are notes of this log that the verifier holds from elsewhere: a witness's last one, those of receipts.
     Raises: ConfigurationError if there is no readable log; MalformedMessage or VerificationFailed if a known note is
     not the log's.
     """
     outside = [_Claim(verify_log_signature(parse_note(note), keys.log).size, note, _Source.KNOWN) for note in known]
-    connection = open_for_reading(path)
-    try:
-        return _Pass(connection, keys, read_record_note(path), outside).run()
-    finally:
-        connection.close()
+    location = as_location(place)
+    with closing(connect(location)) as session:
+        return _Pass(session, keys, read_record_note(location.path), outside).run()
 
 
 def verify_directory(directory: Path, known: Sequence[bytes] = ()) -> LogReport:
-    """Verify `coordinator/log.sqlite` in `directory` with the public keys that stand beside it.
+    """Verify the log of the federation in `directory` with the public keys that stand beside it.
 
     Raises: ConfigurationError if the log or the keys are missing; otherwise as `verify_log`.
     """
-    log = directory / LOG_FILE
-    if not log.is_file():
-        raise ConfigurationError(f"there is no audit log at {log}", code=NOT_A_LOG)
-    return verify_log(log, read_log_keys(log.parent), known)
+    home = (directory / LOG_FILE).parent
+    location = log_location(home)
+    if not location.exists:
+        raise ConfigurationError(f"there is no audit log at {location}", code=NOT_A_LOG)
+    return verify_log(location, read_log_keys(home), known)
 
 
 class _Pass:
     """One walk over the log, leaf by leaf, in one snapshot of the file."""
 
-    def __init__(
-        self, connection: sqlite3.Connection, keys: LogKeys, record: bytes | None, outside: list[_Claim]
-    ) -> None:
-        self._connection, self._keys, self._record, self._outside = connection, keys, record, outside
+    def __init__(self, session: LogSession, keys: LogKeys, record: bytes | None, outside: list[_Claim]) -> None:
+        self._session, self._keys, self._record, self._outside = session, keys, record, outside
         self._frontier, self._chain = Frontier(), CHAIN_START
         self._checkpoints = self._cosignatures = self._witnessed = 0
         self._recorded = False  # a checkpoint in the log has its quorum, so the record beside it was written before
@@ -150,11 +146,11 @@ class _Pass:
     def run(self) -> LogReport:
         failure = None
         try:
-            self._connection.execute("BEGIN")
+            self._session.snapshot()
             self._walk()
         except _Broken as broken:
             failure = broken.failure
-        except sqlite3.Error:
+        except self._session.error:
             failure = LogFailure(self._frontier.size, DAMAGED, "the file cannot be read from this leaf on")
         return LogReport(
             origin=self._keys.log.name,
@@ -169,7 +165,7 @@ class _Pass:
     def _walk(self) -> None:
         head = self._head_claim()
         claims = heapq.merge(self._stored_claims(), self._fixed_claims(head), key=attrgetter("size"))
-        nodes = self._connection.execute("SELECT last, level, hash FROM nodes ORDER BY last, level")
+        nodes = self._session.stream("SELECT last, level, hash FROM nodes ORDER BY last, level")
         claim = self._settle_due(claims, next(claims, None))
         for row in self._leaf_rows():
             if self._frontier.size >= head.size:
@@ -184,20 +180,20 @@ class _Pass:
         self._check_witnessed()
 
     def _leaf_rows(self) -> Iterator[LeafRow]:
-        """Yield every row up to the first unreadable one, which raises sqlite3.Error.
+        """Yield every row up to the first unreadable one, which raises the session's error.
 
         The driver reads one row ahead and would report it in place of the one before: then go on one by one.
         """
         query = "SELECT idx, leaf, body, chain FROM leaves {} ORDER BY idx"
         try:
-            yield from self._connection.execute(query.format(""))
-        except sqlite3.Error:
+            yield from self._session.stream(query.format(""))
+        except self._session.error:
             single = query.format("WHERE idx >= ?") + " LIMIT 1"
-            while row := self._connection.execute(single, (self._frontier.size,)).fetchone():
-                yield row
+            while found := self._session.rows(single, (self._frontier.size,)):
+                yield found[0]
 
     def _head_claim(self) -> _Claim:
-        row = self._connection.execute("SELECT note FROM head WHERE one = 1").fetchone()
+        row = next(iter(self._session.rows("SELECT note FROM head WHERE one = 1")), None)
         if row is None:
             raise _Broken(0, HEAD_MISMATCH, "the log's last signature is gone")
         try:
@@ -216,7 +212,7 @@ class _Pass:
         return sorted(claims, key=attrgetter("size"))
 
     def _stored_claims(self) -> Iterator[_Claim]:
-        for size, note in self._connection.execute("SELECT size, note FROM checkpoints ORDER BY size"):
+        for size, note in self._session.stream("SELECT size, note FROM checkpoints ORDER BY size"):
             yield _Claim(size, note, _Source.STORED)
 
     def _take_leaf(self, row: LeafRow, nodes: Iterator[tuple[int, int, bytes]]) -> None:

@@ -14,8 +14,8 @@ from rich.markup import escape
 
 from federation.audit.alarms import Alarm, AlarmRules, Period, watch
 from federation.audit.alarms.facts import facts
+from federation.audit.location import LOG_FILE
 from federation.audit.reconcile import Reconciliation, reconcile
-from federation.audit.verify import LOG_FILE
 from federation.cli.criteria import read_criteria
 from federation.cli.ledgers import open_ledgers, own_entries
 from federation.cli.logs import judge, open_log, show_failure

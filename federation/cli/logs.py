@@ -12,8 +12,9 @@ from federation.audit.errors import NOT_A_LOG
 from federation.audit.export_check import verify_export
 from federation.audit.exported import ExportedLog, is_export
 from federation.audit.keys import read_log_keys
+from federation.audit.location import LOG_FILE, log_location
 from federation.audit.reading import LogView, StoredLog
-from federation.audit.verify import LOG_FILE, LogReport, verify_log
+from federation.audit.verify import LogReport, verify_log
 from federation.cli.output import console, errors
 from nodes.ledger.location import ledgers_below
 from nodes.ledger.reading import read_ledger
@@ -23,7 +24,7 @@ from protocols.errors import ConfigurationError
 @contextmanager
 def open_log(directory: Path) -> Iterator[LogView]:
     """Yield the log of a federation's folder or of an export. Raises: ConfigurationError if it is neither."""
-    if (directory / LOG_FILE).is_file():
+    if log_location((directory / LOG_FILE).parent).exists:
         with closing(StoredLog(directory)) as stored:
             yield stored
     elif is_export(directory):
@@ -40,9 +41,11 @@ def judge(directory: Path, keys_folder: Path | None = None, notes: Iterable[Path
     Raises: ConfigurationError if there is nothing to verify; MalformedMessage, VerificationFailed for a foreign note.
     """
     brought = [_read(path) for path in notes]
-    if (directory / LOG_FILE).is_file():
-        keys = read_log_keys(keys_folder or (directory / LOG_FILE).parent)
-        return verify_log(directory / LOG_FILE, keys, [*brought, *_party_notes(directory, keys.log.name)])
+    home = (directory / LOG_FILE).parent
+    location = log_location(home)
+    if location.exists:
+        keys = read_log_keys(keys_folder or home)
+        return verify_log(location, keys, [*brought, *_party_notes(directory, keys.log.name)])
     if is_export(directory):
         return verify_export(directory, None if keys_folder is None else read_log_keys(keys_folder), brought)
     raise _no_log(directory)

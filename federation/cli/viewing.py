@@ -14,9 +14,9 @@ import typer
 
 from federation.audit import AuditLog, read_log_keys, read_log_signer
 from federation.audit.auditors import read_auditor
+from federation.audit.location import LOG_FILE, log_location
 from federation.audit.reading import LogView
 from federation.audit.shredder import SHRED_FILE, Shredder
-from federation.audit.verify import LOG_FILE
 from federation.audit.view_desk import ViewDesk
 from federation.audit.views import SOCKET_FILE, Auditor, Desk, Reach, record_view, socket_desk
 from federation.cli.output import errors
@@ -52,7 +52,7 @@ def viewer(directory: Path, folder: Path) -> Iterator[Viewer]:
     Raises: ConfigurationError if there is no log that could take a view, no such auditor, or a wrong passphrase.
     """
     home = (directory / LOG_FILE).parent
-    if not (directory / LOG_FILE).is_file():
+    if not log_location(home).exists:
         raise ConfigurationError(f"{directory}: no log there that could record a view", code="LOG_UNREADABLE")
     keys = read_auditor(folder, ask_passphrase(f"Passphrase of {folder}"))
     cards = read_cards(directory / "cards").cards
@@ -61,7 +61,7 @@ def viewer(directory: Path, folder: Path) -> Iterator[Viewer]:
         yield Viewer(auditor, socket_desk(home / SOCKET_FILE))
         return
     signer, witnesses = read_log_signer(home), read_log_keys(home).witnesses
-    with AuditLog(directory / LOG_FILE, signer, witnesses) as log:
+    with AuditLog(log_location(home), signer, witnesses) as log:
         desk = ViewDesk(log, Shredder(home / SHRED_FILE), read_keys(home), cards, lambda: time.time_ns() // 1_000_000)
         yield Viewer(auditor, desk.handle)
 

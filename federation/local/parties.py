@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federation.audit import AuditLog, read_log_keys, read_log_signer
+from federation.audit.location import log_location
 from federation.audit.shredder import SHRED_FILE, Shredder
 from federation.consents import ConsentGate, read_issuers
 from federation.coordinator import Coordinator, CoordinatorSite
@@ -88,7 +89,7 @@ class PartyOpener:
         signer, witnesses = read_log_signer(home), read_log_keys(home).witnesses
         records = [ledger.witness for ledger in (*self._ledgers.values(), *self._bank_ledgers.values())]
         known = [note for record in records if (note := record.note(signer.name)) is not None]
-        log = self._files.enter_context(AuditLog(home / "log.sqlite", signer, witnesses, known=known))
+        log = self._files.enter_context(AuditLog(log_location(home), signer, witnesses, known=known))
         gate = ConsentGate(read_issuers(home, self._pins), self._revocations)
         shredder = Shredder(home / SHRED_FILE)
         self.coordinator_site = CoordinatorSite(

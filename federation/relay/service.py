@@ -10,6 +10,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 
 from federation.audit import AuditLog, read_log_keys, read_log_signer
+from federation.audit.location import log_location
 from federation.audit.shredder import SHRED_FILE, Shredder
 from federation.audit.view_desk import ViewDesk
 from federation.consents import ConsentGate, ListFile, read_issuers
@@ -41,7 +42,7 @@ class CoordinatorService:
         self._home, self._settings, self._keys, self._pins = home, settings, keys, pins
         log_keys = read_log_keys(home)
         self._witnesses = witnesses_by_party(settings.witnesses, log_keys.witnesses)
-        self._log = AuditLog(home / "log.sqlite", read_log_signer(home), log_keys.witnesses)
+        self._log = AuditLog(log_location(home), read_log_signer(home), log_keys.witnesses)
         self._revocations = ListFile(home / settings.revocations)
         gate = ConsentGate(read_issuers(home, pins), self._revocations)
         self._shredder = Shredder(home / SHRED_FILE)

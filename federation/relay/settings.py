@@ -59,7 +59,8 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     maps a party to the name under which it cosigns the log. `revocations` is where the newest list of revoked consents
     lies; it is passed on to every node. `desk` is the socket at which Flower's ServerApp asks for routing; empty means
     that nothing is trained here. `enterprises` is where those ask for their own records; `objection_seconds` is how
-    often nodes are brought objections, and asked for decisions, while there are any.
+    often nodes are brought objections, and asked for decisions, while there are any. `log` is the URL of the PostgreSQL
+    database that holds the audit log, which is the file log.sqlite otherwise.
     """
 
     listen: Address = "127.0.0.1:7443"
@@ -75,3 +76,4 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     desk: str = ""
     enterprises: EnterpriseOptions = EnterpriseOptions()
     objection_seconds: Seconds = 15.0
+    log: Annotated[str, Meta(pattern=r"^(postgres(ql)?://\S+)?\Z")] = ""
