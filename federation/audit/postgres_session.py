@@ -57,7 +57,7 @@ class _Session:
 
     def __init__(self, location: LogLocation) -> None:
         """Connect. Raises: psycopg.Error; ConfigurationError for a database that holds no log, or another one."""
-        self._location, self._numbers = location, count()
+        self._location, self._numbers, self._snapshot = location, count(), False
         self._connection = self._connect()
 
     def _connect(self) -> psycopg.Connection[Row]:
@@ -76,16 +76,22 @@ class _Session:
         _check_layout(connection, self._location)
 
     def _alive(self) -> psycopg.Connection[Row]:
-        """Return a connection, a new one if the last was lost; never within a transaction."""
-        if self._connection.closed:
+        """Return a connection, a new one if the last was lost, but never in the middle of a snapshot."""
+        if self._connection.closed and not self._snapshot:
             self._connection = self._connect()
         return self._connection
 
     def rows(self, query: str, values: Sequence[Value] = ()) -> list[Row]:
-        return self._alive().execute(_marked(query), values).fetchall()
+        try:
+            return self._alive().execute(_marked(query), values).fetchall()
+        except psycopg.OperationalError:
+            if not self._connection.closed or self._snapshot:
+                raise
+        return self._alive().execute(_marked(query), values).fetchall()  # the connection was lost: once more
 
     def snapshot(self) -> None:
         self._alive().execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        self._snapshot = True
 
     def stream(self, query: str) -> Iterator[Row]:
         cursor = self._connection.cursor(f"stream_{next(self._numbers)}")

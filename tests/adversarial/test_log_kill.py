@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from federation.audit import AuditLog, verify_directory, write_log_keys
+from federation.audit.location import LogLocation
 from protocols.transparency import (
     CosignatureSigner,
     Cosigned,
@@ -24,6 +25,7 @@ from protocols.transparency import (
     verify_consistency,
 )
 from protocols.transparency.hashing import leaf_hash
+from tests.log_places import POSTGRES, SQLITE, make_location
 
 SIGNER = NoteSigner("coordinator.test/log", Ed25519PrivateKey.from_private_bytes(b"L" * 32))
 COSIGNER = CosignatureSigner("node-1", Ed25519PrivateKey.from_private_bytes(b"W" * 32))
@@ -36,13 +38,14 @@ import os, sys, threading
 from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from federation.audit import AuditLog
+from federation.audit.location import log_location
 from federation.audit.witnessed import write_record
 from protocols.transparency import CosignatureSigner, Leaf, LeafKind, NoteSigner, Witness
 
 directory = Path(sys.argv[1])
 signer = NoteSigner("coordinator.test/log", Ed25519PrivateKey.from_private_bytes(b"L" * 32))
 cosigner = CosignatureSigner("node-1", Ed25519PrivateKey.from_private_bytes(b"W" * 32))
-log = AuditLog(directory / "coordinator" / "log.sqlite", signer, [cosigner.verifier])
+log = AuditLog(log_location(directory / "coordinator"), signer, [cosigner.verifier])
 note = directory / "node.witnessed"
 witness = Witness(cosigner, signer.verifier, note.read_bytes() if note.exists() else None)
 
@@ -88,9 +91,13 @@ def run_and_kill(directory: Path, seconds: float) -> dict[int, str]:
     return {int(index): digest for index, digest in (line.split() for line in whole)}
 
 
+@pytest.fixture(params=[SQLITE, pytest.param(POSTGRES, marks=pytest.mark.slow)])
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> LogLocation:
+    return make_location(request, tmp_path)
+
+
 @pytest.mark.parametrize("seed", [1, 2])
-def test_kill_9_during_appends(tmp_path: Path, seed: int) -> None:
-    (tmp_path / "coordinator").mkdir()
+def test_kill_9_during_appends(location: LogLocation, tmp_path: Path, seed: int) -> None:
     write_log_keys(tmp_path / "coordinator", KEYS)
     times = random.Random(seed)
     acknowledged: dict[int, str] = {}
@@ -103,7 +110,7 @@ def test_kill_9_during_appends(tmp_path: Path, seed: int) -> None:
         assert report.failure is None
         assert report.leaves > max(acknowledged)
     assert len(acknowledged) > 20
-    with AuditLog(tmp_path / "coordinator" / "log.sqlite", SIGNER, KEYS.witnesses, known=[note]) as log:
+    with AuditLog(location, SIGNER, KEYS.witnesses, known=[note]) as log:
         for index, digest in acknowledged.items():
             assert leaf_hash(log.leaf_bytes(index)).hex() == digest
         cosigned = verify_checkpoint(note, SIGNER.verifier, KEYS.witnesses).checkpoint

@@ -7,7 +7,6 @@ the last ones also hold the stolen log key and sign everything anew. No attacker
 from __future__ import annotations
 
 import shutil
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from federation.audit import AuditLog, LogFailure, verify_directory, write_log_keys
+from federation.audit.location import LogLocation
 from federation.audit.storage import CHAIN_START, last_leaf, running_hash
 from protocols.errors import ConfigurationError, VerificationFailed
 from protocols.transparency import (
@@ -38,6 +38,7 @@ from protocols.transparency.checkpoints import sign_checkpoint
 from protocols.transparency.hashing import leaf_hash
 from protocols.transparency.notes import parse_note
 from protocols.transparency.prover import Frontier
+from tests.log_places import POSTGRES, SQLITE, hand, make_location
 
 SIZE = 36
 WITNESSED = (10, 20, 30)
@@ -71,13 +72,17 @@ FORGED = stored(make_leaf(13, "DENY"))
 class Site:
     """A federation's directory, the nodes that witnessed its log, and what a bank was given."""
 
-    directory: Path
+    location: LogLocation
     witnesses: list[Witness]
     receipts: list[Receipt]
 
     @property
     def path(self) -> Path:
-        return self.directory / "coordinator" / "log.sqlite"
+        return self.location.path
+
+    @property
+    def directory(self) -> Path:
+        return self.path.parent.parent
 
     @property
     def record(self) -> Path:
@@ -89,59 +94,63 @@ class Site:
         return report.failure
 
     def open(self, *known: bytes) -> AuditLog:
-        return AuditLog(self.path, STOLEN, KEYS.witnesses, known=known)
+        return AuditLog(self.location, STOLEN, KEYS.witnesses, known=known)
 
     def run(self, *statements: tuple[str, tuple[object, ...]]) -> None:
-        connection = sqlite3.connect(self.path)
-        with connection:
+        with hand(self.location) as attacker:
             for statement, values in statements:
-                connection.execute(statement, values)
-        connection.close()
+                attacker.execute(statement, values)
 
     def leaves(self) -> list[Stored]:
-        connection = sqlite3.connect(self.path)
-        rows = connection.execute("SELECT leaf, body FROM leaves ORDER BY idx").fetchall()
-        connection.close()
-        return rows
+        with hand(self.location) as attacker:
+            return attacker.execute("SELECT leaf, body FROM leaves ORDER BY idx")
 
     def rebuild(self, leaves: list[Stored], key: NoteSigner | None = None) -> None:
         """Replace the log's content by `leaves`, every hash made anew; with a key, every signature of the log too."""
         frontier, chain = Frontier(), CHAIN_START
         roots = {0: frontier.root()}
-        connection = sqlite3.connect(self.path)
-        with connection:
-            connection.execute("DELETE FROM leaves")
-            connection.execute("DELETE FROM nodes")
+        with hand(self.location) as attacker:
+            attacker.execute("DELETE FROM leaves")
+            attacker.execute("DELETE FROM nodes")
             for index, (leaf, body) in enumerate(leaves):
                 chain = running_hash(chain, leaf_hash(leaf))
                 frontier, completed = frontier.push(leaf_hash(leaf))
                 roots[frontier.size] = frontier.root()
-                connection.execute("INSERT INTO leaves VALUES (?, ?, ?, ?)", (index, leaf, body, chain))
+                attacker.execute("INSERT INTO leaves VALUES (?, ?, ?, ?)", (index, leaf, body, chain))
                 for node in completed[1:]:
                     row = (last_leaf(node.level, node.index), node.level, node.hash)
-                    connection.execute("INSERT INTO nodes VALUES (?, ?, ?)", row)
+                    attacker.execute("INSERT INTO nodes VALUES (?, ?, ?)", row)
             if key is not None:
-                connection.execute("DELETE FROM checkpoints WHERE size > ?", (len(leaves),))
-                for (size,) in connection.execute("SELECT size FROM checkpoints").fetchall():
+                attacker.execute("DELETE FROM checkpoints WHERE size > ?", (len(leaves),))
+                for (size,) in attacker.execute("SELECT size FROM checkpoints"):
                     note = sign_checkpoint(key, size, roots[size]).encode()
-                    connection.execute("UPDATE checkpoints SET note = ? WHERE size = ?", (note, size))
+                    attacker.execute("UPDATE checkpoints SET note = ? WHERE size = ?", (note, size))
                 head = sign_checkpoint(key, len(leaves), frontier.root()).encode()
-                connection.execute("UPDATE head SET note = ?", (head,))
-        connection.close()
+                attacker.execute("UPDATE head SET note = ?", (head,))
+
+
+@pytest.fixture(params=[SQLITE, pytest.param(POSTGRES, marks=pytest.mark.slow)])
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
+    return made(make_location(request, tmp_path))
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
+def file_site(tmp_path: Path) -> Site:
+    """A log in a file, for attacks on the file."""
     (tmp_path / "coordinator").mkdir()
-    write_log_keys(tmp_path / "coordinator", KEYS)
-    site = Site(tmp_path, [Witness(one, STOLEN.verifier) for one in COSIGNERS], [])
+    return made(LogLocation(tmp_path / "coordinator" / "log.sqlite"))
+
+
+def made(location: LogLocation) -> Site:
+    write_log_keys(location.path.parent, KEYS)
+    site = Site(location, [Witness(one, STOLEN.verifier) for one in COSIGNERS], [])
     with site.open() as log:
         for start in range(0, SIZE, 5):
             site.receipts += log.append([make_leaf(n) for n in range(start, min(start + 5, SIZE))])
             if log.size in WITNESSED:
                 for witness in site.witnesses:
                     cosign(log, witness)
-    assert verify_directory(tmp_path).ok
+    assert verify_directory(site.directory).ok
     return site
 
 
@@ -192,8 +201,11 @@ def test_edit_one_bit_of_a_leaf(site: Site, position: int) -> None:
 def test_edit_a_sealed_body(site: Site) -> None:
     site.run(("UPDATE leaves SET body = ? WHERE idx = 13", (b"sealed another",)))
     assert (site.failure().leaf, site.failure().code) == (13, "LEAF_ALTERED")
-    site.run(("UPDATE leaves SET body = 'text' WHERE idx = 13", ()))
-    assert (site.failure().leaf, site.failure().code) == (13, "LEAF_MALFORMED")
+
+
+def test_put_text_in_the_place_of_a_sealed_body(file_site: Site) -> None:
+    file_site.run(("UPDATE leaves SET body = 'text' WHERE idx = 13", ()))
+    assert (file_site.failure().leaf, file_site.failure().code) == (13, "LEAF_MALFORMED")
 
 
 @pytest.mark.parametrize("position", [0, 13, 34])
@@ -253,7 +265,6 @@ def test_truncate(site: Site, size: int) -> None:
         ("UPDATE leaves SET chain = zeroblob(32) WHERE idx = 13", 13, "LEAF_ALTERED"),
         ("UPDATE checkpoints SET note = X'00' WHERE size = 20", 10, "CHECKPOINT_INVALID"),
         ("UPDATE checkpoints SET size = 19 WHERE size = 20", 10, "ROOT_MISMATCH"),
-        ("UPDATE checkpoints SET note = replace(note, 'node-1', 'node-1')", 0, "CHECKPOINT_INVALID"),
         ("INSERT INTO checkpoints SELECT 99, note FROM checkpoints WHERE size = 30", 36, "LEAF_MISSING"),
         ("UPDATE head SET note = X'00'", 0, "LOG_HEAD"),
         ("DELETE FROM head", 0, "LOG_HEAD"),
@@ -275,21 +286,21 @@ def test_show_the_verifier_another_table(site: Site) -> None:
             attempt()
 
 
-def test_damage_anywhere_in_the_file_never_passes_as_another_history(site: Site) -> None:
+def test_damage_anywhere_in_the_file_never_passes_as_another_history(file_site: Site) -> None:
     """Bits flipped all over the file: unreadable, or a named failure, or a place that holds no data."""
-    honest = site.path.read_bytes()
-    leaves = site.leaves()
+    honest = file_site.path.read_bytes()
+    leaves = file_site.leaves()
     outcomes = set()
     for at in range(0, len(honest), 997):
-        site.path.write_bytes(honest[:at] + bytes([honest[at] ^ 0x10]) + honest[at + 1 :])
+        file_site.path.write_bytes(honest[:at] + bytes([honest[at] ^ 0x10]) + honest[at + 1 :])
         try:
-            report = verify_directory(site.directory)
+            report = verify_directory(file_site.directory)
         except ConfigurationError:
             outcomes.add("unreadable")
             continue
         outcomes.add("ok" if report.ok else "failed")
         if report.ok:
-            assert site.leaves() == leaves
+            assert file_site.leaves() == leaves
     assert "failed" in outcomes
 
 
@@ -318,9 +329,8 @@ def test_rewrite_the_unwitnessed_end_and_sign_it_with_another_key(site: Site) ->
     """The hashes and the heads fit; only the key is not the log's."""
     other = NoteSigner(STOLEN.name, Ed25519PrivateKey.from_private_bytes(b"O" * 32))
     leaves = site.leaves()
-    connection = sqlite3.connect(site.path)
-    honest = connection.execute("SELECT size, note FROM checkpoints").fetchall()
-    connection.close()
+    with hand(site.location) as attacker:
+        honest = attacker.execute("SELECT size, note FROM checkpoints")
     site.rebuild([*leaves[:33], FORGED, *leaves[34:]], other)
     site.run(*(("UPDATE checkpoints SET note = ? WHERE size = ?", (note, size)) for size, note in honest))
     assert (site.failure().leaf, site.failure().code) == (30, "CHECKPOINT_INVALID")
@@ -331,44 +341,44 @@ def test_rewrite_the_unwitnessed_end_and_sign_it_with_another_key(site: Site) ->
 # --- rolled back: old copies of true files are put back
 
 
-def test_roll_back_the_log(site: Site, tmp_path: Path) -> None:
+def test_roll_back_the_log(file_site: Site, tmp_path: Path) -> None:
     old = tmp_path / "old"
-    shutil.copytree(site.directory / "coordinator", old)
-    with site.open() as log:
+    shutil.copytree(file_site.directory / "coordinator", old)
+    with file_site.open() as log:
         log.append([make_leaf(n) for n in range(SIZE, 50)])
-        for witness in site.witnesses:
+        for witness in file_site.witnesses:
             cosign(log, witness)
-    shutil.copy(old / "log.sqlite", site.path)
-    assert (site.failure().leaf, site.failure().code) == (SIZE, "LEAF_MISSING")
+    shutil.copy(old / "log.sqlite", file_site.path)
+    assert (file_site.failure().leaf, file_site.failure().code) == (SIZE, "LEAF_MISSING")
     with pytest.raises(VerificationFailed) as error:
-        site.open()
+        file_site.open()
     assert error.value.code == "LOG_ROLLED_BACK"
 
 
-def test_roll_back_the_log_and_its_witnessed_record(site: Site, tmp_path: Path) -> None:
+def test_roll_back_the_log_and_its_witnessed_record(file_site: Site, tmp_path: Path) -> None:
     """Everything at the coordinator is old and in order: only those outside can tell, and each of them does."""
     old = tmp_path / "old"
-    shutil.copytree(site.directory / "coordinator", old)
-    with site.open() as log:
+    shutil.copytree(file_site.directory / "coordinator", old)
+    with file_site.open() as log:
         (receipt, *_) = log.append([make_leaf(n) for n in range(SIZE, 50)])
-        for witness in site.witnesses:
+        for witness in file_site.witnesses:
             cosign(log, witness)
-    shutil.copy(old / "log.sqlite", site.path)
-    shutil.copy(old / "log.witnessed", site.record)
-    assert verify_directory(site.directory).ok
-    last_note = site.witnesses[0].last_note
+    shutil.copy(old / "log.sqlite", file_site.path)
+    shutil.copy(old / "log.witnessed", file_site.record)
+    assert verify_directory(file_site.directory).ok
+    last_note = file_site.witnesses[0].last_note
     assert last_note is not None
     for known in (last_note, receipt.note):
-        assert (site.failure(known).leaf, site.failure(known).code) == (SIZE, "LEAF_MISSING")
+        assert (file_site.failure(known).leaf, file_site.failure(known).code) == (SIZE, "LEAF_MISSING")
         with pytest.raises(VerificationFailed) as error:
-            site.open(known)
+            file_site.open(known)
         assert error.value.code == "LOG_ROLLED_BACK"
-    with site.open() as log:
+    with file_site.open() as log:
         log.checkpoint()
         with pytest.raises(ValueError, match="extends"):
-            log.witness_request(site.witnesses[0].size)
+            log.witness_request(file_site.witnesses[0].size)
         with pytest.raises(VerificationFailed) as refusal:
-            site.witnesses[0].receive(log.witness_request(30), 1_700_000_100)
+            file_site.witnesses[0].receive(log.witness_request(30), 1_700_000_100)
     assert refusal.value.code == "LOG_ROLLED_BACK"
 
 
@@ -404,9 +414,8 @@ def test_re_sign_with_a_stolen_log_key(site: Site, rewrite: Callable[[list[Store
 
 def test_re_sign_and_sign_the_record_too(site: Site) -> None:
     site.rebuild(edit(site.leaves()), STOLEN)
-    connection = sqlite3.connect(site.path)
-    (note,) = connection.execute("SELECT note FROM checkpoints WHERE size = 30").fetchone()
-    connection.close()
+    with hand(site.location) as attacker:
+        ((note,),) = attacker.execute("SELECT note FROM checkpoints WHERE size = 30")
     site.record.write_bytes(note)
     assert site.failure().code == "LOG_WITNESSED_RECORD"
     with pytest.raises(VerificationFailed):
@@ -426,12 +435,10 @@ def test_re_sign_and_remove_the_record(site: Site) -> None:
 def test_re_sign_and_keep_the_old_cosignatures(site: Site) -> None:
     old = parse_note(site.record.read_bytes())
     site.rebuild(edit(site.leaves()), STOLEN)
-    connection = sqlite3.connect(site.path)
-    (note,) = connection.execute("SELECT note FROM checkpoints WHERE size = 30").fetchone()
-    forged = parse_note(note).with_signatures(old.signatures).encode()
-    with connection:
-        connection.execute("UPDATE checkpoints SET note = ? WHERE size = 30", (forged,))
-    connection.close()
+    with hand(site.location) as attacker:
+        ((note,),) = attacker.execute("SELECT note FROM checkpoints WHERE size = 30")
+        forged = parse_note(note).with_signatures(old.signatures).encode()
+        attacker.execute("UPDATE checkpoints SET note = ? WHERE size = 30", (forged,))
     site.record.write_bytes(forged)
     assert site.failure().code == "CHECKPOINT_INVALID"
 
@@ -456,17 +463,15 @@ def test_sign_the_right_root_under_a_wrong_size(site: Site) -> None:
     assert (site.failure().leaf, site.failure().code) == (30, "ROOT_MISMATCH")
 
 
-def test_fork_the_log_with_a_stolen_key(site: Site, tmp_path: Path) -> None:
+def test_fork_the_log_with_a_stolen_key(file_site: Site, tmp_path: Path) -> None:
     """One history for the auditor, another for node 1: node 1 holds the proof, and a third party accepts it."""
-    other = Site(tmp_path / "fork", site.witnesses, [])
+    site = file_site
+    other = Site(LogLocation(tmp_path / "fork" / "coordinator" / "log.sqlite"), site.witnesses, [])
     shutil.copytree(site.directory / "coordinator", other.directory / "coordinator")
     forked = [*site.leaves()[:27], *(stored(make_leaf(n, "DENY")) for n in range(27, SIZE))]
     other.rebuild(forked, STOLEN)
     other.record.unlink()
-    connection = sqlite3.connect(other.path)
-    with connection:
-        connection.execute("DELETE FROM checkpoints")
-    connection.close()
+    other.run(("DELETE FROM checkpoints", ()))
     witness = site.witnesses[0]
     with other.open() as log:
         evidence = witness.receive(parse_add_checkpoint(log.witness_request(witness.size).encode()), 1_700_000_100)

@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from federation.audit import AuditLog, write_log_keys
+from federation.audit.location import LogLocation
 from protocols.transparency import (
     CosignatureSigner,
     Cosigned,
@@ -20,6 +21,7 @@ from protocols.transparency import (
     Witness,
     attributes,
 )
+from tests.log_places import POSTGRES, SQLITE, make_location
 
 SIGNER = NoteSigner("coordinator.test/log", Ed25519PrivateKey.from_private_bytes(b"L" * 32))
 COSIGNERS = [
@@ -46,15 +48,19 @@ def make_leaves(start: int, end: int) -> list[Leaf]:
 
 @dataclass
 class Site:
-    directory: Path
+    location: LogLocation
     witnesses: list[Witness] = field(default_factory=lambda: [Witness(one, SIGNER.verifier) for one in COSIGNERS])
 
     @property
     def path(self) -> Path:
-        return self.directory / "coordinator" / "log.sqlite"
+        return self.location.path
+
+    @property
+    def directory(self) -> Path:
+        return self.path.parent.parent
 
     def open(self, known: tuple[bytes, ...] = ()) -> AuditLog:
-        return AuditLog(self.path, SIGNER, KEYS.witnesses, known=known)
+        return AuditLog(self.location, SIGNER, KEYS.witnesses, known=known)
 
     def witness(self, log: AuditLog, count: int = 4) -> None:
         for number, witness in enumerate(self.witnesses[:count]):
@@ -64,11 +70,26 @@ class Site:
             assert found == number + 1
 
 
+@pytest.fixture(params=[SQLITE, POSTGRES])
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
+    """A log in each of its places."""
+    location = make_location(request, tmp_path)
+    write_log_keys(tmp_path / "coordinator", KEYS)
+    return Site(location)
+
+
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
+def file_site(tmp_path: Path) -> Site:
+    """A log in a file, for what concerns the file."""
     (tmp_path / "coordinator").mkdir()
     write_log_keys(tmp_path / "coordinator", KEYS)
-    return Site(tmp_path)
+    return Site(LogLocation(tmp_path / "coordinator" / "log.sqlite"))
+
+
+@pytest.fixture
+def file_log(file_site: Site) -> Iterator[AuditLog]:
+    with file_site.open() as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
 """Fixtures of the audit log's tests."""
 
-from audit_site import log, site
+from audit_site import file_log, file_site, log, site
 
-__all__ = ["log", "site"]
+__all__ = ["file_log", "file_site", "log", "site"]

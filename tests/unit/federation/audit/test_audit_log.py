@@ -27,6 +27,7 @@ from protocols.transparency import (
 )
 from protocols.transparency.hashing import EMPTY_ROOT, leaf_hash
 from protocols.transparency.prover import CompletedNode
+from tests.log_places import hand
 
 
 def test_receipts_say_where_each_leaf_stands_and_carry_the_logs_signature(log: AuditLog) -> None:
@@ -41,13 +42,19 @@ def test_receipts_say_where_each_leaf_stands_and_carry_the_logs_signature(log: A
     assert [entry.leaf for entry in log.entries()] == make_leaves(0, 5)
 
 
-def test_acknowledged_leaves_are_in_the_file_at_once(site: Site, log: AuditLog) -> None:
-    log.append(make_leaves(0, 4))
-    with sqlite3.connect(site.path) as other:
+def test_acknowledged_leaves_are_in_the_file_at_once(file_site: Site, file_log: AuditLog) -> None:
+    file_log.append(make_leaves(0, 4))
+    with sqlite3.connect(file_site.path) as other:
         assert other.execute("SELECT count(*) FROM leaves").fetchone() == (4,)
-    (mode,) = log._writer._connection.execute("PRAGMA synchronous").fetchone()
-    (journal,) = log._writer._connection.execute("PRAGMA journal_mode").fetchone()
+    (mode,) = file_log._writer._session._connection.execute("PRAGMA synchronous").fetchone()
+    (journal,) = file_log._writer._session._connection.execute("PRAGMA journal_mode").fetchone()
     assert (mode, journal) == (2, "wal")  # 2 is FULL: every commit is flushed to the disk
+
+
+def test_acknowledged_leaves_are_in_the_database_at_once(site: Site, log: AuditLog) -> None:
+    log.append(make_leaves(0, 4))
+    with hand(site.location) as other:
+        assert other.execute("SELECT count(*) FROM leaves") == [(4,)]
 
 
 def test_a_reopened_log_goes_on_where_it_was(site: Site) -> None:
@@ -57,9 +64,9 @@ def test_a_reopened_log_goes_on_where_it_was(site: Site) -> None:
             log.append(make_leaves(start, start + 3))
     with site.open() as log:
         assert [entry.leaf for entry in log.entries()] == make_leaves(0, 30)
-        assert verify_log(site.path, KEYS).failure is not None  # nothing witnessed yet
+        assert verify_log(site.location, KEYS).failure is not None  # nothing witnessed yet
         site.witness(log)
-    assert verify_log(site.path, KEYS).ok
+    assert verify_log(site.location, KEYS).ok
 
 
 def test_concurrent_callers_share_commits_and_keep_their_order(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +90,7 @@ def test_concurrent_callers_share_commits_and_keep_their_order(site: Site, monke
         assert len(stored) == sum(commits) == 400
         assert len(commits) < 200
         site.witness(log)
-    assert verify_log(site.path, KEYS).ok
+    assert verify_log(site.location, KEYS).ok
 
 
 def test_one_bad_leaf_stores_none_of_its_callers_leaves(log: AuditLog) -> None:
@@ -188,22 +195,24 @@ def test_another_key_cannot_go_on_with_the_log(site: Site) -> None:
         log.append(make_leaves(0, 2))
     other = NoteSigner(SIGNER.name, Ed25519PrivateKey.from_private_bytes(b"O" * 32))
     with pytest.raises(VerificationFailed):
-        AuditLog(site.path, other, KEYS.witnesses)
+        AuditLog(site.location, other, KEYS.witnesses)
 
 
-def test_a_full_disk_is_told_to_every_caller_and_the_log_goes_on_afterwards(site: Site, log: AuditLog) -> None:
-    log.append(make_leaves(0, 10))
-    connection = log._writer._connection
+def test_a_full_disk_is_told_to_every_caller_and_the_log_goes_on_afterwards(
+    file_site: Site, file_log: AuditLog
+) -> None:
+    file_log.append(make_leaves(0, 10))
+    connection = file_log._writer._session._connection
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     connection.execute(f"PRAGMA max_page_count={pages}")
     with pytest.raises(ConfigurationError) as error:
-        log.append([make_leaf(n, bytes(100_000)) for n in range(10, 20)])
+        file_log.append([make_leaf(n, bytes(100_000)) for n in range(10, 20)])
     assert error.value.code == "LOG_NOT_WRITABLE"
-    assert log.size == 10
+    assert file_log.size == 10
     connection.execute("PRAGMA max_page_count=1000000")
-    assert [receipt.index for receipt in log.append(make_leaves(10, 12))] == [10, 11]
-    site.witness(log)
-    assert verify_log(site.path, KEYS).ok
+    assert [receipt.index for receipt in file_log.append(make_leaves(10, 12))] == [10, 11]
+    file_site.witness(file_log)
+    assert verify_log(file_site.location, KEYS).ok
 
 
 def test_a_commit_whose_outcome_is_unknown_is_read_back_from_the_file(
@@ -214,7 +223,7 @@ def test_a_commit_whose_outcome_is_unknown_is_read_back_from_the_file(
 
     def failing(rows: list[LeafRow], nodes: list[CompletedNode], head: bytes) -> None:
         commit(rows, nodes, head)
-        raise sqlite3.OperationalError("disk I/O error")
+        raise log._writer.error("disk I/O error")
 
     monkeypatch.setattr(log._writer, "commit_group", failing)
     with pytest.raises(ConfigurationError):
@@ -222,23 +231,23 @@ def test_a_commit_whose_outcome_is_unknown_is_read_back_from_the_file(
     monkeypatch.undo()
     assert [receipt.index for receipt in log.append(make_leaves(3, 5))] == [3, 4]
     site.witness(log)
-    assert verify_log(site.path, KEYS).ok
+    assert verify_log(site.location, KEYS).ok
 
 
-def test_a_file_that_is_something_else_is_left_alone(site: Site) -> None:
-    site.path.write_bytes(b"not a database" * 100)
+def test_a_file_that_is_something_else_is_left_alone(file_site: Site) -> None:
+    file_site.path.write_bytes(b"not a database" * 100)
     with pytest.raises(ConfigurationError):
-        site.open()
-    assert sha256(site.path.read_bytes()).digest() == sha256(b"not a database" * 100).digest()
-    site.path.unlink()
-    with sqlite3.connect(site.path) as other:
+        file_site.open()
+    assert sha256(file_site.path.read_bytes()).digest() == sha256(b"not a database" * 100).digest()
+    file_site.path.unlink()
+    with sqlite3.connect(file_site.path) as other:
         other.execute("CREATE TABLE leaves (idx INTEGER)")
     with pytest.raises(ConfigurationError, match="layout"):
-        site.open()
+        file_site.open()
 
 
-def test_the_file_is_readable_by_its_owner_alone(site: Site, log: AuditLog) -> None:
-    assert site.path.stat().st_mode & 0o077 == 0
+def test_the_file_is_readable_by_its_owner_alone(file_site: Site, file_log: AuditLog) -> None:
+    assert file_site.path.stat().st_mode & 0o077 == 0
 
 
 def test_a_folder_that_is_not_there_is_a_configuration_error(tmp_path: Path) -> None:

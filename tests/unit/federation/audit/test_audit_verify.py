@@ -52,7 +52,7 @@ def test_leaves_after_the_last_witnessed_checkpoint_are_counted(site: Site) -> N
 
 def test_a_log_without_witnesses_verifies_under_its_own_key(site: Site) -> None:
     write_log_keys(site.path.parent, LogKeys(SIGNER.verifier))
-    with AuditLog(site.path, SIGNER) as log:
+    with AuditLog(site.location, SIGNER) as log:
         log.append(make_leaves(0, 5))
         log.checkpoint()
         assert log.prove(4).verify(log.leaf_bytes(4), log.keys)
@@ -77,32 +77,34 @@ def test_it_verifies_while_the_log_goes_on(site: Site, log: AuditLog) -> None:
     assert verify_directory(site.directory).leaves == 60
 
 
-def test_it_verifies_a_crashed_log_with_its_write_ahead_file(site: Site, log: AuditLog, tmp_path: Path) -> None:
-    log.append(make_leaves(0, 50))
-    site.witness(log)
+def test_it_verifies_a_crashed_log_with_its_write_ahead_file(
+    file_site: Site, file_log: AuditLog, tmp_path: Path
+) -> None:
+    file_log.append(make_leaves(0, 50))
+    file_site.witness(file_log)
     copy = tmp_path / "copy"
-    shutil.copytree(site.directory / "coordinator", copy / "coordinator")
+    shutil.copytree(file_site.directory / "coordinator", copy / "coordinator")
     assert (copy / "coordinator" / "log.sqlite-wal").stat().st_size > 0
     (copy / "coordinator" / "log.sqlite-shm").unlink()
     report = verify_directory(copy)
     assert (report.failure, report.leaves) == (None, 50)
 
 
-def test_it_changes_nothing_in_the_log(site: Site) -> None:
-    with site.open() as log:
+def test_it_changes_nothing_in_the_log(file_site: Site) -> None:
+    with file_site.open() as log:
         log.append(make_leaves(0, 5))
-        site.witness(log)
-    before = site.path.read_bytes()
-    verify_directory(site.directory)
-    assert site.path.read_bytes() == before
+        file_site.witness(log)
+    before = file_site.path.read_bytes()
+    verify_directory(file_site.directory)
+    assert file_site.path.read_bytes() == before
 
 
 @pytest.mark.parametrize("missing", ["log.sqlite", "log.pub", "witnesses.txt"])
-def test_missing_files_are_named(site: Site, missing: str) -> None:
-    site.open().close()
-    (site.path.parent / missing).unlink()
+def test_missing_files_are_named(file_site: Site, missing: str) -> None:
+    file_site.open().close()
+    (file_site.path.parent / missing).unlink()
     with pytest.raises(ConfigurationError, match=missing):
-        verify_directory(site.directory)
+        verify_directory(file_site.directory)
 
 
 @pytest.mark.parametrize(
@@ -117,21 +119,21 @@ def test_missing_files_are_named(site: Site, missing: str) -> None:
         ("witnesses.txt", f"{SIGNER.verifier.vkey()}\n", "cosignature type"),
     ],
 )
-def test_unusable_key_files_are_named(site: Site, name: str, content: str, expected: str) -> None:
-    (site.path.parent / name).write_text(content)
+def test_unusable_key_files_are_named(file_site: Site, name: str, content: str, expected: str) -> None:
+    (file_site.path.parent / name).write_text(content)
     with pytest.raises(ConfigurationError, match=expected):
-        read_log_keys(site.path.parent)
+        read_log_keys(file_site.path.parent)
 
 
-def test_keys_read_back_as_written(site: Site) -> None:
-    assert read_log_keys(site.path.parent) == KEYS
-    assert read_log_keys(site.path.parent, quorum=4).threshold == 4
+def test_keys_read_back_as_written(file_site: Site) -> None:
+    assert read_log_keys(file_site.path.parent) == KEYS
+    assert read_log_keys(file_site.path.parent, quorum=4).threshold == 4
 
 
-def test_a_file_that_is_no_log_is_a_configuration_error(site: Site, tmp_path: Path) -> None:
-    site.path.write_bytes(b"junk" * 2000)
+def test_a_file_that_is_no_log_is_a_configuration_error(file_site: Site, tmp_path: Path) -> None:
+    file_site.path.write_bytes(b"junk" * 2000)
     with pytest.raises(ConfigurationError):
-        verify_directory(site.directory)
+        verify_directory(file_site.directory)
     with pytest.raises(ConfigurationError):
         verify_log(tmp_path / "nothing.sqlite", KEYS)
 
@@ -140,17 +142,17 @@ def test_a_known_note_must_be_of_this_log(site: Site) -> None:
     site.open().close()
     stranger = NoteSigner(SIGNER.name, Ed25519PrivateKey.from_private_bytes(b"S" * 32))
     with pytest.raises(VerificationFailed):
-        verify_log(site.path, KEYS, known=[sign_checkpoint(stranger, 0, EMPTY_ROOT).encode()])
+        verify_log(site.location, KEYS, known=[sign_checkpoint(stranger, 0, EMPTY_ROOT).encode()])
 
 
-def test_memory_does_not_grow_with_the_log(site: Site) -> None:
+def test_memory_does_not_grow_with_the_log(file_site: Site) -> None:
     peaks = []
-    with site.open() as log:
+    with file_site.open() as log:
         for start in (0, 2000):
             log.append([make_leaf(n, bytes([n % 256]) * 1000) for n in range(start, start + 2000)])
-            site.witness(log)
+            file_site.witness(log)
             tracemalloc.start()
-            assert verify_directory(site.directory).ok
+            assert verify_directory(file_site.directory).ok
             peaks.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()
     assert peaks[1] < peaks[0] + 200_000 < 2_000_000  # 2,000 further leaves hold 2 MB of bodies
@@ -165,13 +167,13 @@ def test_the_benchmark_measures_a_log_that_verifies(tmp_path: Path) -> None:
         measure(0)
 
 
-def test_an_oversized_row_is_damage_not_memory(site: Site) -> None:
-    with site.open() as log:
+def test_an_oversized_row_is_damage_not_memory(file_site: Site) -> None:
+    with file_site.open() as log:
         log.append(make_leaves(0, 5))
-        site.witness(log)
-    with sqlite3.connect(site.path) as attacker:
+        file_site.witness(log)
+    with sqlite3.connect(file_site.path) as attacker:
         attacker.execute("UPDATE leaves SET body = zeroblob(50000000) WHERE idx = 3")
     attacker.close()
-    failure = verify_directory(site.directory).failure
+    failure = verify_directory(file_site.directory).failure
     assert failure is not None
     assert (failure.leaf, failure.code) == (3, "LOG_DAMAGED")
