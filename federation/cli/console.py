@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from federation.audit.exported import is_export
-from federation.audit.verify import LOG_FILE
+from federation.audit.location import LOG_FILE, log_location
 from federation.cli.audit_alarms import read_rules
 from federation.cli.ledgers import open_ledgers, own_entries
 from federation.cli.logs import judge, open_log
@@ -161,7 +161,7 @@ def _home(directory: Path, state: Path | None) -> Path:
     """Return the console's own folder. Raises: ConfigurationError if there is no log that it could belong to."""
     if state is not None:
         return state
-    if (directory / LOG_FILE).is_file():
+    if log_location((directory / LOG_FILE).parent).exists:
         return directory / "console"
     if is_export(directory):
         return directory.resolve().with_name(f"{directory.resolve().name}.console")
