@@ -34,7 +34,10 @@ test: check      ## Run every check and test that needs no server
 	$(BIN)/pytest -n 2 -m "not slow and not browser"
 
 test-slow: setup ## Run the tests at full key size and on full data sets
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m "slow and not chaos"
+
+test-chaos: setup ## Break a federation of processes in every way, under load; needs root on Linux, else it skips
+	$(BIN)/pytest -m chaos
 
 test-browser: setup ## Run the console's tests in a real headless Chromium, if there is one
 	$(BIN)/pytest -m browser
@@ -48,4 +51,4 @@ stubs: setup     ## Make the stream's frame classes from their .proto file
 clean:           ## Remove what was built, keep the environment
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup demo up down up down check test test-slow test-browser bench stubs clean
+.PHONY: help setup demo up down up down check test test-slow test-chaos test-browser bench stubs clean

@@ -7,7 +7,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,8 +20,9 @@ STARTUP_SECONDS = 60
 class PostgresServer:
     """A running server that listens on a Unix socket alone."""
 
-    def __init__(self, socket: Path) -> None:
-        self._socket, self._made = socket, 0
+    def __init__(self, socket: Path, control: Callable[..., None]) -> None:
+        """`control` runs pg_ctl with what it is given."""
+        self._socket, self._made, self._control = socket, 0, control
 
     def url(self, database: str) -> str:
         """Return the URL of a database."""
@@ -34,6 +35,11 @@ class PostgresServer:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}")
         return self.url(name)
+
+    def restart(self) -> None:
+        """End the server at once, as a power cut would, and start it again."""
+        self._control("-m", "immediate", "-w", "stop")
+        self._control("-w", "start")
 
     def break_connections(self) -> None:
         """End every connection to the tests' databases, as a restart of the server would."""
@@ -54,11 +60,15 @@ def postgres_server() -> Iterator[PostgresServer]:
         user = _owner(home)
         options = f"-c listen_addresses='' -c unix_socket_directories='{home}' -c fsync=off"
         _run([initdb, "-D", str(data), "-U", "tester", "-A", "trust", "--no-instructions", "--no-sync"], user, home)
-        _run([pg_ctl, "-D", str(data), "-o", options, "-l", str(home / "log"), "-w", "start"], user, home)
+
+        def control(*arguments: str) -> None:
+            _run([pg_ctl, "-D", str(data), "-o", options, "-l", str(home / "log"), *arguments], user, home)
+
+        control("-w", "start")
         try:
-            yield PostgresServer(home)
+            yield PostgresServer(home, control)
         finally:
-            _run([pg_ctl, "-D", str(data), "-m", "immediate", "-w", "stop"], user, home)
+            control("-m", "immediate", "-w", "stop")
     finally:
         shutil.rmtree(home, ignore_errors=True)
 

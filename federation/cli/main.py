@@ -11,6 +11,7 @@ import typer
 
 from federation.cli import assess as assess_command
 from federation.cli import audit as audit_command
+from federation.cli import backup as backup_command
 from federation.cli import bank as bank_command
 from federation.cli import bank_api as bank_api_command
 from federation.cli import bench as bench_command
@@ -39,6 +40,8 @@ app.command()(assess_command.assess)
 app.command()(up_command.up)
 app.command()(up_command.status)
 app.command()(up_command.down)
+app.command()(backup_command.backup)
+app.command()(backup_command.restore)
 app.add_typer(model_command.app, name="model")
 app.add_typer(audit_command.app, name="audit")
 app.add_typer(bench_command.app, name="bench")

@@ -1,0 +1,84 @@
+"""Puts a party's directory back from a backup, whole or not at all, and lets a data node begin stopped.
+
+What a node released after the backup was made is not in its ledger any more. A question is good for an hour at most, so
+once a restored node has been stopped for that long, none that it has forgotten can be asked again; quotas of that day,
+uses of consents and what banks had spent since the backup are forgotten. So the owner resumes it, not this program.
+"""
+
+from __future__ import annotations
+
+import datetime
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodes.backup.archive import Manifest, read_backup, restore_postgres
+from nodes.backup.freshness import Standing, cosigned_size, recorded_size
+from nodes.data_node.stop_switch import StopSwitch
+from nodes.keystore import LOG_KEY_FILE
+from nodes.ledger.schema import MIGRATIONS
+from protocols.errors import ConfigurationError, CreditFederationError
+
+NODE_FILE = "node.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What came back: the backup's manifest, how the ledger stands to the log, and whether the node begins stopped."""
+
+    manifest: Manifest
+    standing: Standing | None
+    stopped: bool
+
+
+def restore(source: Path, home: Path, passphrase: bytes, note: bytes | None, accept_older: bool, now: int) -> Restored:
+    """Restore a backup to `home`, whose earlier content, if any, is kept beside it.
+
+    `note` is a checkpoint of the log from elsewhere; what the party in `home` had cosigned counts too. Raises:
+    VerificationFailed, codes BACKUP_DAMAGED, and LEDGER_OLDER unless that is accepted; ConfigurationError, code
+    LEDGER_TOO_NEW for a backup of newer software. `home` is then as it was.
+    """
+    draft = home.with_name(f".{home.name}.restoring")
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        manifest = read_backup(source, passphrase, draft)
+        if manifest.schema > len(MIGRATIONS):
+            text = f"a backup at schema {manifest.schema}; this software knows {len(MIGRATIONS)}"
+            raise ConfigurationError(text, code="LEDGER_TOO_NEW")
+        standing = _standing(draft, home, note) if _has_ledger(draft) else None
+        if standing is not None and not accept_older:
+            standing.require_fresh()
+        stopped = (draft / NODE_FILE).exists()
+        if stopped:
+            made = datetime.datetime.fromtimestamp(manifest.made, datetime.UTC).isoformat()
+            StopSwitch(draft).stop(f"restored from a backup made {made}; resume after an hour, if this is the newest")
+        _put(draft, home, now)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    restore_postgres(home)
+    return Restored(manifest, standing, stopped)
+
+
+def _has_ledger(home: Path) -> bool:
+    return (home / LOG_KEY_FILE).exists() and (home / "ledger.sqlite").exists()
+
+
+def _standing(draft: Path, home: Path, note: bytes | None) -> Standing:
+    """Return how far the restored ledger reaches, and how far all that is known of its party does."""
+    proven = 0 if note is None else cosigned_size(draft, note)
+    if _has_ledger(home):
+        with suppress(CreditFederationError):  # it may be broken: that may be why it is replaced
+            proven = max(proven, recorded_size(home))
+    return Standing(recorded_size(draft), proven)
+
+
+def _put(draft: Path, home: Path, now: int) -> None:
+    """Let the draft take the directory's place; what was there is kept. Raises: ConfigurationError."""
+    try:
+        if home.exists():
+            home.rename(home.with_name(f"{home.name}.before-{now}"))
+        draft.rename(home)
+    except OSError as error:
+        raise ConfigurationError(f"{home}: {error.strerror}", code="NOT_WRITABLE") from error
