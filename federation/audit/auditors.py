@@ -71,18 +71,32 @@ def create_auditor(folder: Path, name: PartyId, passphrase: str) -> PartyCard:
     return card
 
 
+def auditor_name(folder: Path) -> PartyId:
+    """Return whose keys a folder says it holds, which only the passphrase shows. Raises: ConfigurationError."""
+    return PartyId(_read(folder / AUDITOR_FILE if folder.is_dir() else folder).auditor)
+
+
 def read_auditor(folder: Path, passphrase: str) -> PartyKeys:
     """Return an auditor's keys. Raises: ConfigurationError for a wrong passphrase, or no such file."""
     path = folder / AUDITOR_FILE if folder.is_dir() else folder
+    stored = _read(path)
     try:
-        stored = msgspec.msgpack.decode(path.read_bytes(), type=_KeyFile)
-        if stored.format != _FORMAT or not 1 <= stored.log2_cost <= _MAX_LOG2_COST:
-            raise ValueError
         secret = stored.cipher(passphrase).decrypt(stored.nonce, stored.sealed, stored.header())
         return PartyKeys.from_bytes(PartyId(stored.auditor), secret)
-    except OSError as error:
-        raise ConfigurationError(f"{path}: cannot be read", code="MISSING_KEY") from error
     except InvalidTag:
         raise ConfigurationError(f"{path}: damaged, or the passphrase is wrong", code="PASSPHRASE") from None
+    except ValueError:
+        raise ConfigurationError(f"{path}: not an auditor's key file", code="MISSING_KEY") from None
+
+
+def _read(path: Path) -> _KeyFile:
+    try:
+        stored = msgspec.msgpack.decode(path.read_bytes(), type=_KeyFile)
+        known = stored.format == _FORMAT and _NAME.fullmatch(stored.auditor) is not None
+        if not (known and 1 <= stored.log2_cost <= _MAX_LOG2_COST):
+            raise ValueError
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read", code="MISSING_KEY") from error
     except (msgspec.DecodeError, UnicodeError, ValueError):
         raise ConfigurationError(f"{path}: not an auditor's key file", code="MISSING_KEY") from None
+    return stored

@@ -11,18 +11,21 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from federation.audit.auditors import auditor_name
 from federation.audit.exported import is_export
+from federation.audit.keys import SIGNER_FILE, read_log_keys
 from federation.audit.location import LOG_FILE, log_location
 from federation.cli.audit_alarms import read_rules
 from federation.cli.ledgers import open_ledgers, own_entries
 from federation.cli.logs import judge, open_log
 from federation.cli.output import console, errors, print_json, reported_errors
 from federation.cli.running import begin
+from federation.cli.viewing import open_desk
 from federation.console.accounts import Accounts, Role
 from federation.console.app import create_app, make_console, wall_clock
 from federation.console.health import Health, coordinator_health, unknown_health
 from federation.console.index import INDEX_FILE, Index
-from federation.console.look_book import LocalLookBook
+from federation.console.look_book import Cards, LocalLookBook, LoggedLookBook
 from federation.console.proofs import moment
 from federation.console.serving import ConsoleAddress, ConsoleServer
 from federation.console.sources import LookBook, Records, Sources
@@ -101,16 +104,37 @@ def add_user(
     directory: Directory,
     name: Name,
     role: Annotated[Role, typer.Option("--role", help="auditor: sees entries; operator: sees health and witnesses.")],
+    auditor: Annotated[
+        Path | None, typer.Option("--auditor", metavar="FOLDER", help="The auditor's folder, of `audit init-auditor`.")
+    ] = None,
     state: State = None,
     as_json: AsJson = False,
 ) -> None:
     """Make an account, and print the token with which its owner sets a password: once, within 24 hours.
 
     The token is shown this one time. Hand it over by another way than the name.
+
+    An auditor of a coordinator's own log needs keys, with which each look is signed before it is shown: make them with
+    `credfed audit init-auditor`, and name their folder with --auditor. The key file is copied as it is; its passphrase
+    is then the password, and nothing else needs to be set up.
     """
     with reported_errors(as_json), closing(Accounts(_home(directory, state))) as accounts:
-        token = accounts.add(name, role, wall_clock())
-    _show_token(name, token, as_json)
+        if auditor is None:
+            token = accounts.add(name, role, wall_clock())
+        else:
+            _add_auditor(accounts, name, role, auditor)
+    if auditor is None:
+        _show_token(name, token, as_json)
+    elif as_json:
+        print_json({"name": name, "token": None})
+    else:
+        console.print(f"account {escape(name)}; its password is the passphrase of the auditor's key", soft_wrap=True)
+
+
+def _add_auditor(accounts: Accounts, name: str, role: Role, folder: Path) -> None:
+    if role is not Role.AUDITOR or auditor_name(folder) != name:
+        raise ConfigurationError(f"{folder} holds the keys of auditor {auditor_name(folder)}", code="BAD_OPTION")
+    accounts.add_auditor(folder, wall_clock())
 
 
 @app.command(name="reset-user")
@@ -191,14 +215,22 @@ def _sources(directory: Path, home: Path) -> Sources:
         judge=lambda: judge(directory),
         records=records,
         rules=lambda: read_rules(directory, None),
-        looks=_look_book(home),
+        looks=_look_book(directory, home),
         health=health,
         live=live,
     )
 
 
-def _look_book(home: Path) -> LookBook:
-    return LocalLookBook(home, wall_clock)
+def _look_book(directory: Path, home: Path) -> LookBook:
+    """Return where looks are recorded: in the log, where this is the coordinator's own."""
+    coordinator = (directory / LOG_FILE).parent
+    if not (coordinator / SIGNER_FILE).is_file():
+        return LocalLookBook(home, wall_clock)
+
+    def cards() -> Cards:
+        return read_cards(directory / "cards").cards
+
+    return LoggedLookBook(lambda: open_desk(directory), cards, read_log_keys(coordinator).log)
 
 
 if __name__ == "__main__":  # what starts it alone loads no more than it needs

@@ -55,15 +55,25 @@ def viewer(directory: Path, folder: Path) -> Iterator[Viewer]:
     if not log_location(home).exists:
         raise ConfigurationError(f"{directory}: no log there that could record a view", code="LOG_UNREADABLE")
     keys = read_auditor(folder, ask_passphrase(f"Passphrase of {folder}"))
-    cards = read_cards(directory / "cards").cards
-    auditor = Auditor(keys, cards, read_log_keys(home).log)
+    auditor = Auditor(keys, read_cards(directory / "cards").cards, read_log_keys(home).log)
+    with open_desk(directory) as desk:
+        yield Viewer(auditor, desk)
+
+
+@contextmanager
+def open_desk(directory: Path) -> Iterator[Desk]:
+    """Yield where views of a federation's log enter it: the running coordinator's door, or the log itself.
+
+    Raises: ConfigurationError if the log cannot be opened here.
+    """
+    home = (directory / LOG_FILE).parent
     if (home / SOCKET_FILE).exists():
-        yield Viewer(auditor, socket_desk(home / SOCKET_FILE))
+        yield socket_desk(home / SOCKET_FILE)
         return
     signer, witnesses = read_log_signer(home), read_log_keys(home).witnesses
+    cards, keys = read_cards(directory / "cards").cards, read_keys(home)
     with AuditLog(log_location(home), signer, witnesses) as log:
-        desk = ViewDesk(log, Shredder(home / SHRED_FILE), read_keys(home), cards, lambda: time.time_ns() // 1_000_000)
-        yield Viewer(auditor, desk.handle)
+        yield ViewDesk(log, Shredder(home / SHRED_FILE), keys, cards, lambda: time.time_ns() // 1_000_000).handle
 
 
 def leave_leaf(

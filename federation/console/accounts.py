@@ -1,7 +1,8 @@
 """Who may enter the console, and in which role. Passwords are kept as scrypt hashes, tokens as SHA-256.
 
-An account is made with a one-time token and has no password until its owner has used that to choose one. Whether a
-name, a password or a token was wrong is never told apart, by text or by time.
+An account is made with a one-time token and has no password until its owner has used that to choose one; or it is an
+auditor's who has keys: its password is their passphrase, and a session holds them, in memory alone, to sign each look.
+Whether a name, a password or a token was wrong is not told, and all of them cost the same work.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
+from federation.audit.auditors import AUDITOR_FILE, auditor_name, read_auditor
+from protocols.channel.identity import PartyKeys
 from protocols.errors import ConfigurationError
 
 ACCOUNTS_FILE: Final = "accounts.sqlite"
@@ -29,13 +32,13 @@ SHORTEST_PASSWORD: Final = 12
 LONGEST_PASSWORD: Final = 256
 _NAME: Final = re.compile(r"[a-z][a-z0-9._-]{1,31}")
 _SALT_BYTES: Final = 16
-_COST: Final = 1 << 15
+_COST: Final = 1 << 16
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS account (
-    name TEXT PRIMARY KEY, role TEXT NOT NULL, salt BLOB, password BLOB, setup BLOB, setup_until INTEGER,
-    made INTEGER NOT NULL);
+    name TEXT PRIMARY KEY COLLATE NOCASE, role TEXT NOT NULL, salt BLOB, password BLOB, setup BLOB, setup_until INTEGER,
+    keyed INTEGER NOT NULL DEFAULT 0, made INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS session (
-    token BLOB PRIMARY KEY, name TEXT NOT NULL REFERENCES account ON DELETE CASCADE, csrf TEXT NOT NULL,
+    token BLOB PRIMARY KEY, name TEXT NOT NULL COLLATE NOCASE REFERENCES account ON DELETE CASCADE, csrf TEXT NOT NULL,
     began INTEGER NOT NULL, seen INTEGER NOT NULL);
 """
 
@@ -60,11 +63,12 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Who is behind a request. `csrf` stands in every form that the session's pages show."""
+    """Who is behind a request. `csrf` stands in every form of its pages; `keys` sign its looks, if it has any."""
 
     name: str
     role: Role
     csrf: str = field(repr=False)
+    keys: PartyKeys | None = field(default=None, repr=False)
 
 
 class Accounts:
@@ -72,8 +76,9 @@ class Accounts:
 
     def __init__(self, folder: Path) -> None:
         """Open or make `accounts.sqlite`. Raises: ConfigurationError."""
-        path = folder / ACCOUNTS_FILE
+        path, self._folder = folder / ACCOUNTS_FILE, folder
         self._lock = Lock()
+        self._keys: dict[bytes, PartyKeys] = {}
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.touch(0o600)
@@ -103,13 +108,35 @@ class Accounts:
                 raise ConfigurationError(f"there is an account {name} already", code="ACCOUNT_EXISTS")
         return token
 
+    def add_auditor(self, folder: Path, now: int) -> str:
+        """Make an account for the auditor of `folder`, under its own name, which is returned; the key file is copied.
+
+        Raises: ConfigurationError if there is no auditor's key, or the name has an account.
+        """
+        name = auditor_name(folder)
+        statement = "INSERT OR IGNORE INTO account (name, role, keyed, made) VALUES (?, ?, 1, ?)"
+        with self._transaction() as work:
+            if work.execute(statement, (name, Role.AUDITOR.value, now)).rowcount != 1:
+                raise ConfigurationError(f"there is an account {name} already", code="ACCOUNT_EXISTS")
+            self._key_folder(name).mkdir(mode=0o700, parents=True, exist_ok=True)
+            copy = self._key_folder(name) / AUDITOR_FILE
+            copy.unlink(missing_ok=True)
+            copy.touch(0o600)
+            copy.write_bytes((folder / AUDITOR_FILE).read_bytes())
+        return name
+
+    def _key_folder(self, name: str) -> Path:
+        return self._folder / "auditors" / name
+
     def reset(self, name: str, now: int) -> str:
         """Take an account's password and sessions away and return a new set-up token. Raises: ConfigurationError."""
         token = secrets.token_urlsafe(24)
-        statement = "UPDATE account SET salt = NULL, password = NULL, setup = ?, setup_until = ? WHERE name = ?"
+        statement = (
+            "UPDATE account SET salt = NULL, password = NULL, setup = ?, setup_until = ? WHERE name = ? AND NOT keyed"
+        )
         with self._transaction() as work:
             if work.execute(statement, (_digest(token), now + SETUP_SECONDS, name)).rowcount != 1:
-                raise ConfigurationError(f"there is no account {name}", code="NO_SUCH_ACCOUNT")
+                raise ConfigurationError(f"there is no account {name} with a password", code="NO_SUCH_ACCOUNT")
             work.execute("DELETE FROM session WHERE name = ?", (name,))
         return token
 
@@ -118,10 +145,11 @@ class Accounts:
         with self._transaction() as work:
             if work.execute("DELETE FROM account WHERE name = ?", (name,)).rowcount != 1:
                 raise ConfigurationError(f"there is no account {name}", code="NO_SUCH_ACCOUNT")
+        (self._key_folder(name) / AUDITOR_FILE).unlink(missing_ok=True)
 
     def every(self) -> list[Account]:
         """Return all accounts by name."""
-        query = "SELECT name, role, made, password IS NOT NULL, setup_until FROM account ORDER BY name"
+        query = "SELECT name, role, made, keyed OR password IS NOT NULL, setup_until FROM account ORDER BY name"
         with self._lock:
             return [Account(n, Role(r), m, bool(p), None if p else u) for n, r, m, p, u in self._work.execute(query)]
 
@@ -141,36 +169,51 @@ class Accounts:
     def log_in(self, name: str, password: str, now: int) -> str | None:
         """Return a new session's token if name and password belong together, else None, after the same work."""
         with self._lock:
-            row = self._work.execute("SELECT salt, password FROM account WHERE name = ?", (name,)).fetchone()
-        salt, hashed = row if row is not None and row[1] is not None else (bytes(_SALT_BYTES), b"")
-        if not hmac.compare_digest(_stretch(password, salt), hashed):
+            query = "SELECT name, salt, password, keyed FROM account WHERE name = ?"
+            spelt, salt, hashed, keyed = self._work.execute(query, (name,)).fetchone() or (name, None, None, 0)
+        keys = self._unlock(spelt, password) if keyed else None
+        if keyed and keys is None:
+            return None
+        if not keyed and not hmac.compare_digest(_stretch(password, salt or bytes(_SALT_BYTES)), hashed or b""):
             return None
         token = secrets.token_urlsafe(32)
+        if keys is not None:
+            self._keys[_digest(token)] = keys
         with self._transaction() as work:
             work.execute(
                 "DELETE FROM session WHERE seen <= ? OR began <= ?", (now - IDLE_SECONDS, now - SESSION_SECONDS)
             )
             work.execute(
                 "INSERT INTO session VALUES (?, ?, ?, ?, ?)",
-                (_digest(token), name, secrets.token_urlsafe(24), now, now),
+                (_digest(token), spelt, secrets.token_urlsafe(24), now, now),
             )
         return token
 
+    def _unlock(self, name: str, passphrase: str) -> PartyKeys | None:
+        try:
+            keys = read_auditor(self._key_folder(name), passphrase)
+        except ConfigurationError:
+            return None
+        return keys if keys.party == name else None
+
     def session(self, token: str, now: int) -> Session | None:
-        """Return whose session this is, unless it has ended, was idle too long or is too old."""
-        query = """SELECT s.name, a.role, s.csrf, s.seen FROM session s JOIN account a USING (name)
+        """Return whose session this is, unless it has ended, was idle too long, is too old, or its keys are gone."""
+        query = """SELECT s.name, a.role, s.csrf, s.seen, a.keyed FROM session s JOIN account a USING (name)
             WHERE s.token = ? AND s.seen > ? AND s.began > ?"""
         digest = _digest(token)
         with self._lock:
             row = self._work.execute(query, (digest, now - IDLE_SECONDS, now - SESSION_SECONDS)).fetchone()
-            if row is None:
+            keys = self._keys.get(digest)
+            if row is None or (row[4] and keys is None):
+                self._keys.pop(digest, None)
                 return None
             if now > row[3]:
                 self._work.execute("UPDATE session SET seen = ? WHERE token = ?", (now, digest))
-        return Session(row[0], Role(row[1]), row[2])
+        return Session(row[0], Role(row[1]), row[2], keys)
 
     def log_out(self, token: str) -> None:
         """End a session, here and wherever else its token is held."""
+        self._keys.pop(_digest(token), None)
         with self._transaction() as work:
             work.execute("DELETE FROM session WHERE token = ?", (_digest(token),))
 
@@ -191,5 +234,5 @@ def _digest(token: str) -> bytes:
 
 
 def _stretch(password: str, salt: bytes) -> bytes:
-    """Return the scrypt hash: 32 MiB and tens of milliseconds for each guess."""
-    return hashlib.scrypt(password.encode(), salt=salt, n=_COST, r=8, p=1, maxmem=1 << 26, dklen=32)
+    """Return the scrypt hash: 64 MiB and about a quarter of a second for each guess, as for an auditor's key."""
+    return hashlib.scrypt(password.encode("utf-8", "replace"), salt=salt, n=_COST, r=8, p=1, maxmem=1 << 27, dklen=32)

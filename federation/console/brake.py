@@ -23,7 +23,7 @@ class Brake:
 
     def wait_seconds(self, name: str) -> float:
         """Return how long this name must wait before it may try again; 0 if it may now."""
-        now = self._clock()
+        now, name = self._clock(), name.lower()
         with self._lock:
             mine = self._recent(self._failures.get(name, deque()), now)
             everybody = self._recent(self._all, now)
@@ -36,7 +36,7 @@ class Brake:
 
     def failed(self, name: str) -> None:
         """Count a failure."""
-        now = self._clock()
+        now, name = self._clock(), name.lower()
         with self._lock:
             if len(self._failures) >= _NAMES_KEPT:
                 self._failures = {key: times for key, times in self._failures.items() if self._recent(times, now)}
@@ -46,7 +46,7 @@ class Brake:
     def passed(self, name: str) -> None:
         """Forget a name's failures."""
         with self._lock:
-            self._failures.pop(name, None)
+            self._failures.pop(name.lower(), None)
 
     @staticmethod
     def _recent(times: deque[float], now: float) -> deque[float]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fastapi import Request
 
 from federation.audit.reading import LogView
-from federation.console.accounts import Accounts
+from federation.console.accounts import Accounts, Session
 from federation.console.brake import Brake
 from federation.console.examination import Examiner
 from federation.console.index import Index
@@ -43,12 +43,13 @@ class Console:
             self.index.follow(log)
             yield log
 
-    def look(self, auditor: str, page: str, leaves: Sequence[int]) -> None:
-        """Record that an auditor is about to see these entries. Raises: LookNotRecorded."""
+    def look(self, session: Session, page: str, leaves: Sequence[int], **selection: str) -> None:
+        """Record that an auditor is about to see these entries, asked for by `selection`. Raises: LookNotRecorded."""
         if not leaves:
             return
+        asked = {name: value for name, value in selection.items() if value}
         try:
-            self.sources.looks.record(Look(auditor, page, tuple(sorted(set(leaves)))))
+            self.sources.looks.record(Look(session.name, page, tuple(sorted(set(leaves))), asked, session.keys))
         except CreditFederationError as error:
             raise LookNotRecorded(error.code) from error
 

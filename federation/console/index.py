@@ -15,7 +15,7 @@ from threading import RLock
 from typing import Final
 
 from federation.audit.reading import LoggedLeaf, LogView
-from federation.audit.search import decision_of
+from federation.audit.search import decision_of, tags_of
 from protocols.transparency.leaves import LeafKind
 
 INDEX_FILE: Final = "index.sqlite"
@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS entry (
     leaf INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind INTEGER, actor INTEGER, bank INTEGER, purpose INTEGER,
     decision INTEGER, model INTEGER, reference BLOB, subject BLOB);
 CREATE TABLE IF NOT EXISTS covered (one INTEGER PRIMARY KEY CHECK (one = 1), origin TEXT, size INTEGER, root BLOB);
+CREATE TABLE IF NOT EXISTS batched (tag BLOB, reference BLOB, PRIMARY KEY (tag, reference)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS objected (leaf INTEGER PRIMARY KEY);
 CREATE INDEX IF NOT EXISTS by_reference ON entry (reference, leaf) WHERE reference IS NOT NULL;
 """
@@ -38,6 +39,12 @@ _INDEXES: Final = "".join(
     f"CREATE INDEX IF NOT EXISTS by_{name} ON entry ({name}, at) WHERE {name} IS NOT NULL;\n"
     for name in (*FACETS, "subject")
 ) + "CREATE INDEX IF NOT EXISTS by_time ON entry (at);\n"  # fmt: skip
+
+
+_ABOUT: Final = """leaf IN (
+    SELECT leaf FROM entry WHERE subject = ?
+    UNION SELECT e.leaf FROM batched JOIN entry e ON e.reference = batched.reference WHERE batched.tag = ?)"""
+"""About one enterprise: entries that carry its tag, and those of the batches whose request names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +132,8 @@ class Index:
 
     def _forget(self) -> None:
         self._work.executescript(
-            "DELETE FROM entry; DELETE FROM objected; DELETE FROM facet; DELETE FROM word; DELETE FROM covered;"
+            "DELETE FROM entry; DELETE FROM objected; DELETE FROM batched;"
+            "DELETE FROM facet; DELETE FROM word; DELETE FROM covered;"
         )
         self._words.clear()
         self._facets.clear()
@@ -167,6 +175,9 @@ class Index:
         )
         self._work.execute("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
+        if leaf.kind is LeafKind.REQUEST and not leaf.subject:
+            tags = ((tag, leaf.reference) for tag in tags_of(logged))
+            self._work.executemany("INSERT OR IGNORE INTO batched VALUES (?, ?)", tags)
         if leaf.kind in _OBJECTIONS or (leaf.kind is LeafKind.REQUEST and "objection" in values):
             self._work.execute("INSERT INTO objected VALUES (?)", (logged.index,))
 
@@ -211,7 +222,8 @@ class Index:
             conditions.append(f"(at, leaf) {'>' if order == 'ASC' else '<'} (?, ?)")
             values += [edge.at, edge.leaf]
         where = " AND ".join(conditions) or "1"
-        query = f"SELECT at, leaf FROM entry WHERE {where} ORDER BY at {order}, leaf {order} LIMIT ?"  # noqa: S608
+        time = "+at" if wanted.subject else "at"  # few entries are about one enterprise: these are sorted, not the rest
+        query = f"SELECT at, leaf FROM entry WHERE {where} ORDER BY {time} {order}, leaf {order} LIMIT ?"  # noqa: S608
         with self._lock:
             rows = self._work.execute(query, (*values, size + 1)).fetchall()
         found = [Place(*row) for row in rows[:size]]
@@ -244,8 +256,8 @@ class Index:
             conditions.append(f"model IN ({', '.join('?' * len(models))})" if models else "0")
             values += models
         if wanted.subject:
-            conditions.append("subject = ?")
-            values.append(wanted.subject)
+            conditions.append(_ABOUT)
+            values += [wanted.subject, wanted.subject]
         return conditions, values
 
     def _known(self, text: str) -> int:

@@ -1,19 +1,24 @@
-"""Looks at a log that cannot be written, such as an export: a line of JSON each beside the console, on disk at once."""
+"""Where looks go: into the log itself, signed by the auditor who looks; beside the console for a log that is a copy."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Lock
 from typing import Final
 
 import msgspec
 
+from federation.audit.views import Auditor, Desk, Reach, record_view
 from federation.console.sources import Look
+from protocols.channel.identity import PartyCard, PartyId
 from protocols.errors import ConfigurationError
+from protocols.transparency.notes import VerifierKey
 
 LOOKS_FILE: Final = "looks.jsonl"
+Cards = Mapping[PartyId, PartyCard]
 
 
 class _Line(msgspec.Struct, frozen=True):
@@ -25,8 +30,31 @@ class _Line(msgspec.Struct, frozen=True):
     entries: int
 
 
+class LoggedLookBook:
+    """Implements `LookBook` for a coordinator's own log: each look is a leaf when the page leaves."""
+
+    logged: Final = True
+
+    def __init__(
+        self, open_desk: Callable[[], AbstractContextManager[Desk]], cards: Callable[[], Cards], log_key: VerifierKey
+    ) -> None:
+        self._open_desk, self._cards, self._log_key = open_desk, cards, log_key
+
+    def record(self, look: Look) -> None:
+        """Return once the look is a leaf, with the log's receipt. Raises: CreditFederationError.
+
+        An auditor without keys cannot sign a look: code NO_AUDITOR_KEY.
+        """
+        if look.keys is None:
+            raise ConfigurationError(f"{look.auditor} has no auditor's key here", code="NO_AUDITOR_KEY")
+        auditor = Auditor(look.keys, self._cards(), self._log_key)
+        reach = Reach(look.leaves[0], look.leaves[-1], len(look.leaves))
+        with self._open_desk() as desk:
+            record_view(desk, auditor, f"console.{look.page}", look.selection, reach)
+
+
 class LocalLookBook:
-    """Implements `LookBook` for a copy of a log."""
+    """Implements `LookBook` for a copy of a log: one JSON object a line in `looks.jsonl`."""
 
     logged: Final = False
 

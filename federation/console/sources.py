@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -13,15 +13,18 @@ from federation.audit.reading import LogView
 from federation.audit.reconcile import OwnEntry
 from federation.audit.verify import LogReport
 from federation.console.health import Health
+from protocols.channel.identity import PartyKeys
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """That an auditor is about to be shown these leaves, in order, on this page."""
+    """That an auditor is about to be shown these leaves, in order, on this page, having asked for `selection`."""
 
     auditor: str
     page: str
     leaves: tuple[int, ...]
+    selection: Mapping[str, str]
+    keys: PartyKeys | None = field(default=None, repr=False)
 
 
 class LookBook(Protocol):

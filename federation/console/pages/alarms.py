@@ -22,7 +22,7 @@ def alarms(request: Request, session: Auditor, console: Here, rule: str = "") ->
     chosen = [alarm for alarm in every if not rule or alarm.rule == rule]
     shown = list(reversed(chosen))[:SHOWN]
     places = [leaf for alarm in shown for leaf in (alarm.first_leaf, alarm.last_leaf) if leaf is not None]
-    console.look(session.name, "alarms", places)
+    console.look(session, "alarms", places, rule=rule)
     rules: dict[str, int] = {}
     for alarm in every:
         rules[alarm.rule] = rules.get(alarm.rule, 0) + 1

@@ -33,7 +33,7 @@ def login_form(request: Request, ready: str = "") -> Response:
 @router.post("/login")
 def log_in(request: Request, console: Here, fields: Fields) -> Response:
     """Begin a session, or say that name and password do not fit, alike for all names."""
-    name, password = fields.get("name", "").strip().lower()[:64], fields.get("password", "")
+    name, password = fields.get("name", "").strip()[:64], fields.get("password", "")
     wait = console.brake.wait_seconds(name)
     if wait > 0:
         text = words_of(request)("login.wait", minutes=math.ceil(wait / 60))
@@ -68,7 +68,7 @@ def setup_form(request: Request) -> Response:
 @router.post("/setup")
 def set_up(request: Request, console: Here, fields: Fields) -> Response:
     """Give an account its first password."""
-    words, name = words_of(request), fields.get("name", "").strip().lower()[:64]
+    words, name = words_of(request), fields.get("name", "").strip()[:64]
     password, again = fields.get("password", ""), fields.get("again", "")
     wait, wrong, status = console.brake.wait_seconds(name), "", 422
     if wait > 0:

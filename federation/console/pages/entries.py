@@ -35,7 +35,7 @@ def entry(request: Request, number: str, session: Auditor, console: Here) -> Res
             raise NoSuchPage
         logged, sheet = log.leaf(index), ProofSheet(log)
         checked, leaf = sheet.leaf(logged), logged.commitment()
-        console.look(session.name, "entry", [index])
+        console.look(session, "entry", [index], entry=number)
         values = {
             "index": index,
             "last": log.size - 1,
@@ -61,7 +61,7 @@ def proof(number: str, session: Auditor, console: Here) -> Response:
         if index >= log.size:
             raise NoSuchPage
         text = log.prove(index).encode()
-        console.look(session.name, "proof", [index])
+        console.look(session, "proof", [index], entry=number)
     headers = {"Content-Disposition": f'attachment; filename="entry-{index}.tlog-proof"'}
     return Response(text, media_type="text/plain; charset=utf-8", headers=headers)
 
@@ -79,7 +79,7 @@ def story(request: Request, reference: str, session: Auditor, console: Here) -> 
         leaves = [log.leaf(index) for index in found[:LONGEST]]
         told, sheet = tell(identifier, leaves, len(found) > LONGEST), ProofSheet(log)
         checks = {one.index: sheet.leaf(one) for one in leaves}
-        console.look(session.name, "query", [one.index for one in leaves])
+        console.look(session, "query", [one.index for one in leaves], query=reference)
         examined = console.examiner.latest
         reached = examined is not None and examined.size > found[-1]
         values = {

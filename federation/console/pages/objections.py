@@ -24,7 +24,7 @@ def objections(request: Request, session: Auditor, console: Here, state: str = "
         every = read_objections(leaves, console.clock() * 1000)
     chosen = [one for one in every if not state or one.state.value == state]
     shown = sorted(chosen, key=_urgency)[:SHOWN]
-    console.look(session.name, "objections", [leaf for one in shown for leaf in _leaves(one)])
+    console.look(session, "objections", [leaf for one in shown for leaf in _leaves(one)], state=state)
     states: dict[str, int] = {}
     for one in every:
         states[one.state.value] = states.get(one.state.value, 0) + 1

@@ -30,7 +30,7 @@ def timeline(request: Request, session: Auditor, console: Here) -> Response:
             page = console.index.page(form.wanted, PAGE_SIZE, form.before, form.after)
             matching = console.index.count(form.wanted)
         rows = [(one, one.commitment()) for one in (log.leaf(place.leaf) for place in page.places)]
-        console.look(session.name, "timeline", [one.index for one, _ in rows])
+        console.look(session, "timeline", [one.index for one, _ in rows], **form.fields)
     values = {
         "form": form,
         "rows": [
@@ -39,6 +39,7 @@ def timeline(request: Request, session: Auditor, console: Here) -> Response:
                 "leaf": leaf,
                 "decision": decision_of(leaf),
                 "query": leaf.kind in QUERY_REFERENCE,
+                "story": leaf.kind is not LeafKind.AUDIT_VIEW,
             }
             for one, leaf in rows
         ],

@@ -380,3 +380,11 @@ def test_a_look_book_that_is_not_the_log_says_so(site: Path, tmp_path: Path) -> 
 
 class _Local(Book):
     logged = False
+
+
+def test_what_was_asked_for_goes_with_the_look(door: Door) -> None:
+    browser = door.enter()
+    browser.get("/timeline?bank=bank_a&kind=")
+    assert door.book.looks[-1].selection == {"bank": "bank_a"}
+    browser.get("/entries/7")
+    assert door.book.looks[-1].selection == {"entry": "7"}

@@ -1,0 +1,125 @@
+"""Looks at a coordinator's own log are leaves that the auditor signed; those at a copy stand beside the console."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from typer.testing import CliRunner
+
+from federation.audit import verify_directory
+from federation.audit.auditors import create_auditor
+from federation.audit.export import export_log
+from federation.audit.reading import StoredLog
+from federation.audit.views import selection_hash
+from federation.cli.console import _sources, wall_clock
+from federation.cli.main import app as credfed
+from federation.console import accounts as rules
+from federation.console.accounts import Accounts, Role
+from federation.console.app import create_app, make_console
+from federation.console.index import Index
+from protocols.channel.identity import PartyId
+from protocols.transparency import LeafKind
+from tests.console_site import HOSTS
+
+BASE = "https://127.0.0.1:8470"
+PHRASE = "a phrase that only Chen knows"
+
+
+@pytest.fixture
+def auditor(tmp_path: Path, federation_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of an auditor whom all parties know."""
+    monkeypatch.setattr("federation.audit.auditors._LOG2_COST", 10)
+    monkeypatch.setattr(rules, "_COST", 1 << 8)
+    create_auditor(tmp_path / "chen", PartyId("Chen"), PHRASE)
+    shutil.copyfile(tmp_path / "chen" / "Chen.card", federation_folder / "cards" / "Chen.card")
+    return tmp_path / "chen"
+
+
+def browser(folder: Path, home: Path) -> TestClient:
+    """A browser before a console as the command line makes it."""
+    accounts, index = Accounts(home), Index(home / "index.sqlite")
+    console = make_console(_sources(folder, home), accounts, index)
+    app = create_app(console, HOSTS)
+    return TestClient(app, BASE, headers={"origin": BASE}, follow_redirects=False, raise_server_exceptions=False)
+
+
+def log_in(visitor: TestClient, name: str, password: str) -> int:
+    """Log in; the answer's status."""
+    return visitor.post("/login", data={"name": name, "password": password}).status_code
+
+
+def test_a_look_is_a_leaf_that_the_auditor_signed_before_the_page_is_shown(
+    federation_folder: Path, auditor: Path
+) -> None:
+    home = federation_folder / "console"
+    command = ["console", "add-user", str(federation_folder), "Chen", "--role", "auditor", "--auditor", str(auditor)]
+    assert CliRunner().invoke(credfed, command).exit_code == 0
+    visitor = browser(federation_folder, home)
+    assert log_in(visitor, "Chen", "another phrase") == 401
+    assert log_in(visitor, "chen", PHRASE) == 303
+    size = verify_directory(federation_folder).leaves
+    assert visitor.get("/timeline?kind=KEY").status_code == 200
+    report = verify_directory(federation_folder)
+    assert (report.ok, report.leaves) == (True, size + 1)
+    with closing(StoredLog(federation_folder)) as log:
+        leaf = log.leaf(size).commitment()
+        keys = [one.index for one in log.leaves() if one.commitment().kind is LeafKind.KEY]
+    values = dict(leaf.attributes)
+    assert (leaf.kind, leaf.actor, values["view"]) == (LeafKind.AUDIT_VIEW, "Chen", "console.timeline")
+    assert (values["first_leaf"], values["last_leaf"], values["entries"]) == (keys[0], keys[-1], len(keys))
+    assert values["selection_hash"] == selection_hash({"kind": "KEY"}).hex()
+    assert "AUDIT_VIEW" in visitor.get("/timeline").text
+    assert PHRASE.encode() not in b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
+
+
+def test_keys_live_no_longer_than_the_console(federation_folder: Path, auditor: Path) -> None:
+    home = federation_folder / "console"
+    with closing(Accounts(home)) as accounts:
+        accounts.add_auditor(auditor, wall_clock())
+    visitor = browser(federation_folder, home)
+    assert log_in(visitor, "Chen", PHRASE) == 303
+    restarted = browser(federation_folder, home)
+    restarted.cookies = visitor.cookies
+    assert visitor.get("/witnesses").status_code == 200
+    assert restarted.get("/witnesses").status_code == 303
+
+
+def test_an_auditor_without_keys_or_whom_the_coordinator_does_not_know_is_shown_nothing(
+    federation_folder: Path, auditor: Path
+) -> None:
+    home = federation_folder / "console"
+    (federation_folder / "cards" / "Chen.card").unlink()
+    with closing(Accounts(home)) as accounts:
+        token = accounts.add("plain", Role.AUDITOR, wall_clock())
+        assert accounts.set_up("plain", token, PHRASE, wall_clock())
+        accounts.add_auditor(auditor, wall_clock())
+    before = verify_directory(federation_folder).leaves
+    for name, code in (("plain", "NO_AUDITOR_KEY"), ("Chen", "could not be recorded")):
+        visitor = browser(federation_folder, home)
+        assert log_in(visitor, name, PHRASE) == 303
+        answer = visitor.get("/timeline")
+        assert (answer.status_code, code in answer.text) == (503, True), answer.text
+        assert 'class="entries' not in answer.text
+    assert verify_directory(federation_folder).leaves == before
+
+
+def test_looks_at_an_export_stand_beside_the_console(federation_folder: Path, auditor: Path, tmp_path: Path) -> None:
+    export = tmp_path / "export"
+    export_log(federation_folder, export, verify_directory(federation_folder))
+    made = CliRunner().invoke(credfed, ["console", "add-user", str(export), "plain", "--role", "auditor", "--json"])
+    home = tmp_path / "export.console"
+    with closing(Accounts(home)) as accounts:
+        assert accounts.set_up("plain", json.loads(made.stdout)["token"], PHRASE, wall_clock())
+    visitor = browser(export, home)
+    assert log_in(visitor, "plain", PHRASE) == 303
+    assert "recorded beside the console" in visitor.get("/entries/3").text
+    visitor.get("/timeline?kind=KEY")
+    looks = [json.loads(line) for line in (home / "looks.jsonl").read_text().splitlines()]
+    assert [(look["auditor"], look["page"]) for look in looks] == [("plain", "entry"), ("plain", "timeline")]
+    assert looks[0]["first_leaf"] == looks[0]["last_leaf"] == 3
+    assert not [path for path in export.iterdir() if "sqlite" in path.name or path.is_dir()]
