@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from protocols.channel.envelope import Envelope, open_parcel, pack_parcel
 from protocols.channel.identity import PartyId, Randomness
 from protocols.enterprise.asking import Grievance, Identity, ObjectionRole, Page, RecordRole, Trust
-from protocols.enterprise.messages import HeldObjection, HeldRepair, ObjectionFiled, RecordEntry
+from protocols.enterprise.messages import CLOCK_SKEW, HeldObjection, HeldRepair, ObjectionFiled, RecordEntry
 from protocols.enterprise.verifying import Discrepancy, Finding, Span, VerifiedLeaf, compare
 from protocols.errors import PeerRefused
 
@@ -45,7 +45,7 @@ class EnterpriseClient:
         Raises: PeerRefused with the coordinator's code; TransportError; MalformedMessage, UnexpectedMessage,
         VerificationFailed for an answer that does not verify.
         """
-        span = Span(since, self._clock() if until is None else until)
+        span = Span(since, self._clock() + CLOCK_SKEW if until is None else until)
         found = Fetched(span, {}, {}, {}, {}, [])
         begin: int | None = since
         while begin is not None:

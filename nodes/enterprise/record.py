@@ -87,7 +87,7 @@ def describe(fetched: Fetched, enterprise: str, now: int) -> EnterpriseRecord:
     return EnterpriseRecord(
         ok=not fetched.discrepancies,
         enterprise=enterprise,
-        until=_utc(fetched.span.until),
+        until=_utc(min(fetched.span.until, now)),
         nodes=tuple(sorted(fetched.entries)),
         leaves=len(leaves),
         queries=queries,
