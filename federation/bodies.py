@@ -47,6 +47,11 @@ class BodyDesk:
                 f"{envelope.message} of {envelope.sender} came without a body", code="BODY_MISSING"
             )
 
+    def crowded(self, envelope: Envelope, kind: LeafKind) -> int:
+        """Return about how many of a message's enterprises many banks ask, by its node's word; 0 without a body."""
+        sealed = self._waiting.get((envelope.transcript, envelope.sender, kind))
+        return 0 if sealed is None else sealed.head.crowded
+
     def cover(self, envelope: Envelope, kind: LeafKind, tags: Sequence[bytes], at_ms: int) -> bytes:
         """Return the body of the leaf of a message, as it is logged, and forget it. Raises: as `require`; OSError."""
         self.require(envelope, kind, tags)

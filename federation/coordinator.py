@@ -318,6 +318,8 @@ class Coordinator:
         """Log a step of a question; a batch is about many enterprises, whose tags are in its body."""
         query, body = relay.query, b""
         if envelope.sender != self._site.keys.party and _has_body(kind, relay):
+            if (crowded := self._bodies.crowded(envelope, kind)) and kind in (LeafKind.RELEASE, LeafKind.DENY):
+                values = values | {"crowded": crowded}
             body = self._bodies.cover(envelope, kind, _tags(query), self._site.clock_ms())
         try:
             leaf = self._leaf(

@@ -6,7 +6,7 @@ nothing of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from protocols.assessment.batch.messages import BatchQuery
@@ -32,8 +32,11 @@ class About:
 class StatementWriter:
     """Writes one site's statements."""
 
-    def __init__(self, pins: Pins, randomness: Randomness) -> None:
-        self._pins, self._randomness = pins, randomness
+    def __init__(
+        self, pins: Pins, randomness: Randomness, crowded: Callable[[str], bool] = lambda enterprise: False
+    ) -> None:
+        """`crowded` tells whether many banks ask about an enterprise, where that can be known."""
+        self._pins, self._randomness, self._crowded = pins, randomness, crowded
         self._auditors = auditor_keys(pins.cards)
 
     def write(
@@ -57,7 +60,8 @@ class StatementWriter:
             )
             for position, entry in enumerate(about)
         ]
+        crowded = sum(self._crowded(entry.enterprise) for entry in about)
         to = Addressees(self._auditors, tuple(entry.record_key for entry in about))
-        sealed = seal_statements(statements, to, channel.keys, channel.transcript, self._randomness)
+        sealed = seal_statements(statements, to, channel.keys, channel.transcript, self._randomness, crowded)
         coordinator = PartyId(self._pins.only(PartyRole.COORDINATOR).party)
         return channel.wrap(coordinator, sealed, sealed=False)

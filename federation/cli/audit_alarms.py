@@ -42,7 +42,7 @@ def alarms(
 
     Each alarm names its rule, the threshold, what was seen, and the first and last leaf. The thresholds are settings:
     print those in force with --show-rules, change what should differ in coordinator/alarms.yaml, set a rule to null to
-    turn it off. A bank keys its tags by itself, so that one enterprise asked about by several banks cannot be seen.
+    turn it off. That several banks ask about one enterprise only its nodes can see; they say so, and not about whom.
 
     Exit code 0 if there is no alarm; 1 with the alarms, or if the log does not verify; 2 for bad settings or no log.
 

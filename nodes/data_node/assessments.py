@@ -6,6 +6,7 @@ import hashlib
 
 from nodes.data_node.admission import admit_query, check_asker, demand_of
 from nodes.data_node.consents import ConsentDesk
+from nodes.data_node.crowding import crowd_watch
 from nodes.data_node.encryptors import Encryptors
 from nodes.data_node.parts import OpenPart, Parts
 from nodes.data_node.site import NodeSite
@@ -31,7 +32,7 @@ class Assessments:
         self._site, self._consents, self._encryptors = site, consents, encryptors
         self._queries: dict[bytes, Query] = {}
         self._parts = parts
-        self._statements = StatementWriter(site.pins, site.randomness)
+        self._statements = StatementWriter(site.pins, site.randomness, crowd_watch(site))
 
     def receive(self, envelope: Envelope) -> list[Envelope]:
         """Take a query, or the subject of one. Raises: UnexpectedMessage, VerificationFailed; a denial is an answer."""

@@ -13,6 +13,7 @@ from typing import Final
 
 from nodes.data_node.admission import admit_query, check_asker, demand_of
 from nodes.data_node.consents import ConsentDesk
+from nodes.data_node.crowding import crowd_watch
 from nodes.data_node.encryptors import Encryptors
 from nodes.data_node.parts import Parts
 from nodes.data_node.site import NodeSite
@@ -52,7 +53,7 @@ class Batches:
         self._site, self._parts, self._consents, self._encryptors = site, parts, consents, encryptors
         self._asked: dict[bytes, BatchQuery] = {}
         self._decided: dict[bytes, _Decided] = {}
-        self._statements = StatementWriter(site.pins, site.randomness)
+        self._statements = StatementWriter(site.pins, site.randomness, crowd_watch(site))
 
     def receive(self, envelope: Envelope) -> list[Envelope]:
         """Take a message of a batch. Raises: UnexpectedMessage, VerificationFailed; a denial is an answer."""

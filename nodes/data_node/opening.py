@@ -10,7 +10,7 @@ from pathlib import Path
 from nodes.consent_sources import consent_sources
 from nodes.data_node.rows import Rows
 from nodes.data_node.settings import NodeSettings
-from nodes.data_node.site import NodeSite
+from nodes.data_node.site import ManyBanks, NodeSite
 from nodes.data_node.stop_switch import StopSwitch
 from nodes.keystore import read_cards, read_cosigner, read_keys, read_log_key, read_paillier
 from nodes.ledger import ledger_location, open_node_ledger
@@ -42,4 +42,5 @@ def open_node_site(home: Path, settings: NodeSettings) -> Iterator[NodeSite]:
             switch=StopSwitch(home),
             consents=consent_sources(home, pins, settings.revocations),
             witness=witness,
+            many_banks=ManyBanks(settings.many_banks.banks, settings.many_banks.days),
         )

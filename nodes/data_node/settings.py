@@ -12,6 +12,13 @@ from nodes.stream.settings import StreamSettings
 NODE_FILE: Final = "node.yaml"
 
 
+class ManyBanksSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """From how many banks on, within how many days, the log learns that many ask about one enterprise; not which."""
+
+    banks: Annotated[int, Meta(ge=2, le=10_000)] = 5
+    days: Annotated[int, Meta(ge=1, le=366)] = 30
+
+
 class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A data node's configuration. Paths are relative to its directory.
 
@@ -30,3 +37,4 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     http: str = "unix:health.sock"
     door: str = ""
     shares_ahead: Annotated[int, Meta(ge=1, le=65536)] = 512
+    many_banks: ManyBanksSettings = ManyBanksSettings()

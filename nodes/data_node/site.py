@@ -26,6 +26,14 @@ def system_clock() -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class ManyBanks:
+    """From how many banks on, within how many days, a node says in the log that many ask about one enterprise."""
+
+    banks: int = 5
+    days: int = 30
+
+
+@dataclass(frozen=True, slots=True)
 class NodeSite:
     """What one data owner brings: identity, rows, rules and records; `witness` if it cosigns the coordinator's log."""
 
@@ -41,6 +49,7 @@ class NodeSite:
     clock: Callable[[], int] = system_clock
     randomness: Randomness = secrets.token_bytes
     witness: LogWitness | None = field(default=None, repr=False)
+    many_banks: ManyBanks = ManyBanks()
 
     @property
     def table(self) -> FeatureTable:

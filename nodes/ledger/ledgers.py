@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 
 from nodes.ledger.answers import AnswerRecords
+from nodes.ledger.askers import AskerRecords
 from nodes.ledger.consents import ConsentRecords
 from nodes.ledger.database import Database
 from nodes.ledger.location import BAD_LEDGER, Location, connect, name_of
@@ -51,6 +52,7 @@ class NodeLedger(_PartyLedger):
         self.quotas = QuotaRecords(database)
         self.answers = AnswerRecords(database, self.quotas)
         self.consents = ConsentRecords(database)
+        self.askers = AskerRecords(database)
         self.parts = PartRecords(database)
         self.objections = ObjectionRecords(database)
         self.repairs = RepairRecords(database)

@@ -95,6 +95,7 @@ ATTRIBUTES: Final[Mapping[str, AttributeForm]] = {
     # sizes, times, counts over many enterprises
     "enterprises": AttributeForm.COUNT,
     "denied": AttributeForm.COUNT,
+    "crowded": AttributeForm.COUNT,
     "features": AttributeForm.COUNT,
     "messages": AttributeForm.COUNT,
     "bytes": AttributeForm.COUNT,

@@ -81,7 +81,10 @@ class Statement(Message, frozen=True):
 
 
 class StatementHead(Message, frozen=True):
-    """What the party signs of its statements. Reveals: nothing of what they say."""
+    """What the party signs of its statements. Reveals: nothing of what they say.
+
+    `crowded` is of how many of the enterprises a node has seen many banks ask. Reveals: that number, not who or whom.
+    """
 
     OPEN: ClassVar[bool] = True
 
@@ -91,6 +94,7 @@ class StatementHead(Message, frozen=True):
     ephemeral: Key32
     auditors: Annotated[tuple[Wrap, ...], Meta(max_length=64)]
     entries: Annotated[tuple[Key32, ...], Meta(min_length=1, max_length=MAX_ENTRIES)]
+    crowded: Annotated[int, Meta(ge=0, le=MAX_ENTRIES)] = 0
 
     def signed_bytes(self) -> bytes:
         """Return what the signature is over."""
@@ -116,9 +120,17 @@ class Addressees:
 
 
 def seal_statements(
-    statements: Sequence[Statement], to: Addressees, keys: PartyKeys, transcript: bytes, randomness: Randomness
+    statements: Sequence[Statement],
+    to: Addressees,
+    keys: PartyKeys,
+    transcript: bytes,
+    randomness: Randomness,
+    crowded: int = 0,
 ) -> SealedStatements:
-    """Return the statements of one leaf, sealed and signed. Raises: ValueError for none, or of several leaves."""
+    """Return the statements of one leaf, sealed and signed; `crowded` as in the head.
+
+    Raises: ValueError for none, or of several leaves.
+    """
     kinds = {statement.leaf for statement in statements}
     if len(kinds) != 1 or len(statements) != len(to.subjects):
         raise ValueError(f"{len(statements)} statements of {len(kinds)} kinds for {len(to.subjects)} enterprises")
@@ -135,7 +147,7 @@ def seal_statements(
         sealed = AESGCM(entry_key).encrypt(_ONCE, _pad(encode(statement), randomness), None)
         entries.append(_commitment(entry_key) + wrapped + sealed)
     hashes = tuple(sha256(entry).digest() for entry in entries)
-    head = StatementHead(transcript, keys.party, kind, public, auditors, hashes)
+    head = StatementHead(transcript, keys.party, kind, public, auditors, hashes, crowded)
     return SealedStatements(head, keys.signing.sign(head.signed_bytes()), tuple(entries))
 
 

@@ -31,8 +31,13 @@ SELECT bank || ' consent ' || consent AS party, at, leaf, 1 AS weight, 0 AS flag
 FROM question WHERE consent IS NOT NULL"""
 
 BY_TAG: Final = """
-SELECT bank || ' enterprise ' || lower(hex(subject)) AS party, at, leaf, 1 AS weight, 0 AS flagged
-FROM question WHERE subject IS NOT NULL"""
+SELECT q.bank || ' enterprise ' || lower(hex(a.subject)) AS party, q.at, q.leaf, 1 AS weight, 0 AS flagged
+FROM about a JOIN question q ON q.leaf = a.leaf"""
+
+CROWDED: Final = """
+SELECT q.bank AS party, min(a.at) AS at, min(a.leaf) AS leaf, max(a.crowded) AS weight, 0 AS flagged
+FROM answer a JOIN question q ON q.leaf = a.asked WHERE a.crowded > 0 GROUP BY q.leaf"""
+"""By the bank that asked, and for each question the most enterprises of which one node has seen many banks ask."""
 
 DENIED: Final = "SELECT bank AS party, at, leaf, enterprises AS weight, denied AS flagged FROM counted"
 

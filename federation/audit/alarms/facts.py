@@ -8,16 +8,18 @@ from contextlib import closing, contextmanager
 from typing import Final
 
 from federation.audit.reading import LoggedLeaf
+from federation.audit.search import tags_of
 from protocols.transparency.leaves import LeafCommitment, LeafKind
 
 _SCHEMA: Final = """
 CREATE TABLE question (
     leaf INTEGER PRIMARY KEY, query BLOB, bank TEXT, at INTEGER, batch INTEGER, enterprises INTEGER, nodes INTEGER,
-    model TEXT, subject BLOB, consent TEXT);
+    model TEXT, consent TEXT);
+CREATE TABLE about (leaf INTEGER, subject BLOB);
 CREATE INDEX question_of ON question (query);
 CREATE TABLE answer (
     leaf INTEGER PRIMARY KEY, query BLOB, asked INTEGER, node TEXT, at INTEGER, released INTEGER, code TEXT,
-    denied INTEGER);
+    denied INTEGER, crowded INTEGER);
 CREATE TABLE ack (leaf INTEGER PRIMARY KEY, query BLOB, asked INTEGER, at INTEGER);
 CREATE TABLE result (leaf INTEGER PRIMARY KEY, query BLOB, asked INTEGER, at INTEGER);
 CREATE TABLE objection (leaf INTEGER PRIMARY KEY, id BLOB, node TEXT, at INTEGER);
@@ -40,7 +42,7 @@ SELECT *, min(enterprises, ifnull((
 ), 0)) AS denied FROM question;
 """
 _ADD_ANSWER: Final = """
-INSERT INTO answer VALUES (?1, ?2, (SELECT max(leaf) FROM question WHERE query = ?2), ?3, ?4, ?5, ?6, ?7)"""
+INSERT INTO answer VALUES (?1, ?2, (SELECT max(leaf) FROM question WHERE query = ?2), ?3, ?4, ?5, ?6, ?7, ?8)"""
 _ADD_ACK: Final = "INSERT INTO ack VALUES (?1, ?2, (SELECT max(leaf) FROM question WHERE query = ?2), ?3)"
 _ADD_RESULT: Final = "INSERT INTO result VALUES (?1, ?2, (SELECT max(leaf) FROM question WHERE query = ?2), ?3)"
 _MOST_ENTERPRISES: Final = 1 << 20
@@ -61,21 +63,22 @@ def facts(leaves: Iterable[LoggedLeaf], until_ms: int | None = None) -> Iterator
         for logged in leaves:
             leaf = logged.commitment()
             if until_ms is None or leaf.timestamp_ms < until_ms:
-                _take(work, logged.index, leaf)
+                _take(work, logged, leaf)
         work.executescript(_INDEXES)
         yield work
 
 
-def _take(work: sqlite3.Connection, index: int, leaf: LeafCommitment) -> None:
-    values, at = dict(leaf.attributes), leaf.timestamp_ms
+def _take(work: sqlite3.Connection, logged: LoggedLeaf, leaf: LeafCommitment) -> None:
+    index, values, at = logged.index, dict(leaf.attributes), leaf.timestamp_ms
     if leaf.kind is LeafKind.REQUEST:
         enterprises = values.get("enterprises")
         asked = 1 if enterprises is None else _capped(enterprises)
-        terms = (values.get("nodes"), values.get("model_hash"), leaf.subject or None, values.get("consent_hash"))
+        terms = (values.get("nodes"), values.get("model_hash"), values.get("consent_hash"))
         row = (index, leaf.reference, leaf.actor, at, enterprises is not None, asked, *terms)
-        work.execute("INSERT INTO question VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        work.execute("INSERT INTO question VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        work.executemany("INSERT INTO about VALUES (?, ?)", ((index, tag) for tag in tags_of(logged)))
     elif leaf.kind in (LeafKind.RELEASE, LeafKind.DENY):
-        denied = (values.get("code"), _capped(values.get("denied", 0)))
+        denied = (values.get("code"), _capped(values.get("denied", 0)), _capped(values.get("crowded", 0)))
         reply = (index, leaf.reference, leaf.actor, at, leaf.kind is LeafKind.RELEASE, *denied)
         work.execute(_ADD_ANSWER, reply)
     elif leaf.kind is LeafKind.ACK:

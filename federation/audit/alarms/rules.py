@@ -76,10 +76,19 @@ class ConsentReuse(_Settings, frozen=True):
 
 
 class Requery(_Settings, frozen=True):
-    """One bank asks about one enterprise, by its tag, again and again. The enterprises of a batch have no tag."""
+    """One bank asks about one enterprise, by its tag, again and again, one by one or in batches."""
 
     queries: Count = 10
     days: Days = 30
+
+
+class ManyBanks(_Settings, frozen=True):
+    """Nodes say that many banks ask about an enterprise: of how many enterprises, in a bank's questions of 24 hours.
+
+    What many is, each node's own setting `many_banks` says: by default five banks within 30 days.
+    """
+
+    enterprises: Count = 1
 
 
 class DenialRate(_Settings, frozen=True):
@@ -132,6 +141,7 @@ class AlarmRules(_Settings, frozen=True):
     consent_denials: ConsentDenials | None = msgspec.field(default_factory=ConsentDenials)
     consent_reuse: ConsentReuse | None = msgspec.field(default_factory=ConsentReuse)
     requery: Requery | None = msgspec.field(default_factory=Requery)
+    many_banks: ManyBanks | None = msgspec.field(default_factory=ManyBanks)
     denial_rate: DenialRate | None = msgspec.field(default_factory=DenialRate)
     slow_node: SlowNode | None = msgspec.field(default_factory=SlowNode)
     silent_node: SilentNode | None = msgspec.field(default_factory=SilentNode)

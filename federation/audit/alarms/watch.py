@@ -1,8 +1,8 @@
 """Every rule, held against the log: which threshold was reached, by whom, and between which leaves.
 
-What cannot be seen: a bank keys its subject tags by itself, so that nobody sees one enterprise asked about by several
-banks; the enterprises of a batch have no tag and no consent in the log; which nodes were asked is not in the log but by
-their answers under the same model. All times are the coordinator's.
+What cannot be seen here: a bank keys its subject tags by itself, so only a node sees one enterprise asked about by
+several banks, and says so; the consents of a batch are not in the log; which nodes were asked is not in the
+log but by their answers under the same model. All times are the coordinator's.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from federation.audit.alarms.events import (
     ASKED,
     BY_CONSENT,
     BY_TAG,
+    CROWDED,
     DENIED,
     DENIED_BY_CODE,
     LATE,
@@ -120,6 +121,7 @@ def watch(
         *_scraping(watcher, rules),
         *_consents(watcher, rules),
         *_requeries(watcher, rules),
+        *_crowds(watcher, rules),
         *_denials(watcher, rules),
         *_slow(watcher, rules),
         *_silent(watcher, rules, period),
@@ -164,6 +166,12 @@ def _requeries(watcher: _Watcher, rules: AlarmRules) -> Iterator[Alarm]:
     if again := rules.requery:
         unit = "queries about one enterprise"
         yield from watcher.count("requery", BY_TAG, again.days * DAY_MS, again.queries, unit, {})
+
+
+def _crowds(watcher: _Watcher, rules: AlarmRules) -> Iterator[Alarm]:
+    if many := rules.many_banks:
+        unit = "enterprises that many banks ask about"
+        yield from watcher.count("many_banks", CROWDED, DAY_MS, many.enterprises, unit, {})
 
 
 def _denials(watcher: _Watcher, rules: AlarmRules) -> Iterator[Alarm]:
