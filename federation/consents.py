@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -43,8 +43,8 @@ class ConsentGate:
         self._issuers, self._latest = issuers, latest
         self._view = RevocationView(issuers)
 
-    def show(self, query: Query, now: int) -> Shown:
-        """Return what the slip of a query shows, and whether the query may go on.
+    def show(self, query: Query, now: int, earlier: Collection[str] = ()) -> Shown:
+        """Return what the slip of a query shows, and whether it may go on; `earlier` are cards that the bank replaced.
 
         A query without a slip goes on: the nodes, which alone can see whether there is a consent, deny it.
         """
@@ -53,7 +53,7 @@ class ConsentGate:
         handle = None
         try:
             purpose = Purpose(query.purpose)
-            slip = verify_slip(query.slip, self._issuers, query.bank, query.bank_card, purpose, now)
+            slip = verify_slip(query.slip, self._issuers, query.bank, query.bank_card, purpose, now, earlier)
             handle = slip.handle
             self.hear()
             self._view.check(slip.issuer, slip.handle, now)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from federation.audit import AuditLog
 from federation.audit.shredder import Shredder
@@ -157,18 +157,18 @@ class Coordinator:
         raise UnexpectedMessage(f"{envelope.message} from {envelope.sender} belongs to nothing that is open")
 
     def _channel(self, transcript: bytes) -> Channel:
-        return Channel(self._site.keys, self._site.pins.cards, transcript)
+        return Channel(self._site.keys, self._site.pins.cards, transcript, self._site.pins.signers)
 
-    def _bank_key(self, bank: str, bits: int) -> PublicKey:
+    def _bank_key(self, bank: str, bits: int, card: str = "") -> PublicKey:
         self._site.pins.card(PartyId(bank), PartyRole.BANK)
-        return self._site.pins.paillier_key(PartyId(bank), bits)
+        return self._site.pins.paillier_key(PartyId(bank), bits, card)
 
     # ---- training
 
     def _open_run(self, envelope: Envelope, kind: type[RunSpec]) -> None:
         spec = decode(envelope.body, kind)
         transcript = spec.transcript()
-        channel = self._channel(transcript)
+        channel = replace(self._channel(transcript), cards=dict(self._site.pins.cards))  # as they are when it opens
         channel.unwrap(envelope, kind)
         if envelope.sender != spec.bank or transcript in self._runs:
             raise VerificationFailed("a run is announced once, by its bank")
@@ -229,8 +229,9 @@ class Coordinator:
     def _open_query(self, envelope: Envelope) -> Accepted:
         query = decode(envelope.body, Query)
         channel = self._asked(envelope, query)
-        relay = RelayQuery(query, channel, self._bank_key(query.bank, self._site.key_bits))
-        shown = self._site.consents.show(query, self._site.clock_ms() // 1000)
+        relay = RelayQuery(query, channel, self._bank_key(query.bank, self._site.key_bits, query.bank_card))
+        earlier = self._site.pins.fingerprints(PartyId(query.bank))
+        shown = self._site.consents.show(query, self._site.clock_ms() // 1000, earlier)
         values: dict[str, str | int] = {} if shown.handle is None else {"consent_hash": shown.handle.hex()}
         if query.objection:
             values["objection"] = query.objection.hex()
@@ -244,7 +245,7 @@ class Coordinator:
     def _open_batch(self, envelope: Envelope) -> Accepted:
         query = decode(envelope.body, BatchQuery)
         channel = self._asked(envelope, query)
-        relay = RelayBatch(query, channel, self._bank_key(query.bank, self._site.key_bits))
+        relay = RelayBatch(query, channel, self._bank_key(query.bank, self._site.key_bits, query.bank_card))
         return self._announce(envelope, relay, {"enterprises": len(query.subject_tags)})
 
     def _asked(self, envelope: Envelope, query: Query | BatchQuery) -> Channel:
@@ -254,6 +255,8 @@ class Coordinator:
         channel.unwrap(envelope, type(query))
         if envelope.sender != query.bank or channel.transcript in self._queries:
             raise VerificationFailed("a query is asked once, by its bank")
+        for node in query.nodes:
+            self._site.pins.card(PartyId(node), PartyRole.DATA_NODE)
         return channel
 
     def _announce(self, envelope: Envelope, relay: RelayQuery | RelayBatch, values: dict[str, str | int]) -> Accepted:

@@ -26,6 +26,7 @@ from nodes.data_node.rows import Rows
 from nodes.data_node.site import NodeSite
 from nodes.data_node.stop_switch import StopSwitch
 from nodes.flower_relay import parcel_of
+from nodes.keyring import Keyring
 from nodes.keystore import read_cards, read_keys, read_paillier
 from nodes.ledger import open_node_ledger
 from nodes.policy import NodePolicy, TrainingRules, usual_policy
@@ -278,9 +279,11 @@ def at_node(
     ledger = open_node_ledger(home / "ledger.sqlite")
     site = NodeSite(
         domain=node,
-        keys=read_keys(home),
-        paillier=_paillier((home / "paillier.pem").read_bytes(), home),
-        pins=_pins(tuple(path.read_bytes() for path in sorted((folder / "cards").iterdir())), folder),
+        ring=Keyring(
+            read_keys(home),
+            _paillier((home / "paillier.pem").read_bytes(), home),
+            _pins(tuple(path.read_bytes() for path in sorted((folder / "cards").iterdir())), folder),
+        ),
         rows=Rows(partial(read_node_source, read_description(folder / "data"), node), ledger.repairs),
         policy=policy,
         ledger=ledger,

@@ -39,7 +39,8 @@ def run(home: Home, check: Check = False, as_json: AsJson = False) -> None:
         check_http(settings.http)
         settings.coordinator.tls.credentials(home)
         with open_bank_site(home, settings) as site:
-            model = read_model_file(home / settings.model, site.pins.card(PartyId(site.keys.party), PartyRole.BANK))
+            me, pins = PartyId(site.keys.party), site.pins
+            model = read_model_file(home / settings.model, pins.card(me, PartyRole.BANK), pins.lineage(me)[1:])
             main = _main(home, settings, site.keys.party)
             if check:
                 facts: dict[str, str | int] = {"model": model.model, "coordinator": settings.coordinator.address}

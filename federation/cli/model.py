@@ -17,6 +17,7 @@ from federation.report.card_data import ModelCard
 from nodes.bank.model_file import ModelFile
 from nodes.keystore import read_cards
 from protocols.assessment.manifest import verify_manifest
+from protocols.channel.identity import PartyId
 from protocols.consortium.closing import verify_agreements
 from protocols.errors import ConfigurationError
 
@@ -71,7 +72,8 @@ def verified_model(directory: Path, bank: str | None = None) -> ModelFile:
     """
     file, pins = read_federation(directory), read_cards(directory / "cards")
     model = read_bank_model(directory, file, pins, party_of(bank or file.banks[0]))
-    verify_manifest(model.signed_manifest(), pins.cards)
+    signed = model.signed_manifest()
+    verify_manifest(signed, pins.named({PartyId(entry.party): entry.card for entry in signed.manifest.nodes}))
     if model.consortium is not None:
         pool, signatures = model.consortium, model.consortium.agreements()
         verify_agreements(

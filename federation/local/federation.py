@@ -314,7 +314,7 @@ def read_bank_model(folder: Path, file: FederationFile, pins: Pins, bank: PartyI
     Raises: ConfigurationError, codes UNKNOWN_BANK, NO_MODEL; VerificationFailed.
     """
     known_bank(folder, file, bank)
-    return read_model_file(folder / bank / MODEL_FILE, pins.card(bank, PartyRole.BANK))
+    return read_model_file(folder / bank / MODEL_FILE, pins.card(bank, PartyRole.BANK), pins.lineage(bank)[1:])
 
 
 def known_bank(folder: Path, file: FederationFile, bank: PartyId) -> PartyId:

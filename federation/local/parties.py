@@ -24,7 +24,8 @@ from nodes.data_node.rows import Rows
 from nodes.data_node.site import NodeSite
 from nodes.data_node.stop_switch import StopSwitch
 from nodes.features import FeatureTable
-from nodes.keystore import read_cosigner, read_keys, read_log_key, read_paillier
+from nodes.keyring import Keyring
+from nodes.keystore import read_cosigner, read_earlier_paillier, read_keys, read_lasting, read_log_key, read_paillier
 from nodes.ledger import (
     BankLedger,
     NodeLedger,
@@ -114,6 +115,9 @@ class PartyOpener:
         names = {party: witness_name(party) for party in (*self._domains, *self._bank_ledgers)}
         return {party: keys[name] for party, name in names.items() if name in keys}
 
+    def _ring(self, home: Path) -> Keyring:
+        return Keyring(read_keys(home), read_paillier(home), self._pins, read_earlier_paillier(home))
+
     def _witness(self, party: PartyId, records: WitnessRecords) -> LogWitness:
         home = self._folder / party
         return LogWitness(read_cosigner(home, witness_name(party)), read_log_key(home), records)
@@ -123,9 +127,7 @@ class PartyOpener:
         home = self._folder / node
         return NodeSite(
             domain=self._domains[node],
-            keys=read_keys(home),
-            paillier=read_paillier(home),
-            pins=self._pins,
+            ring=self._ring(home),
             rows=Rows(read, self._ledgers[node].repairs),
             policy=read_policy(home / POLICY_FILE),
             ledger=self._ledgers[node],
@@ -138,15 +140,12 @@ class PartyOpener:
     def bank(self, bank: PartyId, table: FeatureTable, outcomes: NDArray[np.int64]) -> BankSite:
         """Open a bank. Raises: ConfigurationError, VerificationFailed."""
         home = self._folder / bank
-        keys = read_keys(home)
         return BankSite(
-            keys=keys,
-            paillier=read_paillier(home),
-            pins=self._pins,
+            ring=self._ring(home),
             table=table,
             outcomes=outcomes,
             log_key=read_log_key(home),
-            tag_key=derive_tag_key(keys.to_bytes()),
+            tag_key=derive_tag_key(read_lasting(home)),
             clock=self._clock,
             witness=self._witness(bank, self._bank_ledgers[bank].witness),
             ledger=self._bank_ledgers[bank],

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nodes.bank.model_file import ModelFile
 from nodes.bank.questions import QUERY_SECONDS
-from nodes.bank.reading import AnswerReader, VerifiedManifests, record_end
+from nodes.bank.reading import AnswerReader, VerifiedManifests, present_cards, record_end
 from nodes.bank.results import AssessmentResult, describe_answer, describe_denial, describe_failure
 from nodes.bank.site import BankSite
 from nodes.statements import About, StatementWriter
@@ -57,13 +57,14 @@ class Batches:
         query = BatchQuery(
             batch=site.randomness(16),
             bank=self._me,
-            bank_card=site.pins.cards[self._me].fingerprint(),
+            bank_card=site.pins.fingerprint(self._me),
             model=manifest.model_hash(),
             purpose=Purpose.ASSESSMENT,
             nodes=tuple(entry.party for entry in manifest.nodes),
             issued=now,
             expires=now + QUERY_SECONDS,
             subject_tags=tuple(subject_tag(site.tag_key, subject.enterprise) for subject in subjects),
+            cards=present_cards(site, manifest),
         )
         channel = site.channel(query.transcript())
         coordinator = PartyId(site.pins.only(PartyRole.COORDINATOR).party)

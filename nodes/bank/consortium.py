@@ -191,7 +191,7 @@ class Consortia:
     def _start(self, spec: c.ConsortiumSpec, prepared: _Prepared, cut: c.BankCut | None) -> list[Envelope]:
         site, count = self._site, len(prepared.terms.split.training)
         del self._prepared[prepared.invitation.transcript()]
-        channel = site.channel(spec.transcript())
+        channel = site.run_channel(spec.transcript())
         for member in spec.members:
             site.pins.card(PartyId(member.party), PartyRole.BANK)
 

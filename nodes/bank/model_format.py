@@ -9,6 +9,8 @@ else does not.
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -185,15 +187,17 @@ def sign_model_file(model: ModelFile, keys: PartyKeys) -> ModelFile:
     return msgspec.structs.replace(stored, signature=base64.b64encode(signature).decode())
 
 
-def verify_model_file(model: ModelFile, bank_card: PartyCard) -> None:
+def verify_model_file(model: ModelFile, bank_card: PartyCard, earlier: Sequence[PartyCard] = ()) -> None:
     """Return if the bank of this card has signed exactly this model, and it names its own manifest.
+
+    `earlier` are cards that the bank has replaced since.
 
     Raises: VerificationFailed, code MODEL_TAMPERED.
     """
     if model.format != FORMAT or model.bank != bank_card.party or bank_card.role is not PartyRole.BANK:
         raise VerificationFailed(f"the model file is not a {FORMAT} of {bank_card.party}", code=TAMPERED)
     try:
-        verify(bank_card, model.unsigned(), base64.b64decode(model.signature, validate=True))
+        _verify_any((bank_card, *earlier), model.unsigned(), base64.b64decode(model.signature, validate=True))
         manifest = model.signed_manifest().manifest
     except (VerificationFailed, MalformedMessage, ValueError) as error:
         raise VerificationFailed(
@@ -211,8 +215,8 @@ def write_model_file(path: Path, model: ModelFile) -> None:
     path.write_bytes(msgspec.json.format(msgspec.json.encode(model)) + b"\n")
 
 
-def read_model_file(path: Path, bank_card: PartyCard) -> ModelFile:
-    """Return the model that the bank of this card has signed.
+def read_model_file(path: Path, bank_card: PartyCard, earlier: Sequence[PartyCard] = ()) -> ModelFile:
+    """Return the model that the bank of this card has signed, or did under an `earlier` one.
 
     Raises: ConfigurationError, code NO_MODEL, if there is none; VerificationFailed, code MODEL_UNREADABLE or
     MODEL_TAMPERED, if it is not as the bank wrote it.
@@ -227,5 +231,13 @@ def read_model_file(path: Path, bank_card: PartyCard) -> ModelFile:
         raise VerificationFailed(
             f"{path}: not a model file of this version; if it was not altered, train again", code=UNREADABLE
         ) from error
-    verify_model_file(model, bank_card)
+    verify_model_file(model, bank_card, earlier)
     return model
+
+
+def _verify_any(cards: Sequence[PartyCard], data: bytes, signature: bytes) -> None:
+    """Return if the owner of one of a party's cards has signed. Raises: VerificationFailed."""
+    for card in cards[1:]:
+        with suppress(VerificationFailed):
+            return verify(card, data, signature)
+    return verify(cards[0], data, signature)

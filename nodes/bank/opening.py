@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from nodes.bank.settings import BankSettings
 from nodes.bank.site import BankSite
-from nodes.keystore import read_cards, read_cosigner, read_keys, read_log_key, read_paillier
+from nodes.keyring import Keyring
+from nodes.keystore import read_cosigner, read_lasting, read_log_key
 from nodes.ledger import ledger_location, open_bank_ledger
 from nodes.log_witness import LogWitness
 from nodes.sources import read_bank_source, read_description
@@ -24,24 +25,22 @@ def open_bank_site(home: Path, settings: BankSettings) -> Iterator[BankSite]:
     Raises: ConfigurationError, VerificationFailed.
     """
     table, outcomes = read_bank_source(read_description(home / settings.data), settings.bank)
-    keys, log_key = read_keys(home), read_log_key(home)
+    ring, log_key = Keyring.open(home, home / settings.cards), read_log_key(home)
     with closing(open_bank_ledger(ledger_location(home))) as ledger:
         witness = None
         if settings.witness:
             witness = LogWitness(read_cosigner(home, settings.witness), log_key, ledger.witness)
         yield BankSite(
-            keys=keys,
-            paillier=read_paillier(home),
-            pins=read_cards(home / settings.cards),
+            ring=ring,
             table=table,
             outcomes=outcomes,
             log_key=log_key,
-            tag_key=derive_tag_key(keys.to_bytes()),
+            tag_key=derive_tag_key(read_lasting(home)),
             witness=witness,
             ledger=ledger,
         )
 
 
 def derive_tag_key(secret: bytes) -> bytes:
-    """Derive the key of the bank's subject tags from its own secrets: tags link its queries for it alone."""
+    """Derive the key of the bank's subject tags from its lasting secret: tags link its queries for it alone."""
     return HKDF(SHA256(), 32, salt=None, info=b"credit-federation/tag-key/v1").derive(secret)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from nodes.bank.model_file import ModelFile
-from nodes.bank.reading import AnswerReader, VerifiedManifests, record_end
+from nodes.bank.reading import AnswerReader, VerifiedManifests, present_cards, record_end
 from nodes.bank.results import AssessmentResult, describe_answer, describe_denial, describe_failure
 from nodes.bank.site import BankSite
 from nodes.statements import About, StatementWriter
@@ -86,7 +86,7 @@ class Questions:
         query = Query(
             query=site.randomness(16),
             bank=self._me,
-            bank_card=site.pins.cards[self._me].fingerprint(),
+            bank_card=site.pins.fingerprint(self._me),
             model=manifest.model_hash(),
             purpose=Purpose.ASSESSMENT,
             nodes=tuple(entry.party for entry in manifest.nodes),
@@ -95,6 +95,7 @@ class Questions:
             subject_tag=subject_tag(site.tag_key, enterprise),
             slip=slip,
             objection=objection,
+            cards=present_cards(site, manifest),
         )
         channel = site.channel(query.transcript())
         coordinator = PartyId(site.pins.only(PartyRole.COORDINATOR).party)

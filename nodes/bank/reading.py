@@ -11,6 +11,7 @@ from protocols.assessment.manifest import Manifest, verify_manifest
 from protocols.assessment.messages import Acknowledgement, LogReceipt
 from protocols.boosting.serving import leaves_of
 from protocols.channel.envelope import Envelope
+from protocols.channel.identity import PartyId
 from protocols.channel.wire import digest
 from protocols.errors import VerificationFailed
 from protocols.scorecard.messages import Count
@@ -43,7 +44,7 @@ class AnswerReader:
 
 
 class VerifiedManifests:
-    """The manifests of the models that are asked with, each verified once: neither signatures nor pins change."""
+    """The manifests of the models that are asked with, each verified once: neither signatures nor lineages change."""
 
     def __init__(self, site: BankSite) -> None:
         self._site = site
@@ -53,9 +54,16 @@ class VerifiedManifests:
         """Return a model's manifest. Raises: VerificationFailed if not every node of it has signed it."""
         if self._last is None or self._last[0] is not model:
             signed = model.signed_manifest()
-            verify_manifest(signed, self._site.pins.cards)
+            entries = {PartyId(entry.party): entry.card for entry in signed.manifest.nodes}
+            verify_manifest(signed, self._site.pins.named(entries))
             self._last = model, signed.manifest
         return self._last[1]
+
+
+def present_cards(site: BankSite, manifest: Manifest) -> tuple[str, ...]:
+    """Return the cards under which the nodes answer now; nothing if they are those that the manifest names."""
+    present = tuple(site.pins.fingerprint(PartyId(entry.party)) for entry in manifest.nodes)
+    return () if present == tuple(entry.card for entry in manifest.nodes) else present
 
 
 def record_end(site: BankSite, question: bytes, receipt: LogReceipt | None, replies: list[Envelope]) -> list[Envelope]:

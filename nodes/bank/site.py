@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nodes.data_node.site import system_clock
 from nodes.features import FeatureTable
+from nodes.keyring import Keyring
 from nodes.ledger import BankLedger
 from nodes.log_witness import LogWitness
 from protocols.channel.envelope import Channel
@@ -28,9 +29,7 @@ class BankSite:
     its queries to hold against it.
     """
 
-    keys: PartyKeys = field(repr=False)
-    paillier: PrivateKey = field(repr=False)
-    pins: Pins = field(repr=False)
+    ring: Keyring = field(repr=False)
     table: FeatureTable = field(repr=False)
     outcomes: NDArray[np.int64] = field(repr=False)
     log_key: VerifierKey
@@ -40,6 +39,25 @@ class BankSite:
     witness: LogWitness | None = field(default=None, repr=False)
     ledger: BankLedger | None = field(default=None, repr=False)
 
+    @property
+    def keys(self) -> PartyKeys:
+        """The bank's own keys, as they are now."""
+        return self.ring.keys
+
+    @property
+    def paillier(self) -> PrivateKey:
+        """The bank's Paillier key, as it is now."""
+        return self.ring.paillier
+
+    @property
+    def pins(self) -> Pins:
+        """The cards that the bank has pinned."""
+        return self.ring.pins
+
     def channel(self, transcript: bytes) -> Channel:
-        """Return the bank's end of a run or query."""
-        return Channel(self.keys, self.pins.cards, transcript)
+        """Return the bank's end of a query."""
+        return self.ring.channel(transcript)
+
+    def run_channel(self, transcript: bytes) -> Channel:
+        """Return the bank's end of a training run, to which the cards stay as they are now."""
+        return self.ring.run_channel(transcript)

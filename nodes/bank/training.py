@@ -91,7 +91,7 @@ class BankRuns:
         vector = OwnerEncryptor(site.paillier, site.randomness).encrypt(data.training_bad.tolist())
         labels = m.EncryptedLabels(vector.to_bytes())
         spec = self._spec(terms, len(ids), count, digest(labels))
-        channel = site.channel(spec.transcript())
+        channel = site.run_channel(spec.transcript())
         training = self._role(spec, channel, data, terms.plan)
         cohorts = {PartyId(node.party): m.Cohort(ids, split_consent(consent)[0]) for node in terms.nodes}
         self._runs[channel.transcript] = _Run(training, data, binnings, split.seed)

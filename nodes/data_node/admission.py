@@ -7,19 +7,38 @@ from nodes.data_node.site import NodeSite
 from nodes.features import FeatureTable
 from nodes.policy import Request, Rule, decide
 from protocols.assessment.batch.messages import BatchQuery
+from protocols.assessment.manifest import Manifest
 from protocols.assessment.messages import Query, Subject
 from protocols.channel.envelope import Envelope
-from protocols.channel.identity import PartyId, PartyRole
+from protocols.channel.identity import PartyCard, PartyId, PartyKeys, PartyRole
 from protocols.consent import ConsentDemand, Purpose
 from protocols.errors import PolicyDenied, VerificationFailed
 
 
 def check_asker(site: NodeSite, envelope: Envelope, query: Query | BatchQuery) -> None:
-    """Return if an open question is its bank's own, under its pinned card. Raises: VerificationFailed."""
+    """Return if an open question is its bank's own, under a card that is pinned and accepted.
+
+    Raises: VerificationFailed, codes PARTY_SUSPENDED, CARD_UNKNOWN.
+    """
     site.channel(query.transcript()).unwrap(envelope, type(query))
     bank = site.pins.card(PartyId(query.bank), PartyRole.BANK)
-    if envelope.sender != query.bank or bank.fingerprint() != query.bank_card:
-        raise VerificationFailed("the query is not its bank's, under its pinned card")
+    if envelope.sender != bank.party:
+        raise VerificationFailed("the query is not its bank's")
+    site.pins.accepted(PartyId(bank.party), query.bank_card)
+
+
+def masking_of(
+    site: NodeSite, query: Query | BatchQuery, manifest: Manifest
+) -> tuple[PartyKeys, dict[PartyId, PartyCard]]:
+    """Return the keys and cards whose masks a question asks for: all its nodes use the same, or nothing opens.
+
+    Raises: VerificationFailed, code CARD_UNKNOWN, for a card that is not, or no longer, accepted.
+    """
+    names = query.cards or tuple(entry.card for entry in manifest.nodes)
+    if len(names) != len(query.nodes):
+        raise VerificationFailed(f"{len(names)} cards for {len(query.nodes)} nodes", code="CARD_UNKNOWN")
+    cards = {PartyId(node): site.ring.card(PartyId(node), name) for node, name in zip(query.nodes, names, strict=True)}
+    return site.ring.masking(cards[site.keys.party]), cards
 
 
 def admit_query(site: NodeSite, query: Query | BatchQuery, part: OpenPart) -> Rule:
@@ -41,7 +60,8 @@ def admit_query(site: NodeSite, query: Query | BatchQuery, part: OpenPart) -> Ru
 
 def demand_of(site: NodeSite, query: Query | BatchQuery, subject: Subject) -> ConsentDemand:
     """Return what the consent of one enterprise must allow for a question."""
-    return ConsentDemand(subject.enterprise, query.bank, query.bank_card, Purpose.ASSESSMENT, site.domain)
+    earlier = site.pins.fingerprints(PartyId(query.bank))
+    return ConsentDemand(subject.enterprise, query.bank, query.bank_card, Purpose.ASSESSMENT, site.domain, earlier)
 
 
 def offered_features(table: FeatureTable, rule: Rule) -> FeatureTable:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from nodes.data_node.admission import admit_query, check_asker, demand_of
+from nodes.data_node.admission import admit_query, check_asker, demand_of, masking_of
 from nodes.data_node.consents import ConsentDesk
 from nodes.data_node.crowding import crowd_watch
 from nodes.data_node.encryptors import Encryptors
@@ -111,11 +111,12 @@ class Assessments:
 
     def _share(self, query: Query, subject: Subject, part: OpenPart) -> ScoreShare:
         site = self._site
-        bank_key = site.pins.paillier_key(PartyId(query.bank), site.paillier.public_key.bits)
+        keys, cards = masking_of(site, query, part.manifest)
+        bank_key = site.pins.paillier_key(PartyId(query.bank), site.paillier.public_key.bits, query.bank_card)
         evaluation = self._parts.evaluate(part, (subject.enterprise,))
-        cards, policy, points = site.pins.cards, site.policy.digest(), part.tables.features
+        policy, points = site.policy.digest(), part.tables.features
         encrypt = self._encryptors.of(bank_key).encrypt
-        return share_of(query, part.manifest, points, evaluation, site.keys, cards, bank_key, policy, encrypt)
+        return share_of(query, part.manifest, points, evaluation, keys, cards, bank_key, policy, encrypt)
 
     def _deny(self, query: Query, subject: Subject, channel: Channel, code: str) -> Envelope:
         """Put a denial on record and return it."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from nodes.data_node.admission import admit_query, check_asker, demand_of
+from nodes.data_node.admission import admit_query, check_asker, demand_of, masking_of
 from nodes.data_node.consents import ConsentDesk
 from nodes.data_node.crowding import crowd_watch
 from nodes.data_node.encryptors import Encryptors
@@ -186,14 +186,16 @@ class Batches:
     def _shares(self, decided: _Decided, accepted: Sequence[int], binding: bytes) -> BatchShares:
         site, part = self._site, self._parts.of(decided.query.model)
         evaluation = self._parts.evaluate(part, [decided.subjects[position].enterprise for position in accepted])
-        bank_key = site.pins.paillier_key(PartyId(decided.query.bank), site.paillier.public_key.bits)
+        keys, cards = masking_of(site, decided.query, part.manifest)
+        bank, bits = PartyId(decided.query.bank), site.paillier.public_key.bits
+        bank_key = site.pins.paillier_key(bank, bits, decided.query.bank_card)
         return batch_shares_of(
             binding,
             part.manifest,
             part.tables.features,
             evaluation,
-            site.keys,
-            site.pins.cards,
+            keys,
+            cards,
             bank_key,
             site.policy.digest(),
             self._encryptors.of(bank_key).encrypt,

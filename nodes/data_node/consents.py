@@ -54,9 +54,8 @@ class ConsentDesk:
     def check_slip(self, slip: str, consent: Consent, demand: ConsentDemand) -> None:
         """Return if the slip that the coordinator has seen is the consent's. Raises: PolicyDenied, CONSENT_MISMATCH."""
         try:
-            shown = verify_slip(
-                slip, self._site.consents.issuers, demand.bank, demand.bank_card, demand.purpose, self._site.clock()
-            )
+            issuers, now = self._site.consents.issuers, self._site.clock()
+            shown = verify_slip(slip, issuers, demand.bank, demand.bank_card, demand.purpose, now, demand.earlier)
         except PolicyDenied as error:
             raise PolicyDenied(f"the slip is not valid: {error}", code="CONSENT_MISMATCH") from error
         if (shown.issuer, shown.handle) != (consent.issuer, consent_handle(consent.issuer, consent.token_id)):

@@ -12,7 +12,8 @@ from nodes.data_node.rows import Rows
 from nodes.data_node.settings import NodeSettings
 from nodes.data_node.site import ManyBanks, NodeSite
 from nodes.data_node.stop_switch import StopSwitch
-from nodes.keystore import read_cards, read_cosigner, read_keys, read_log_key, read_paillier
+from nodes.keyring import Keyring
+from nodes.keystore import read_cosigner, read_log_key
 from nodes.ledger import ledger_location, open_node_ledger
 from nodes.log_witness import LogWitness
 from nodes.policy import POLICY_FILE, read_policy
@@ -26,21 +27,19 @@ def open_node_site(home: Path, settings: NodeSettings) -> Iterator[NodeSite]:
     Raises: ConfigurationError, VerificationFailed.
     """
     read = partial(read_node_source, read_description(home / settings.data), settings.domain)
-    pins = read_cards(home / settings.cards)
+    ring = Keyring.open(home, home / settings.cards)
     with closing(open_node_ledger(ledger_location(home))) as ledger:
         witness = None
         if settings.witness:
             witness = LogWitness(read_cosigner(home, settings.witness), read_log_key(home), ledger.witness)
         yield NodeSite(
             domain=settings.domain,
-            keys=read_keys(home),
-            paillier=read_paillier(home),
-            pins=pins,
+            ring=ring,
             rows=Rows(read, ledger.repairs),
             policy=read_policy(home / POLICY_FILE),
             ledger=ledger,
             switch=StopSwitch(home),
-            consents=consent_sources(home, pins, settings.revocations),
+            consents=consent_sources(home, ring.pins, settings.revocations),
             witness=witness,
             many_banks=ManyBanks(settings.many_banks.banks, settings.many_banks.days),
         )

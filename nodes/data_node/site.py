@@ -11,6 +11,7 @@ from nodes.consent_sources import ConsentSources
 from nodes.data_node.rows import Rows
 from nodes.data_node.stop_switch import StopSwitch
 from nodes.features import FeatureTable
+from nodes.keyring import Keyring
 from nodes.ledger import NodeLedger
 from nodes.log_witness import LogWitness
 from nodes.policy import NodePolicy
@@ -38,9 +39,7 @@ class NodeSite:
     """What one data owner brings: identity, rows, rules and records; `witness` if it cosigns the coordinator's log."""
 
     domain: str
-    keys: PartyKeys = field(repr=False)
-    paillier: PrivateKey = field(repr=False)
-    pins: Pins = field(repr=False)
+    ring: Keyring = field(repr=False)
     rows: Rows = field(repr=False)
     policy: NodePolicy
     ledger: NodeLedger = field(repr=False)
@@ -57,10 +56,29 @@ class NodeSite:
         return self.rows.now().table
 
     @property
+    def keys(self) -> PartyKeys:
+        """This node's own keys, as they are now."""
+        return self.ring.keys
+
+    @property
+    def paillier(self) -> PrivateKey:
+        """This node's own Paillier key, as it is now."""
+        return self.ring.paillier
+
+    @property
+    def pins(self) -> Pins:
+        """The cards that this node has pinned."""
+        return self.ring.pins
+
+    @property
     def card(self) -> PartyCard:
         """This node's own card, as the others have pinned it."""
         return self.pins.cards[self.keys.party]
 
     def channel(self, transcript: bytes) -> Channel:
-        """Return this node's end of a run or query."""
-        return Channel(self.keys, self.pins.cards, transcript)
+        """Return this node's end of a query."""
+        return self.ring.channel(transcript)
+
+    def run_channel(self, transcript: bytes) -> Channel:
+        """Return this node's end of a training run, to which the cards stay as they are now."""
+        return self.ring.run_channel(transcript)

@@ -71,7 +71,14 @@ class TrainingSite:
         """
         site = self._site
         subject = cohort_subject(cohort.ids)
-        demand = ConsentDemand(subject, spec.bank, spec.bank_card, Purpose.TRAINING, site.domain)
+        demand = ConsentDemand(
+            subject,
+            spec.bank,
+            spec.bank_card,
+            Purpose.TRAINING,
+            site.domain,
+            site.pins.fingerprints(PartyId(spec.bank)),
+        )
         consent = self._consents.admit(cohort.consent, demand, self._rule, spec.transcript())
         runs = site.ledger.runs
         names, known = names_of(cohort.ids[: spec.training_rows]), names_of(site.table.ids)
@@ -130,7 +137,7 @@ class TrainingRuns:
         """Admit a run, in place of an unfinished one of the same bank. Raises: as the policy and the pins say."""
         site = self._site
         spec = decode(envelope.body, kind)
-        channel = site.channel(spec.transcript())
+        channel = site.run_channel(spec.transcript())
         channel.unwrap(envelope, kind)
         self._check_parties(envelope, spec)
         rules = {PartyId(asked.bank): self._admit(asked) for asked in asked_by(spec)}

@@ -19,13 +19,16 @@ from protocols.channel.identity import Key32, PartyName
 from protocols.channel.wire import Message, encode
 
 Code = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Z_]+\Z")]
+CardName = Annotated[str, Meta(min_length=64, max_length=64)]
 Seconds = Annotated[int, Meta(ge=0, lt=1 << 40)]
 
 
 class Query(Message, frozen=True):
-    """The fields that a query's transcript binds; `objection` names the one after which it is asked again.
+    """The fields that a query's transcript binds. Reveals: to the coordinator, all of it; it names no enterprise.
 
-    Reveals: to the coordinator, all of it; it names no enterprise.
+    `cards` are those under which the nodes answer, in their order, once one has replaced the card that the model's
+    manifest names; empty means the manifest's. The masks are those of these cards. `objection` names the one after
+    which it is asked again.
     """
 
     OPEN: ClassVar[bool] = True
@@ -41,6 +44,7 @@ class Query(Message, frozen=True):
     subject_tag: Key32
     slip: Annotated[str, Meta(max_length=4096)] = ""
     objection: Annotated[bytes, Meta(max_length=16)] = b""
+    cards: Annotated[tuple[CardName, ...], Meta(max_length=1024)] = ()
 
     def transcript(self) -> bytes:
         """Return T, 32 bytes."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Annotated, Final
 
@@ -75,11 +76,15 @@ def _named(envelope: Envelope, kind: type[M]) -> type[M]:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One party's end of a run: signs and seals what it sends, verifies and opens what it receives."""
+    """One party's end of a run: signs and seals what it sends, verifies and opens what it receives.
+
+    `signers` are all cards of a party whose signatures are accepted, where it has several.
+    """
 
     keys: PartyKeys = field(repr=False)
     cards: Mapping[PartyId, PartyCard] = field(repr=False)
     transcript: bytes
+    signers: Mapping[PartyId, tuple[PartyCard, ...]] = field(default_factory=dict, repr=False)
 
     def wrap(self, receiver: PartyId, message: Message, *, sealed: bool = True) -> Envelope:
         """Return `message` signed, and sealed to `receiver` unless it is for everyone or marked as open.
@@ -99,8 +104,13 @@ class Channel:
         """Return if the envelope is its sender's, in this run. Raises: VerificationFailed, UnexpectedMessage."""
         if envelope.transcript != self.transcript:
             raise UnexpectedMessage(f"{envelope.message} from {envelope.sender} belongs to another run")
-        signed = _signed_bytes(_header_of(envelope), envelope.body)
-        verify(self._card(PartyId(envelope.sender)), signed, envelope.signature)
+        signed, sender = _signed_bytes(_header_of(envelope), envelope.body), PartyId(envelope.sender)
+        card = self._card(sender)
+        for other in self.signers.get(sender, ()):
+            if other is not card:
+                with suppress(VerificationFailed):
+                    return verify(other, signed, envelope.signature)
+        return verify(card, signed, envelope.signature)
 
     def unwrap(self, envelope: Envelope, kind: type[M]) -> M:
         """Verify, open and decode an envelope of a known kind addressed to this party or to everyone.
@@ -112,7 +122,7 @@ class Channel:
         if not envelope.sealed:
             return self.read_open(envelope, kind)
         self.verify(envelope)
-        return decode(unseal(envelope.body, self.keys.sealing, _header_of(envelope)), _named(envelope, kind))
+        return decode(self._unseal(envelope), _named(envelope, kind))
 
     def read_open(self, envelope: Envelope, kind: type[M]) -> M:
         """Verify and decode an open envelope, whoever it is for: what a relay may do.
@@ -123,6 +133,13 @@ class Channel:
         if envelope.sealed:
             raise UnexpectedMessage(f"{envelope.message} from {envelope.sender} is sealed")
         return decode(envelope.body, _named(envelope, kind))
+
+    def _unseal(self, envelope: Envelope) -> bytes:
+        header = _header_of(envelope)
+        for keys in self.keys.earlier:
+            with suppress(VerificationFailed):
+                return unseal(envelope.body, keys.sealing, header)
+        return unseal(envelope.body, self.keys.sealing, header)
 
     def _card(self, party: PartyId) -> PartyCard:
         card = self.cards.get(party)

@@ -44,12 +44,16 @@ class PartyRole(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PartyKeys:
-    """A party's secret keys. Never leaves its owner; `repr` shows the name alone."""
+    """A party's secret keys. Never leaves its owner; `repr` shows the name alone.
+
+    `earlier` are the keys that these have replaced, newest first, for as long as others may still use them.
+    """
 
     party: PartyId
     signing: Ed25519PrivateKey = field(repr=False)
     sealing: X25519PrivateKey = field(repr=False)
     mask: X25519PrivateKey = field(repr=False)
+    earlier: tuple[PartyKeys, ...] = field(default=(), repr=False)
 
     @classmethod
     def generate(cls, party: PartyId, randomness: Randomness) -> PartyKeys:
@@ -69,9 +73,13 @@ class PartyKeys:
         )
 
     def to_bytes(self) -> bytes:
-        """Return the 96 secret bytes, for the owner's own key file."""
+        """Return the 96 secret bytes of the present keys, for the owner's own key file."""
         keys = (self.signing, self.sealing, self.mask)
         return b"".join(key.private_bytes_raw() for key in keys)
+
+    def masking(self, mask_key: bytes) -> PartyKeys | None:
+        """Return the present or earlier keys to which a public mask key belongs, None if it is not this party's."""
+        return next((k for k in (self, *self.earlier) if k.mask.public_key().public_bytes_raw() == mask_key), None)
 
 
 class PartyCard(Message, frozen=True):

@@ -9,6 +9,7 @@ the nodes check that it belongs to the consent that they open.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -51,8 +52,16 @@ def issue_slip(consent: Consent, issuer: str, key: SigningKey) -> str:
     return sign(claims, KIND, key)
 
 
-def verify_slip(slip: str, issuers: Issuers, bank: str, bank_card: str, purpose: Purpose, now: int) -> Slip:
-    """Return the slip if it shows a consent of this bank, under this card, for this purpose and time.
+def verify_slip(
+    slip: str,
+    issuers: Issuers,
+    bank: str,
+    bank_card: str,
+    purpose: Purpose,
+    now: int,
+    earlier: Collection[str] = (),
+) -> Slip:
+    """Return the slip if it shows a consent of this bank, under this or an earlier card, for this purpose and time.
 
     Raises: PolicyDenied, codes CONSENT_MISSING, CONSENT_INVALID, CONSENT_EXPIRED, CONSENT_NOT_YET_VALID,
     CONSENT_SCOPE, CONSENT_KEY.
@@ -70,7 +79,7 @@ def verify_slip(slip: str, issuers: Issuers, bank: str, bank_card: str, purpose:
     check_time(*times, now)
     if shown[0] != bank or purpose not in shown[2]:
         raise PolicyDenied("the slip is for another bank or purpose", code="CONSENT_SCOPE")
-    if shown[1] != bank_card:
+    if shown[1] != bank_card and shown[1] not in earlier:
         raise PolicyDenied("the slip is bound to another key of the bank", code="CONSENT_KEY")
     return Slip(issuer.name, handle)
 

@@ -56,13 +56,14 @@ class Consent:
 
 @dataclass(frozen=True, slots=True)
 class ConsentDemand:
-    """What a question needs its consent to allow."""
+    """What a question needs its consent to allow; `earlier` names further cards of the bank: those it has replaced."""
 
     subject: str
     bank: str
     bank_card: str
     purpose: Purpose
     domain: str
+    earlier: frozenset[str] = frozenset()
 
 
 def cohort_subject(ids: Sequence[str]) -> str:
@@ -109,7 +110,7 @@ def verify_consent(token: str, issuers: Issuers, demand: ConsentDemand, now: int
         raise PolicyDenied("the consent is for another subject, bank or purpose", code="CONSENT_SCOPE")
     if demand.domain not in consent.domains:
         raise PolicyDenied(f"the consent does not cover {demand.domain}", code="CONSENT_SCOPE")
-    if consent.bank_card != demand.bank_card:
+    if consent.bank_card != demand.bank_card and consent.bank_card not in demand.earlier:
         raise PolicyDenied("the consent is bound to another key of the bank", code="CONSENT_KEY")
     return consent
 

@@ -23,6 +23,7 @@ from nodes.data_node.rows import Rows
 from nodes.data_node.site import NodeSite
 from nodes.data_node.stop_switch import StopSwitch
 from nodes.flower_relay import make_client_app
+from nodes.keyring import Keyring
 from nodes.keystore import read_cards, read_cosigner, read_keys, read_log_key, read_paillier
 from nodes.ledger import open_node_ledger
 from nodes.log_witness import LogWitness
@@ -63,9 +64,7 @@ class Coordinator:
         return DataNodeAgent(
             NodeSite(
                 domain=party,
-                keys=read_keys(home),
-                paillier=read_paillier(home),
-                pins=self.pins,
+                ring=Keyring(read_keys(home), read_paillier(home), self.pins),
                 rows=Rows(
                     partial(read_node_source, read_description(folder / "data"), party), self.ledgers[party].repairs
                 ),

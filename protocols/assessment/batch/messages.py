@@ -16,7 +16,7 @@ from typing import Annotated, ClassVar, Final
 
 from msgspec import Meta
 
-from protocols.assessment.messages import Seconds, Subject
+from protocols.assessment.messages import CardName, Seconds, Subject
 from protocols.channel.identity import Key32, PartyName
 from protocols.channel.wire import Message, encode
 
@@ -28,7 +28,10 @@ Position = Annotated[int, Meta(ge=0, lt=BATCH_LIMIT)]
 
 
 class BatchQuery(Message, frozen=True):
-    """The fields that a batch's transcript binds. Reveals: to the coordinator, all of it; it names no enterprise."""
+    """The fields that a batch's transcript binds; `cards` as in a query.
+
+    Reveals: to the coordinator, all of it; it names no enterprise.
+    """
 
     OPEN: ClassVar[bool] = True
 
@@ -41,6 +44,7 @@ class BatchQuery(Message, frozen=True):
     issued: Seconds
     expires: Seconds
     subject_tags: Annotated[tuple[Key32, ...], Meta(min_length=1, max_length=BATCH_LIMIT)]
+    cards: Annotated[tuple[CardName, ...], Meta(max_length=1024)] = ()
 
     def transcript(self) -> bytes:
         """Return T, 32 bytes."""

@@ -178,7 +178,7 @@ def test_a_query_under_another_signature_is_refused(node: AtNode) -> None:
 def test_a_query_under_a_card_that_is_not_pinned_is_refused(node: AtNode) -> None:
     query = msgspec.structs.replace(node.query(), bank_card="0" * 64)
     channel = node.bank_channel(query.transcript())
-    assert refused(node.agent, channel.wrap(EVERYONE, query)) == "VERIFICATION_FAILED"
+    assert refused(node.agent, channel.wrap(EVERYONE, query)) == "CARD_UNKNOWN"
 
 
 def test_a_subject_without_its_query_is_refused(node: AtNode, enterprise: str) -> None:

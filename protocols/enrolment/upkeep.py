@@ -1,0 +1,71 @@
+"""What an enrolled party asks of the coordinator over its stream, and what the coordinator tells it.
+
+    party → coordinator   CertificateRequest   a certificate for a new TLS key
+                          CardNotice           "this is my next card": under the signature of the one it replaces
+    coordinator → party   CertificateGrant
+                          RosterNotice         everybody's cards, as they are now
+
+A party goes on with its earlier card until it sees the next one in a roster: by then all others have it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Final
+
+from msgspec import Meta
+
+from protocols.channel.identity import PartyCard
+from protocols.channel.succession import Succession
+from protocols.channel.wire import Message, digest
+from protocols.enrolment.certificates import MAX_REQUEST_BYTES
+from protocols.enrolment.roster import SignedRoster
+
+
+class CertificateRequest(Message, frozen=True):
+    """A signing request for a party's next TLS key. Reveals: the public key."""
+
+    OPEN: ClassVar[bool] = True
+
+    csr: Annotated[bytes, Meta(max_length=MAX_REQUEST_BYTES)]
+
+    def transcript(self) -> bytes:
+        """Return T, 32 bytes."""
+        return digest(self)
+
+
+class CertificateGrant(Message, frozen=True):
+    """A certificate, and the authority that streams rest on, both PEM."""
+
+    OPEN: ClassVar[bool] = True
+
+    certificate: bytes
+    authority: bytes
+
+
+class CardNotice(Message, frozen=True):
+    """A party's next card, and the word of the one that it replaces."""
+
+    OPEN: ClassVar[bool] = True
+
+    card: PartyCard
+    replaced: Succession
+
+    def transcript(self) -> bytes:
+        """Return T, 32 bytes."""
+        return digest(self)
+
+
+class RosterNotice(Message, frozen=True):
+    """The newest roster, from the coordinator to one party."""
+
+    OPEN: ClassVar[bool] = True
+
+    signed: SignedRoster
+
+    def transcript(self) -> bytes:
+        """Return T, 32 bytes."""
+        return digest(self)
+
+
+UPKEEP: Final = frozenset({CertificateRequest.__name__, CardNotice.__name__})
+"""What every enrolled party may ask, a data node too."""
