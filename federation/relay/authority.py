@@ -20,10 +20,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from protocols.channel.identity import PartyId
+from protocols.enrolment.certificates import PARTY_URI
 from protocols.errors import VerificationFailed
 
 LOCALHOST: Final = "localhost"
-PARTY_URI: Final = "urn:credit-federation:party:"
 AUTHORITY_DAYS: Final = 3650
 PARTY_DAYS: Final = 30
 _BACKDATED: Final = datetime.timedelta(minutes=5)
@@ -111,6 +111,11 @@ def read_party(certificate: bytes) -> tuple[PartyId, datetime.datetime]:
     if len(parties) != 1:
         raise VerificationFailed(f"the certificate names {len(parties)} parties", code="NOT_A_PARTY")
     return PartyId(parties[0]), parsed.not_valid_after_utc
+
+
+def expiry(certificate: bytes) -> datetime.datetime:
+    """Return when a certificate (PEM) of our own ends."""
+    return x509.load_pem_x509_certificate(certificate).not_valid_after_utc
 
 
 def _builder(

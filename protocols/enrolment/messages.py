@@ -82,11 +82,15 @@ class Pending(Message, frozen=True):
 
 
 class Granted(Message, frozen=True):
-    """The party is enrolled: its certificate, the authority that all streams rest on, and everybody's cards."""
+    """The party is enrolled: its certificate, the authority that all streams rest on, everybody's cards.
+
+    `port` is the one of the coordinator's host that its stream dials.
+    """
 
     certificate: bytes
     authority: bytes
     roster: SignedRoster
+    port: Annotated[int, Meta(ge=1, lt=1 << 16)]
 
 
 class Refused(Message, frozen=True):
