@@ -16,7 +16,7 @@ from protocols.channel.wire import decode
 from protocols.enrolment.roster import SignedRoster, pin_next
 from protocols.enrolment.upkeep import RosterNotice
 from protocols.errors import VerificationFailed
-from protocols.paillier import PrivateKey
+from protocols.paillier import PrivateKey, PublicKey
 
 logger = logging.getLogger(__name__)
 Keep = Callable[[SignedRoster], None]
@@ -105,10 +105,9 @@ class Keyring:
             raise VerificationFailed("the mask key of that card is gone", code=UNKNOWN)
         return held
 
-    def paillier_of(self, fingerprint: str) -> PrivateKey:
-        """Return this party's Paillier key on an accepted card. Raises: VerificationFailed, code CARD_UNKNOWN."""
-        card = self.pins.accepted(self.keys.party, fingerprint)
+    def opening(self, public_key: PublicKey) -> PrivateKey:
+        """Return this party's Paillier key that opens what is under a public one. Raises: VerificationFailed."""
         for key in (self.paillier, *self.earlier):
-            if key.public_key.to_bytes() == card.paillier_key:
+            if key.public_key == public_key:
                 return key
-        raise VerificationFailed("the Paillier key of that card is gone", code=UNKNOWN)
+        raise VerificationFailed("the Paillier key of that sum is gone", code=UNKNOWN)

@@ -84,7 +84,8 @@ class AuditLog:
         witness's last one; the record beside the file is always checked. Raises: ConfigurationError if the file is in
         use or no log; VerificationFailed if it was rolled back, forked or damaged; ValueError for impossible keys.
         """
-        self.keys: Final = LogKeys(signer.verifier, tuple(witnesses), quorum)
+        self.keys = LogKeys(signer.verifier, tuple(witnesses), quorum)
+        self._proposed: tuple[VerifierKey, ...] = ()
         location = as_location(place)
         self._location, self._signer = location, signer
         self._queue: deque[_Pending] = deque()
@@ -281,7 +282,8 @@ class AuditLog:
             stored = self._reader.checkpoint(size)
             if stored is None:
                 raise ValueError(f"no checkpoint of {size} leaves was given out")
-            known = [line for line in offered if any(line.claims(witness) for witness in self.keys.witnesses)]
+            signers = (*self.keys.witnesses, *self._proposed)
+            known = [line for line in offered if any(line.claims(witness) for witness in signers)]
             note = parse_note(stored).with_signatures(known)
             found = len(verify_cosignatures(note, self.keys.witnesses))
             if 0 < self.keys.threshold <= found and size >= self._witnessed_size:
@@ -289,6 +291,38 @@ class AuditLog:
                 self._witnessed_size = size
             self._writer.put_checkpoint(size, note.encode())
         return found
+
+    @property
+    def proposed(self) -> bool:
+        """Whether there are witnesses that do not count yet."""
+        return bool(self._proposed)
+
+    def propose_witnesses(self, witnesses: Sequence[VerifierKey]) -> None:
+        """Keep the cosignatures of these witnesses too; they count once `admit_witnesses` has said so."""
+        with self._commit_lock:
+            self._proposed = tuple(key for key in witnesses if key not in self.keys.witnesses)
+
+    def admit_witnesses(self) -> bool:
+        """Count on proposed witnesses whose cosignatures the witnessed record bears; tell whether there were any.
+
+        One at a time, so that the record holds before and after: a quorum of the old ones and one more is one of all.
+        """
+        with self._commit_lock:
+            before = self.keys
+            for key in self._proposed:
+                grown = LogKeys(before.log, (*self.keys.witnesses, key), before.quorum)
+                if self._bears(grown, key):
+                    self.keys = grown
+            self._proposed = tuple(key for key in self._proposed if key not in self.keys.witnesses)
+            return self.keys is not before
+
+    def _bears(self, keys: LogKeys, newest: VerifierKey) -> bool:
+        note = read_record_note(self._location.path)
+        if note is None:
+            return not self.keys.witnesses  # the first ever: until it has cosigned there is nothing to hold
+        if not any(line.claims(newest) for line in parse_note(note).signatures):
+            return False
+        return len(verify_cosignatures(parse_note(note), keys.witnesses)) >= keys.threshold
 
     def prove(self, index: int) -> LogProof:
         """Return an offline proof of one leaf against the latest checkpoint that a quorum cosigned.

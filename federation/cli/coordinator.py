@@ -16,11 +16,12 @@ from federation.enterprise.http import check_desk
 from federation.process.http import check_http
 from federation.process.running import run_service
 from federation.process.settings import read_settings
+from federation.relay.membership import KeptRoster
 from federation.relay.server import server_credentials
 from federation.relay.service import CoordinatorService
 from federation.relay.settings import COORDINATOR_FILE, CoordinatorSettings
 from nodes.door import door
-from nodes.keystore import read_cards, read_keys
+from nodes.keystore import read_cards, read_keys, read_roster, write_roster
 
 logger = logging.getLogger(__name__)
 app = typer.Typer(help="The coordinator: relays what it cannot read, and logs it.", no_args_is_help=True)
@@ -52,7 +53,9 @@ def run(home: Home, check: Check = False, as_json: AsJson = False) -> None:
             report_check(facts, as_json)
             return
         begin()
-        service = CoordinatorService(home, settings, keys, pins)
+        cards = home / settings.cards
+        kept = KeptRoster(read_roster(cards), lambda signed: write_roster(cards, signed))
+        service = CoordinatorService(home, settings, keys, pins, kept)
         run_service(lambda: _serve(service, home, settings), settings.http, home, lambda: service.ready)
 
 

@@ -47,7 +47,7 @@ class RegistrarSite:
     registry: Registry
     pins: Pins = field(repr=False)
     keys: PartyKeys = field(repr=False)
-    authority: Issued = field(repr=False)
+    authority: Issued | None = field(repr=False)
     record: Record = field(repr=False)
     keep: Callable[[SignedRoster], None] = field(repr=False)
     log: str
@@ -124,6 +124,8 @@ class Registrar:
             recent = [known for known in issued if known.issued > now - site.certificate_seconds]
             if len(recent) >= MOST_CERTIFICATES:
                 raise PolicyDenied(f"{party} has {len(recent)} fresh certificates", code="TOO_MANY_CERTIFICATES")
+            if site.authority is None:
+                raise PolicyDenied("the authority's key is not kept here", code="NO_AUTHORITY")
             moment = datetime.datetime.fromtimestamp(now, datetime.UTC)
             content = certify(site.authority, key, party, moment, site.certificate_seconds / 86_400)
             digest = key_digest(key)
@@ -143,8 +145,9 @@ class Registrar:
             digest = key_digest(requested_key(applicant.application.csr, applicant.party))
             if any(known.key != digest for known in issued):
                 raise PolicyDenied(f"{applicant.party} is enrolled and has renewed", code="ALREADY_ENROLLED")
-            if issued and issued[0].expires > self._site.clock():
-                return CertificateGrant(issued[0].content, self._site.authority.certificate)
+            authority = self._site.authority
+            if issued and issued[0].expires > self._site.clock() and authority is not None:
+                return CertificateGrant(issued[0].content, authority.certificate)
             return self.certify(applicant.party, applicant.application.csr)
 
     def check_applicant(self, party: PartyId, card: PartyCard, supernode: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -30,9 +30,9 @@ RECORDS: Final = "training"
 class TrainingDesk:
     """Serves the ServerApp of one coordinator."""
 
-    def __init__(self, home: Path, coordinator: Coordinator, first: PartyId, parties: Collection[PartyId]) -> None:
-        self._records, self._coordinator = home / RECORDS, coordinator
-        self._first, self._parties = first, tuple(sorted(parties))
+    def __init__(self, home: Path, coordinator: Coordinator, parties: Callable[[], Sequence[PartyId]]) -> None:
+        """`parties` returns who may be reached now, a bank, whose turn is first, before the others."""
+        self._records, self._coordinator, self._parties = home / RECORDS, coordinator, parties
         self._under_way = ""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="training")
 
@@ -58,8 +58,8 @@ class TrainingDesk:
     def _answer(self, request: d.Request) -> d.Answer:
         if isinstance(request, d.Begin):
             self._coordinator.leaks.clear()
-            self._under_way = request.run
-            return d.Parties(self._first, self._opening(request.run), self._parties)
+            self._under_way, parties = request.run, self._parties()
+            return d.Parties(parties[0], self._opening(request.run), tuple(sorted(parties)))
         if request.run != self._under_way:  # begun before this process was, which knows nothing of it
             return self._lost(request)
         if isinstance(request, d.Route):

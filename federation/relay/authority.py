@@ -24,9 +24,10 @@ from protocols.enrolment.certificates import PARTY_URI
 from protocols.errors import VerificationFailed
 
 LOCALHOST: Final = "localhost"
+SERVER_NAME: Final = "coordinator.credit-federation.internal"
 AUTHORITY_DAYS: Final = 3650
 PARTY_DAYS: Final = 30
-_BACKDATED: Final = datetime.timedelta(minutes=5)
+BACKDATED: Final = datetime.timedelta(minutes=5)
 """How far behind the issuer's clock a party's may be."""
 
 
@@ -131,7 +132,7 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _BACKDATED)
+        .not_valid_before(now - BACKDATED)
         .not_valid_after(now + lifetime)
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from prometheus_client import Counter, Histogram
@@ -38,11 +38,15 @@ class RelayDesk:
     """One coordinator's desk. Work that was begun is finished, also for a party that has gone away: it is on record."""
 
     def __init__(
-        self, coordinator: Coordinator, switchboard: Switchboard, askers: Collection[PartyId], node_seconds: float
+        self,
+        coordinator: Coordinator,
+        switchboard: Switchboard,
+        may_ask: Callable[[PartyId], bool],
+        node_seconds: float,
     ) -> None:
-        """`askers` are the parties that may ask: banks. Data nodes only answer."""
+        """`may_ask` tells whether a party may ask now: banks may. Data nodes only answer."""
         self._coordinator, self._switchboard = coordinator, switchboard
-        self._askers, self._node_seconds = frozenset(askers), node_seconds
+        self._may_ask, self._node_seconds = may_ask, node_seconds
         self._gatherer: Gatherer[Arrival, Routed] = Gatherer("route", self._route)
         self._serving: set[asyncio.Task[bytes]] = set()
 
@@ -62,7 +66,7 @@ class RelayDesk:
         code = counted = "OK"
         with TIMES.labels(party).time():
             try:
-                if party not in self._askers:
+                if not self._may_ask(party):
                     raise UnexpectedMessage(f"{party} has nothing to ask")
                 routed = await self._gatherer.submit((party, parcel))
                 return pack_parcel(tuple(await self._pass_on(routed, party)))

@@ -31,12 +31,12 @@ class RevocationRounds:
         latest: Callable[[], str],
         channel: Callable[[bytes], Channel],
         party: PartyId,
-        nodes: Collection[PartyId],
+        nodes: Callable[[], Collection[PartyId]],
         desk: RelayDesk,
         switchboard: Switchboard,
     ) -> None:
         self._latest, self._channel, self._party = latest, channel, party
-        self._nodes, self._desk, self._switchboard = frozenset(nodes), desk, switchboard
+        self._nodes, self._desk, self._switchboard = nodes, desk, switchboard
         self._logged = ""
         self._told: dict[PartyId, str] = {}
 
@@ -53,7 +53,7 @@ class RevocationRounds:
         if revocations != self._logged:
             await self._desk.serve(self._party, parcel)
             self._logged = revocations
-        connected = self._nodes & self._switchboard.connected
+        connected = self._switchboard.connected & set(self._nodes())
         self._told = {node: told for node, told in self._told.items() if node in connected}
         await asyncio.gather(*(self._tell(node, revocations, parcel) for node in sorted(connected)))
 

@@ -6,20 +6,32 @@ import asyncio
 import datetime
 import logging
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, cast
 
 import grpc.aio
 from prometheus_client import Counter
 
+from federation.relay.admission import Admission
 from federation.relay.authority import read_party
 from federation.relay.desk import RelayDesk
+from federation.relay.rosters import RosterRounds
 from federation.relay.settings import CoordinatorSettings
 from federation.relay.switchboard import REPLACED, Switchboard
+from federation.relay.upkeep import UpkeepDesk
 from protocols.channel.identity import PartyId
+from protocols.channel.pins import SUSPENDED
 from protocols.errors import ConfigurationError, TransportError, VerificationFailed
-from protocols.stream import SERVICE_METHOD, SERVICE_NAME, VERSION_KEY, StreamEnd, carry
+from protocols.stream import (
+    ROSTER_HEADER,
+    SERVICE_METHOD,
+    SERVICE_NAME,
+    UPKEEP_METHOD,
+    VERSION_KEY,
+    StreamEnd,
+    carry,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -36,12 +48,15 @@ class RelayServer:
         self,
         home: Path,
         settings: CoordinatorSettings,
-        parties: Collection[PartyId],
+        admission: Admission,
         switchboard: Switchboard,
         desk: RelayDesk,
+        rosters: RosterRounds,
+        upkeep: UpkeepDesk,
     ) -> None:
-        self._home, self._settings, self._parties = home, settings, frozenset(parties)
+        self._home, self._settings, self._admission = home, settings, admission
         self._switchboard, self._desk = switchboard, desk
+        self._rosters, self._upkeep = rosters, upkeep
 
     async def start(self) -> grpc.aio.Server:
         """Listen. Raises: ConfigurationError if a file of `tls` is missing or the address is taken."""
@@ -57,7 +72,9 @@ class RelayServer:
             ]
         )
         method: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_stream_rpc_method_handler(self._connect)
-        service = grpc.method_handlers_generic_handler(SERVICE_NAME, {SERVICE_METHOD: method})
+        asked: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(self._keep_up)
+        methods = {SERVICE_METHOD: method, UPKEEP_METHOD: asked}
+        service = grpc.method_handlers_generic_handler(SERVICE_NAME, methods)
         server.add_generic_rpc_handlers((service,))
         address = self._settings.listen
         try:
@@ -68,21 +85,31 @@ class RelayServer:
         return server
 
     async def _connect(self, _: object, context: Context) -> None:
+        party, expires = await self._admit(context)
+        await self._hold(party, expires, context)
+
+    async def _keep_up(self, parcel: bytes, context: Context) -> bytes:
+        party, _ = await self._admit(context)
+        return await self._upkeep.serve(party, parcel)
+
+    async def _admit(self, context: Context) -> tuple[PartyId, datetime.datetime]:
+        """Return who has dialled, and when its certificate ends; end the call of anybody else."""
         try:
-            party, expires = read_party(_certificate(context))
-            if party not in self._parties:
-                raise VerificationFailed(f"{party} is no party of this federation", code="NOT_A_PARTY")
+            certificate = _certificate(context)
+            party, expires = read_party(certificate)
+            self._admission.check(party, certificate)
         except VerificationFailed as error:
             REFUSED.labels(error.code).inc()
             logger.warning("stream refused", extra={"code": error.code, "peer": context.peer()})
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, error.code)
-            return
-        await self._hold(party, expires, context)
+        return party, expires
 
     async def _hold(self, party: PartyId, expires: datetime.datetime, context: Context) -> None:
         """Carry a party's frames until its stream ends or its certificate expires."""
         bounds = self._settings.stream
         end = StreamEnd(bounds.limits)
+        greeting = self._rosters.greet(party, end, _roster(context))
+        await asyncio.sleep(0)  # the roster, if there is a newer one, is the first that waits to be sent
         self._switchboard.connect(party, end)
         self._switchboard.describe(party, expires, _version(context))
         logger.info("stream up", extra={"party": party})
@@ -94,9 +121,11 @@ class RelayServer:
             code = await carry(end, _Call(context), lambda parcel: self._desk.serve(party, parcel), bounds.timing)
         finally:
             expiry.cancel()
+            if greeting is not None:
+                greeting.cancel()
             self._switchboard.disconnect(party, end, code)
             logger.info("stream ended", extra={"party": party, "code": code})
-        if code == REPLACED:
+        if code in (REPLACED, SUSPENDED):
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, code)
 
 
@@ -121,8 +150,19 @@ class _Call:
 
 def _version(context: Context) -> str:
     """Return the version that the peer says it runs, "" if it says none or something else."""
-    said = {str(name): value for name, value in context.invocation_metadata() or ()}.get(VERSION_KEY, "")
-    return said if isinstance(said, str) and _VERSION.fullmatch(said) else ""
+    said = _said(context, VERSION_KEY)
+    return said if _VERSION.fullmatch(said) else ""
+
+
+def _roster(context: Context) -> int:
+    """Return the sequence of the roster that a party says it has, 0 if it says none."""
+    said = _said(context, ROSTER_HEADER)
+    return int(said) if said.isdecimal() and len(said) < 17 else 0
+
+
+def _said(context: Context, key: str) -> str:
+    value = {str(name): value for name, value in context.invocation_metadata() or ()}.get(key, "")
+    return value if isinstance(value, str) and value.isascii() else ""
 
 
 def _certificate(context: Context) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import time
 from collections.abc import Coroutine
@@ -20,16 +19,15 @@ from federation.enterprise.http import serve_enterprises
 from federation.flower.desk import TrainingDesk
 from federation.relay.desk import RelayDesk
 from federation.relay.enterprises import EnterpriseRelay
+from federation.relay.membership import KeptRoster, Membership
 from federation.relay.revocations import RevocationRounds
 from federation.relay.server import RelayServer
 from federation.relay.settings import CoordinatorSettings
 from federation.relay.switchboard import Switchboard
-from federation.relay.witnesses import WitnessRounds, witnesses_by_party
+from federation.relay.witnesses import WitnessRounds
 from protocols.channel.envelope import Channel
 from protocols.channel.identity import PartyId, PartyKeys, PartyRole
 from protocols.channel.pins import Pins
-from protocols.transparency.leaves import LeafKind
-from protocols.transparency.notes import VerifierKey
 
 logger = logging.getLogger(__name__)
 _GRACE_SECONDS = 5.0
@@ -38,10 +36,11 @@ _GRACE_SECONDS = 5.0
 class CoordinatorService:
     """Everything that `credfed coordinator run` keeps alive. Made, it raises ConfigurationError, VerificationFailed."""
 
-    def __init__(self, home: Path, settings: CoordinatorSettings, keys: PartyKeys, pins: Pins) -> None:
+    def __init__(
+        self, home: Path, settings: CoordinatorSettings, keys: PartyKeys, pins: Pins, kept: KeptRoster
+    ) -> None:
         self._home, self._settings, self._keys, self._pins = home, settings, keys, pins
         log_keys = read_log_keys(home)
-        self._witnesses = witnesses_by_party(settings.witnesses, log_keys.witnesses)
         self._log = AuditLog(log_location(home), read_log_signer(home), log_keys.witnesses)
         self._revocations = ListFile(home / settings.revocations)
         gate = ConsentGate(read_issuers(home, pins), self._revocations)
@@ -51,9 +50,8 @@ class CoordinatorService:
         )
         self._coordinator, self._trainer = Coordinator(site), Coordinator(site)
         self._enterprises = EnterpriseDesk(site, home)
-        if self._log.size == 0:
-            self._record_keys()
         self._switchboard = Switchboard()
+        self._membership = Membership(home, settings, keys, pins, self._log, kept, self._switchboard)
         self._serving = False
 
     @property
@@ -72,23 +70,35 @@ class CoordinatorService:
 
     def training_desk(self) -> TrainingDesk:
         """Return the desk that routes training, with a thread of its own."""
-        roles = {party: card.role for party, card in self._pins.cards.items()}
-        banks = sorted(party for party, role in roles.items() if role is PartyRole.BANK)
-        taking_part = [*banks, *(party for party, role in roles.items() if role is PartyRole.DATA_NODE)]
-        return TrainingDesk(self._home, self._trainer, banks[0], taking_part)
+        return TrainingDesk(
+            self._home, self._trainer, lambda: self._membership.parties(PartyRole.BANK, PartyRole.DATA_NODE)
+        )
 
     async def run(self) -> None:
         """Serve until cancelled. Raises: ConfigurationError; VerificationFailed if the log is proven to be forked."""
-        askers = [party for party, card in self._pins.cards.items() if card.role is PartyRole.BANK]
-        nodes = [party for party, card in self._pins.cards.items() if card.role is PartyRole.DATA_NODE]
-        serving = (*askers, self._keys.party)
-        desk = RelayDesk(self._coordinator, self._switchboard, serving, self._settings.node_seconds)
-        lists = RevocationRounds(self._revocations, self._channel, self._keys.party, nodes, desk, self._switchboard)
-        relay = RelayServer(self._home, self._settings, (*askers, *nodes), self._switchboard, desk)
+        members = self._membership
+        desk = RelayDesk(self._coordinator, self._switchboard, members.may_ask, self._settings.node_seconds)
+        lists = RevocationRounds(
+            self._revocations,
+            self._channel,
+            self._keys.party,
+            lambda: members.parties(PartyRole.DATA_NODE),
+            desk,
+            self._switchboard,
+        )
+        relay = RelayServer(
+            self._home,
+            self._settings,
+            members.admission,
+            self._switchboard,
+            desk,
+            members.rosters,
+            members.upkeep,
+        )
         server = await relay.start()
         logger.info("serving", extra={"address": self._settings.listen, "leaves": self._log.size})
         self._serving = True
-        works = (self._witness_rounds().run(), lists.run(), *self._enterprise_work())
+        works = (self._witness_rounds().run(), members.run(), lists.run(), *self._enterprise_work())
         tasks = [asyncio.create_task(work) for work in works]
         try:
             ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -112,21 +122,15 @@ class CoordinatorService:
         return [relay.run(), *doors]
 
     def _channel(self, transcript: bytes) -> Channel:
-        return Channel(self._keys, self._pins.cards, transcript)
+        return Channel(self._keys, self._pins.cards, transcript, self._pins.signers)
 
     def _witness_rounds(self) -> WitnessRounds:
         return WitnessRounds(
-            self._keys, self._pins, self._log, self._witnesses, self._switchboard, self._settings.witness_seconds
+            self._keys,
+            self._pins,
+            self._log,
+            self._membership.witnesses,
+            self._switchboard,
+            self._settings.witness_seconds,
+            self._membership.keep_witnesses,
         )
-
-    def _record_keys(self) -> None:
-        """Begin a new log with everybody's keys."""
-        for card in self._pins.cards.values():
-            values: dict[str, str | int] = {"role": card.role.value, "key_hash": card.fingerprint()}
-            self._coordinator.record(LeafKind.KEY, card.party, values)
-        for party, key in self._witnesses.items():
-            self._coordinator.record(LeafKind.KEY, party, {"role": "witness", "key_hash": _hash(key)})
-
-
-def _hash(key: VerifierKey) -> str:
-    return hashlib.sha256(key.vkey().encode()).hexdigest()

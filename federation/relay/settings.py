@@ -60,7 +60,9 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     lies; it is passed on to every node. `desk` is the socket at which Flower's ServerApp asks for routing; empty means
     that nothing is trained here. `enterprises` is where those ask for their own records; `objection_seconds` is how
     often nodes are brought objections, and asked for decisions, while there are any. `log` is the URL of the PostgreSQL
-    database that holds the audit log, which is the file log.sqlite otherwise.
+    database that holds the audit log, which is the file log.sqlite otherwise. `enrolment` is where invited parties ask
+    to be enrolled; empty means that nobody can. Certificates are good for `certificate_seconds`, and are refused
+    `overlap_seconds` after the party's next one.
     """
 
     listen: Address = "127.0.0.1:7443"
@@ -71,6 +73,9 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     stream: StreamBounds = StreamBounds()
     node_seconds: Seconds = 5.0
     witness_seconds: Seconds = 15.0
+    enrolment: str = ""
+    certificate_seconds: Annotated[float, Meta(ge=5, le=366 * 86_400)] = 30 * 86_400
+    overlap_seconds: Annotated[float, Meta(ge=0, le=366 * 86_400)] = 86_400
     revocations: str = "revocations.jwt"
     witnesses: dict[str, str] = {}
     desk: str = ""

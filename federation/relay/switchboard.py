@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import time
+from collections.abc import Collection
 from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
 from protocols.channel.identity import PartyId
+from protocols.channel.pins import SUSPENDED
 from protocols.errors import TransportError
 from protocols.stream import StreamEnd
 
 UNAVAILABLE: Final = "NODE_UNAVAILABLE"
 REPLACED: Final = "REPLACED"
+_DRAIN_STEP: Final = 0.05
 
 UP = Gauge("credfed_streams", "Streams that are up, by party.", ["party"])
 CERTIFICATE = Gauge(
@@ -25,11 +29,17 @@ ANSWERED = Histogram("credfed_node_seconds", "Time from asking a party to its re
 
 
 class Switchboard:
-    """Who is connected. A party's second stream takes the place of its first, which may be a connection long dead."""
+    """Who is connected. A party's second stream takes the place of its first, which may be a connection long dead.
 
-    def __init__(self) -> None:
+    What is under way on the first may end there, for up to `drain_seconds`: so a party changes over to a stream under
+    a new certificate without losing a question.
+    """
+
+    def __init__(self, drain_seconds: float = 0.0) -> None:
         self._ends: dict[PartyId, StreamEnd] = {}
         self._versions: dict[PartyId, str] = {}
+        self._drain_seconds = drain_seconds
+        self._draining: set[asyncio.Task[None]] = set()
 
     @property
     def connected(self) -> frozenset[PartyId]:
@@ -46,12 +56,28 @@ class Switchboard:
         VERSION.labels(party, version).set(1)
 
     def connect(self, party: PartyId, end: StreamEnd) -> None:
-        """Take a party's new stream; an earlier one ends with code REPLACED."""
+        """Take a party's new stream; an earlier one ends with code REPLACED, once nothing is under way on it."""
         earlier = self._ends.get(party)
         self._ends[party] = end
         if earlier is not None:
-            earlier.close(REPLACED)
+            task = asyncio.create_task(self._drain(earlier))
+            self._draining.add(task)
+            task.add_done_callback(self._draining.discard)
         UP.labels(party).set(1)
+
+    def cut_off(self, parties: Collection[PartyId]) -> None:
+        """End the streams of these parties with code PARTY_SUSPENDED."""
+        for party in parties:
+            end = self._ends.pop(party, None)
+            if end is not None:
+                end.close(SUSPENDED)
+                UP.labels(party).set(0)
+
+    async def _drain(self, end: StreamEnd) -> None:
+        limit = time.monotonic() + self._drain_seconds
+        while not end.idle and time.monotonic() < limit:
+            await asyncio.sleep(_DRAIN_STEP)
+        end.close(REPLACED)
 
     def disconnect(self, party: PartyId, end: StreamEnd, code: str) -> None:
         """Forget a stream, unless another has taken its place."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from prometheus_client import Gauge
 
@@ -30,11 +30,14 @@ class WitnessRounds:
         keys: PartyKeys,
         pins: Pins,
         log: AuditLog,
-        witnesses: Mapping[PartyId, VerifierKey],
+        witnesses: Callable[[], Mapping[PartyId, VerifierKey]],
         switchboard: Switchboard,
         seconds: float,
+        admitted: Callable[[], None],
     ) -> None:
-        self._keys, self._pins, self._log, self._witnesses = keys, pins, log, dict(witnesses)
+        """`witnesses` returns who may cosign now; `admitted` is told when the log has come to count on more of them."""
+        self._keys, self._pins, self._log, self._witnesses = keys, pins, log, witnesses
+        self._admitted = admitted
         self._switchboard, self._seconds = switchboard, seconds
 
     async def run(self) -> None:
@@ -43,8 +46,17 @@ class WitnessRounds:
             LEAVES.set(self._log.size)
             WITNESSED.set(self._log.witnessed_size)
             await asyncio.sleep(self._seconds)
-            if self._log.witnessed_size < self._log.size and self._witnesses.keys() & self._switchboard.connected:
+            proposed = await asyncio.to_thread(self._propose)
+            grown = self._log.witnessed_size < self._log.size
+            if (grown or proposed) and self._witnesses().keys() & self._switchboard.connected:
                 await self._collect()
+
+    def _propose(self) -> bool:
+        """Let the log know of new witnesses; tell whether some wait to be counted on."""
+        self._log.propose_witnesses(list(self._witnesses().values()))
+        if self._log.admit_witnesses():
+            self._admitted()
+        return self._log.proposed
 
     async def _collect(self) -> None:
         loop = asyncio.get_running_loop()
@@ -52,8 +64,9 @@ class WitnessRounds:
         def exchange(parcels: Mapping[PartyId, bytes]) -> dict[PartyId, bytes | None]:
             return asyncio.run_coroutine_threadsafe(self._ask_all(parcels), loop).result()
 
-        witnessing = Witnessing(self._keys, self._pins, self._log, self._witnesses)
+        witnessing = Witnessing(self._keys, self._pins, self._log, self._witnesses())
         await asyncio.to_thread(witnessing.collect, exchange)
+        await asyncio.to_thread(self._propose)
         refused = {str(party): code for party, code in witnessing.refused.items()}
         extra = {"cosigned": len(witnessing.cosigned), "leaves": self._log.witnessed_size, "refused": refused}
         logger.info("log witnessed", extra=extra)

@@ -23,6 +23,7 @@ from protocols.boosting.model import TrainedBoosting
 from protocols.channel.envelope import Envelope, open_parcel, pack_parcel
 from protocols.channel.identity import PartyRole
 from protocols.consortium.model import TrainedConsortium
+from protocols.enrolment.upkeep import RosterNotice
 from protocols.errors import CreditFederationError, TransportError, UnexpectedMessage
 from protocols.scorecard.model import BankRows, TrainedScorecard
 from protocols.transparency.messages import OFFER
@@ -72,6 +73,9 @@ class BankAgent:
         if envelope.message == OFFER and self._site.witness is not None:
             coordinator, now = self._site.pins.only(PartyRole.COORDINATOR), self._site.clock()
             return [self._site.witness.answer(envelope, coordinator, self._site.channel, now)]
+        if envelope.message == RosterNotice.__name__:
+            self._site.ring.receive(envelope)
+            return []
         raise UnexpectedMessage(f"{envelope.message} for nothing that this bank has asked")
 
     def _answered(self, envelope: Envelope) -> list[Envelope]:
@@ -80,7 +84,9 @@ class BankAgent:
         replies, sealed = asked.collect(envelope), asked.sealed(envelope.transcript)
         if sealed is None:
             return replies
-        return replies + asked.conclude(envelope.transcript, sealed.open(self._site.paillier))
+        return replies + asked.conclude(
+            envelope.transcript, sealed.open(self._site.ring.opening(sealed.product.public_key))
+        )
 
     # ---- training
 

@@ -48,7 +48,7 @@ class StreamBankService:
         self._settings, self._model, self._site = settings, model, site
         self._agent = BankAgent(site)
         self._work: Gatherer[Callable[[], object], object] = Gatherer("agent", self._call_all)
-        self._opener = Opener(site.paillier)
+        self._opener = Opener(site.ring.opening)
         self._connection = Connection(home, settings.coordinator, self._serve)
         self._slots = asyncio.Semaphore(settings.open_queries)
         self._telling: set[asyncio.Task[None]] = set()

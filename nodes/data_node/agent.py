@@ -21,6 +21,7 @@ from nodes.data_node.training import TrainingRuns
 from protocols.channel.envelope import Envelope, pack_refusal
 from protocols.channel.identity import PartyRole
 from protocols.consent.messages import RevocationNotice
+from protocols.enrolment.upkeep import RosterNotice
 from protocols.errors import UnexpectedMessage
 from protocols.transparency.messages import OFFER
 
@@ -90,6 +91,9 @@ class DataNodeAgent:
             return self._objections.receive(envelope)
         if envelope.message == RevocationNotice.__name__:
             self._consents.receive(envelope)
+            return []
+        if envelope.message == RosterNotice.__name__:
+            self._site.ring.receive(envelope)
             return []
         if envelope.message == OFFER and self._site.witness is not None:
             coordinator, now = self._site.pins.only(PartyRole.COORDINATOR), self._site.clock()

@@ -26,6 +26,7 @@ CLOSING_CODES: Final = frozenset(
     {
         "CERTIFICATE_EXPIRED",
         "MALFORMED_MESSAGE",
+        "PARTY_SUSPENDED",
         "REPLACED",
         "SHUTTING_DOWN",
         "SILENT",
@@ -71,6 +72,11 @@ class StreamEnd:
         self._something, self._room = asyncio.Event(), asyncio.Event()
         self._room.set()
         self._closed: TransportError | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way: no request of either end, and nothing that waits to be sent."""
+        return not (self._asked or self._serving or self._waiting)
 
     @property
     def waiting_bytes(self) -> int:

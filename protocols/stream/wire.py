@@ -10,8 +10,10 @@ from protocols.errors import MalformedMessage
 from protocols.stream.frame_pb2 import DESCRIPTOR, Closing, Delivery, Exchange, Frame, Heartbeat
 
 __all__ = [
+    "ROSTER_HEADER",
     "SERVICE_METHOD",
     "SERVICE_NAME",
+    "UPKEEP_METHOD",
     "VERSION_KEY",
     "Closing",
     "Delivery",
@@ -27,6 +29,11 @@ VERSION_KEY: Final = "credfed-version"
 """The metadata in which a party says which version it runs; nothing rests on it."""
 
 SERVICE_METHOD: Final[str] = _SERVICE.methods_by_name["Connect"].name
+UPKEEP_METHOD: Final = "Upkeep"
+"""One parcel each way, under the same certificate: what a party asks for its own certificate and card."""
+
+ROSTER_HEADER: Final = "credfed-roster"
+"""With which a party says, when it dials, which roster it has."""
 
 
 def read_frame(data: bytes) -> Frame:

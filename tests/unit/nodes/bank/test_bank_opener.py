@@ -39,7 +39,7 @@ def test_a_burst_of_batches_delays_no_single_answer(key: PrivateKey) -> None:
     batches = [HeldSum(encryptor.encrypt([1, 2, 3]), 64) for _ in range(8)]
 
     async def run() -> None:
-        opener = Opener(key)
+        opener = Opener(lambda _: key)
         opening = [asyncio.create_task(opener.open(batch)) for batch in batches]
         assert await asyncio.to_thread(batches[0].begun.wait, DEADLINE)
         for value in (7, 8, 9):

@@ -1,0 +1,173 @@
+"""The port at which invited parties ask to be enrolled: TLS under a key of its own, whose fingerprint the token holds.
+
+Nobody who asks is trusted: a request without a good token costs a hash and a look into a table. All is bounded: how
+many connections at once, handshakes too, how long one may take, how long a message may be, and how often one address
+may be refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import ssl
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from prometheus_client import Counter
+
+from federation.enrolment.registrar import Registrar
+from federation.enrolment.registry import APPROVED, Registry
+from protocols.channel.identity import PartyCard
+from protocols.channel.wire import decode, encode
+from protocols.enrolment import messages as m
+from protocols.enrolment.certificates import public_key_digest
+from protocols.enrolment.framing import HEADER_BYTES, frame, framed_size
+from protocols.enrolment.token import secret_digest
+from protocols.errors import (
+    ConfigurationError,
+    CreditFederationError,
+    MalformedMessage,
+    PolicyDenied,
+    VerificationFailed,
+)
+
+logger = logging.getLogger(__name__)
+
+CONNECTIONS: Final = 32
+SECONDS: Final = 30.0
+REFUSALS: Final = 10
+REFUSED_SECONDS: Final = 60.0
+_KNOWN_ADDRESSES: Final = 4096
+
+ANSWERED = Counter("credfed_enrolments_total", "Answers of the enrolment service, by kind or code.", ["code"])
+
+
+class EnrolmentService:
+    """Answers requests and polls. What it grants is the registrar's; what it may grant, an operator has decided."""
+
+    def __init__(
+        self,
+        tls: tuple[Path, Path],
+        registry: Registry,
+        registrar: Registrar,
+        card: Callable[[], PartyCard],
+        relay_port: int,
+        clock: Callable[[], int],
+    ) -> None:
+        """`tls` are certificate and key; `card` is the coordinator's own, as it is now. Raises: ConfigurationError."""
+        self._context = _server_context(*tls)
+        self._key = public_key_digest(tls[0].read_bytes())
+        self._registry, self._registrar, self._card = registry, registrar, card
+        self._relay_port, self._clock = relay_port, clock
+        self._open = 0
+        self._refused = _Refusals()
+
+    async def start(self, address: str) -> asyncio.Server:
+        """Listen. Raises: ConfigurationError, code BAD_ADDRESS."""
+        host, _, port = address.rpartition(":")
+        try:
+            return await asyncio.start_server(self._attend, host, int(port), backlog=CONNECTIONS)
+        except OSError as error:
+            raise ConfigurationError(f"enrolment: {address} cannot be listened on", code="BAD_ADDRESS") from error
+
+    async def _attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        address = str((writer.get_extra_info("peername") or ("",))[0])
+        if self._open >= CONNECTIONS or self._refused.too_many(address):
+            ANSWERED.labels("TOO_MANY_REQUESTS").inc()
+            writer.close()
+            return
+        self._open += 1
+        try:
+            with suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
+                async with asyncio.timeout(SECONDS):
+                    await writer.start_tls(self._context, ssl_handshake_timeout=SECONDS)
+                    await self._converse(reader, writer, address)
+        finally:
+            self._open -= 1
+            writer.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str) -> None:
+        """Challenge, hear one request, answer it."""
+        nonce = secrets.token_bytes(32)
+        writer.write(frame(encode(m.Challenge(nonce, self._card()))))
+        await writer.drain()
+        answer: m.Answered
+        try:
+            size = framed_size(await reader.readexactly(HEADER_BYTES), m.MAX_ENROLMENT_BYTES)
+            asked = await reader.readexactly(size)
+            answer = await asyncio.to_thread(self.answer, asked, nonce)
+            ANSWERED.labels(type(answer).__name__).inc()
+        except CreditFederationError as error:
+            self._refused.note(address)
+            ANSWERED.labels("REFUSED").inc()
+            logger.warning("enrolment refused", extra={"code": error.code, "peer": address})
+            answer = m.Refused(error.code)
+        except Exception as error:
+            logger.error("enrolment failed", extra={"error": type(error).__name__}, exc_info=error)
+            answer = m.Refused("INTERNAL_ERROR")
+        writer.write(frame(encode(answer)))
+        await writer.drain()
+
+    def answer(self, data: bytes, nonce: bytes) -> m.Answered:
+        """Return the answer to one request or poll. Raises: CreditFederationError with the code of its refusal."""
+        try:
+            return self._applied(decode(data, m.EnrolmentRequest), nonce)
+        except MalformedMessage:
+            return self._asked(decode(data, m.EnrolmentPoll), nonce)
+
+    def _applied(self, request: m.EnrolmentRequest, nonce: bytes) -> m.Answered:
+        secret, application = secret_digest(request.secret), request.application
+        invitation = self._registry.invitation(secret, self._clock())
+        m.verify_request(request, nonce, self._key, invitation.party, invitation.role)
+        self._registrar.check_applicant(invitation.party, application.card, application.keys.supernode)
+        self._registry.apply(secret, invitation, application, self._clock())
+        logger.info("a party asks to be enrolled", extra={"party": invitation.party})
+        return m.Pending()
+
+    def _asked(self, poll: m.EnrolmentPoll, nonce: bytes) -> m.Answered:
+        applicant = self._registry.applicant(poll.party)
+        if applicant is None:
+            raise PolicyDenied("no application is known, or it was rejected", code="NO_APPLICATION")
+        m.verify_poll(poll, applicant.application, nonce, self._key)
+        entry = self._registrar.entries.get(applicant.party)
+        if applicant.state != APPROVED or entry is None:
+            return m.Pending()
+        if entry.suspended:
+            raise VerificationFailed(f"{applicant.party} is suspended", code="PARTY_SUSPENDED")
+        grant = self._registrar.granted(applicant)
+        return m.Granted(grant.certificate, grant.authority, self._registrar.roster, self._relay_port)
+
+
+class _Refusals:
+    """How often each address was refused of late; the oldest addresses are forgotten first."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, deque[float]] = {}
+
+    def note(self, address: str) -> None:
+        times = self._of.pop(address, deque(maxlen=REFUSALS))
+        times.append(time.monotonic())
+        self._of[address] = times
+        while len(self._of) > _KNOWN_ADDRESSES:
+            del self._of[next(iter(self._of))]
+
+    def too_many(self, address: str) -> bool:
+        times = self._of.get(address)
+        return times is not None and len(times) == REFUSALS and time.monotonic() - times[0] < REFUSED_SECONDS
+
+
+def _server_context(certificate: Path, key: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(
+            f"{certificate}: cannot be read, or not with {key.name}", code="MISSING_KEY"
+        ) from error
+    return context

@@ -1,0 +1,55 @@
+"""The coordinator's own server certificate, renewed from its own authority at two thirds of its life."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+
+from federation.relay.authority import BACKDATED, SERVER_NAME, Issued, issue
+from federation.relay.settings import CoordinatorSettings
+from protocols.channel.identity import PartyId
+from protocols.errors import ConfigurationError
+
+AUTHORITY_KEY_FILE: Final = "tls/authority.key"
+
+
+def due(certificate: bytes, now: datetime.datetime) -> bool:
+    """Tell whether two thirds of a certificate's life (PEM) are over. Raises: ValueError if it is none."""
+    parsed = x509.load_pem_x509_certificate(certificate)
+    begins, ends = parsed.not_valid_before_utc + BACKDATED, parsed.not_valid_after_utc
+    return now >= begins + (ends - begins) * 2 / 3
+
+
+def renew_certificate(home: Path, settings: CoordinatorSettings, party: PartyId, now: datetime.datetime) -> bool:
+    """Write a new server certificate if the present one is due and the authority's key is here; tell whether it was.
+
+    The server reads the files for each new connection; connections that are up go on.
+
+    Raises: ConfigurationError, OSError.
+    """
+    tls = settings.tls
+    try:
+        present = (home / tls.certificate).read_bytes()
+        if not (home / AUTHORITY_KEY_FILE).exists() or not due(present, now):
+            return False
+    except ValueError as error:
+        raise ConfigurationError(f"{home / tls.certificate}: no certificate", code="MISSING_KEY") from error
+    authority = Issued((home / tls.authority).read_bytes(), (home / AUTHORITY_KEY_FILE).read_bytes())
+    renewed = issue(authority, party, now, settings.certificate_seconds / 86_400, SERVER_NAME)
+    write_pair(home / tls.certificate, home / tls.key, renewed)
+    return True
+
+
+def write_pair(certificate: Path, key: Path, issued: Issued) -> None:
+    """Write a certificate and its key. Raises: OSError."""
+    for path, data, mode in ((key, issued.key, 0o600), (certificate, issued.certificate, 0o644)):
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        partial.unlink(missing_ok=True)
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        partial.replace(path)

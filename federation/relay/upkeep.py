@@ -1,0 +1,63 @@
+"""What every enrolled party may ask beside its stream: a certificate for a new TLS key, its next card made known."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from prometheus_client import Counter
+
+from federation.enrolment.registrar import Registrar
+from federation.relay.rosters import RosterRounds
+from protocols.channel.envelope import Channel, Envelope, open_parcel, pack_parcel, pack_refusal
+from protocols.channel.identity import PartyId
+from protocols.channel.wire import decode
+from protocols.enrolment.upkeep import CardNotice, CertificateRequest
+from protocols.errors import CreditFederationError, UnexpectedMessage, VerificationFailed
+
+logger = logging.getLogger(__name__)
+KEPT = Counter("credfed_upkeep_total", "What parties asked for of certificates and cards.", ["party", "code"])
+
+
+class UpkeepDesk:
+    """Serves one request of an admitted party: signed by its card as well as shown by its certificate."""
+
+    def __init__(self, registrar: Registrar, rounds: RosterRounds, channel: Callable[[bytes], Channel]) -> None:
+        self._registrar, self._rounds, self._channel = registrar, rounds, channel
+        self._telling: set[asyncio.Task[None]] = set()
+
+    async def serve(self, party: PartyId, parcel: bytes) -> bytes:
+        """Return the reply: envelopes, or the code of a refusal; never raises."""
+        code = "OK"
+        try:
+            envelopes = open_parcel(parcel)
+            if len(envelopes) != 1:
+                raise UnexpectedMessage(f"{len(envelopes)} envelopes where one is due")
+            return pack_parcel(tuple(await self._answer(party, envelopes[0])))
+        except CreditFederationError as error:
+            code = error.code
+            logger.warning("upkeep refused", extra={"party": party, "code": code})
+        except Exception as error:
+            code = "INTERNAL_ERROR"
+            logger.error("upkeep failed", extra={"party": party, "error": type(error).__name__}, exc_info=error)
+        finally:
+            KEPT.labels(party, code).inc()
+        return pack_refusal(code)
+
+    async def _answer(self, party: PartyId, envelope: Envelope) -> list[Envelope]:
+        if envelope.sender != party:
+            raise VerificationFailed(f"{party} has sent an envelope in the name of {envelope.sender}")
+        if envelope.message == CertificateRequest.__name__:
+            asked = decode(envelope.body, CertificateRequest)
+            channel = self._channel(asked.transcript())
+            channel.unwrap(envelope, CertificateRequest)
+            grant = await asyncio.to_thread(self._registrar.certify, party, asked.csr)
+            return [channel.wrap(party, grant, sealed=False)]
+        notice = decode(envelope.body, CardNotice)
+        self._channel(notice.transcript()).unwrap(envelope, CardNotice)
+        await asyncio.to_thread(self._registrar.succeed, party, notice)
+        task = asyncio.create_task(self._rounds.tell_all(party))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+        return []
