@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nodes.keystore import read_cards, read_earlier_paillier, read_keys, read_paillier, write_roster
-from nodes.rotation import finish_rotation
+from nodes.rotation import finish_rotation, following_keys
 from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyCard, PartyId, PartyKeys, PartyRole
 from protocols.channel.pins import UNKNOWN, Pins
 from protocols.channel.wire import decode
 from protocols.enrolment.roster import SignedRoster, pin_next
-from protocols.enrolment.upkeep import RosterNotice
+from protocols.enrolment.upkeep import CardNotice, RosterNotice
 from protocols.errors import VerificationFailed
 from protocols.paillier import PrivateKey, PublicKey
 
@@ -71,6 +71,12 @@ class Keyring:
             write_roster(self._cards, notice.signed)
         self.refresh()
         logger.info("roster pinned", extra={"sequence": self.pins.sequence, "suspended": len(self.pins.suspended)})
+
+    def prepare(self, notice: CardNotice) -> None:
+        """Hold this party's next keys ready before the notice of their card goes out. Raises: ConfigurationError."""
+        if self._home is not None:
+            keys = following_keys(self._home, self.keys)
+            self.following = notice.card.fingerprint(), notice.card, keys
 
     def refresh(self) -> None:
         """Let go of cards and keys whose time is over, and change to this party's next ones if they are pinned."""

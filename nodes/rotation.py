@@ -40,6 +40,7 @@ from protocols.paillier import PrivateKey
 
 NEXT: Final = "next"
 NOTICE_FILE: Final = "notice"
+REFUSED_FILE: Final = "refused"
 _UNTIL_FILE: Final = "until"
 _GRACE_SECONDS: Final = 3600
 """How much longer than others may use them replaced keys are kept: clocks differ."""
@@ -91,6 +92,14 @@ def pending_notice(home: Path) -> CardNotice | None:
         return None
     except (OSError, MalformedMessage) as error:
         raise ConfigurationError(f"{path}: cannot be read", code="MISSING_KEY") from error
+
+
+def following_keys(home: Path, present: PartyKeys) -> PartyKeys:
+    """Return the keys of the next card: those drawn, or the present ones where only the Paillier key changes.
+
+    Raises: ConfigurationError.
+    """
+    return read_keys(home / NEXT) if (home / NEXT / KEY_FILE).exists() else present
 
 
 def finish_rotation(home: Path, pins: Pins) -> bool:

@@ -20,15 +20,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from protocols.channel.identity import PartyId
-from protocols.enrolment.certificates import PARTY_URI
+from protocols.enrolment.certificates import BACKDATED, PARTY_URI
 from protocols.errors import VerificationFailed
 
 LOCALHOST: Final = "localhost"
 SERVER_NAME: Final = "coordinator.credit-federation.internal"
 AUTHORITY_DAYS: Final = 3650
 PARTY_DAYS: Final = 30
-BACKDATED: Final = datetime.timedelta(minutes=5)
-"""How far behind the issuer's clock a party's may be."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,21 +7,12 @@ import os
 from pathlib import Path
 from typing import Final
 
-from cryptography import x509
-
-from federation.relay.authority import BACKDATED, SERVER_NAME, Issued, issue
+from federation.relay.authority import SERVER_NAME, Issued, issue
 from federation.relay.settings import CoordinatorSettings
 from protocols.channel.identity import PartyId
-from protocols.errors import ConfigurationError
+from protocols.enrolment.certificates import renewal_due
 
 AUTHORITY_KEY_FILE: Final = "tls/authority.key"
-
-
-def due(certificate: bytes, now: datetime.datetime) -> bool:
-    """Tell whether two thirds of a certificate's life (PEM) are over. Raises: ValueError if it is none."""
-    parsed = x509.load_pem_x509_certificate(certificate)
-    begins, ends = parsed.not_valid_before_utc + BACKDATED, parsed.not_valid_after_utc
-    return now >= begins + (ends - begins) * 2 / 3
 
 
 def renew_certificate(home: Path, settings: CoordinatorSettings, party: PartyId, now: datetime.datetime) -> bool:
@@ -29,15 +20,12 @@ def renew_certificate(home: Path, settings: CoordinatorSettings, party: PartyId,
 
     The server reads the files for each new connection; connections that are up go on.
 
-    Raises: ConfigurationError, OSError.
+    Raises: MalformedMessage if there is no certificate; OSError.
     """
     tls = settings.tls
-    try:
-        present = (home / tls.certificate).read_bytes()
-        if not (home / AUTHORITY_KEY_FILE).exists() or not due(present, now):
-            return False
-    except ValueError as error:
-        raise ConfigurationError(f"{home / tls.certificate}: no certificate", code="MISSING_KEY") from error
+    present = (home / tls.certificate).read_bytes()
+    if not (home / AUTHORITY_KEY_FILE).exists() or not renewal_due(present, now):
+        return False
     authority = Issued((home / tls.authority).read_bytes(), (home / AUTHORITY_KEY_FILE).read_bytes())
     renewed = issue(authority, party, now, settings.certificate_seconds / 86_400, SERVER_NAME)
     write_pair(home / tls.certificate, home / tls.key, renewed)

@@ -30,7 +30,7 @@ from protocols.channel.identity import PartyId, PartyKeys, PartyRole
 from protocols.channel.pins import Pins
 from protocols.channel.succession import Lineage
 from protocols.enrolment.roster import RosterEntry, SignedRoster
-from protocols.errors import ConfigurationError
+from protocols.errors import ConfigurationError, CreditFederationError
 from protocols.transparency.leaves import Leaf, LeafKind, attributes
 from protocols.transparency.notes import VerifierKey, parse_vkey
 
@@ -133,7 +133,7 @@ class Membership:
             try:
                 if await asyncio.to_thread(renew_certificate, self._home, self._settings, self._keys.party, _moment()):
                     logger.info("certificate renewed", extra={"party": self._keys.party})
-            except (ConfigurationError, OSError) as error:
+            except (CreditFederationError, OSError) as error:
                 logger.error("certificate not renewed", extra={"error": type(error).__name__})
             self._pins.settle(_now())
             await asyncio.sleep(_POLL_SECONDS)

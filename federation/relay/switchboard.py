@@ -17,6 +17,10 @@ from protocols.stream import StreamEnd
 
 UNAVAILABLE: Final = "NODE_UNAVAILABLE"
 REPLACED: Final = "REPLACED"
+DRAIN_SECONDS: Final = 30.0
+IDLE_SECONDS: Final = 2.0
+"""A replaced stream ends once nothing was under way on it for so long: what is on its way to either end arrives."""
+
 _DRAIN_STEP: Final = 0.05
 
 UP = Gauge("credfed_streams", "Streams that are up, by party.", ["party"])
@@ -31,14 +35,13 @@ ANSWERED = Histogram("credfed_node_seconds", "Time from asking a party to its re
 class Switchboard:
     """Who is connected. A party's second stream takes the place of its first, which may be a connection long dead.
 
-    What is under way on the first may end there, for up to `drain_seconds`: so a party changes over to a stream under
-    a new certificate without losing a question.
+    What is under way on the first may end there: so a party changes over to a stream under a new certificate without
+    losing a question.
     """
 
-    def __init__(self, drain_seconds: float = 0.0) -> None:
+    def __init__(self) -> None:
         self._ends: dict[PartyId, StreamEnd] = {}
         self._versions: dict[PartyId, str] = {}
-        self._drain_seconds = drain_seconds
         self._draining: set[asyncio.Task[None]] = set()
 
     @property
@@ -74,8 +77,9 @@ class Switchboard:
                 UP.labels(party).set(0)
 
     async def _drain(self, end: StreamEnd) -> None:
-        limit = time.monotonic() + self._drain_seconds
-        while not end.idle and time.monotonic() < limit:
+        began = busy = time.monotonic()
+        while (now := time.monotonic()) < busy + IDLE_SECONDS and now < began + DRAIN_SECONDS:
+            busy = busy if end.idle else now
             await asyncio.sleep(_DRAIN_STEP)
         end.close(REPLACED)
 

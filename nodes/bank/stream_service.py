@@ -21,6 +21,7 @@ from nodes.bank.site import BankSite
 from nodes.sources import is_identifier
 from nodes.stream import Connection
 from nodes.stream.connection import UNAVAILABLE
+from nodes.upkeep import Upkeep
 from protocols.assessment.messages import Subject
 from protocols.consent import Purpose
 from protocols.errors import ConfigurationError, CreditFederationError, PolicyDenied, TransportError
@@ -49,7 +50,10 @@ class StreamBankService:
         self._agent = BankAgent(site)
         self._work: Gatherer[Callable[[], object], object] = Gatherer("agent", self._call_all)
         self._opener = Opener(site.ring.opening)
-        self._connection = Connection(home, settings.coordinator, self._serve)
+        self._connection = Connection(home, settings.coordinator, self._serve, lambda: site.pins.sequence)
+        self._upkeep = Upkeep(
+            home, settings.coordinator.tls, site.ring, self._connection, lambda: self._do(site.ring.refresh)
+        )
         self._slots = asyncio.Semaphore(settings.open_queries)
         self._telling: set[asyncio.Task[None]] = set()
 
@@ -63,10 +67,11 @@ class StreamBankService:
 
         Raises: ConfigurationError if a certificate's file is missing.
         """
-        stream = asyncio.create_task(self._connection.run())
+        stream, upkeep = asyncio.create_task(self._connection.run()), asyncio.create_task(self._upkeep.run())
         try:
             await asyncio.shield(stream)
         finally:
+            upkeep.cancel()
             if self._telling and self.up:
                 await asyncio.wait(self._telling, timeout=self._settings.query_seconds)
             stream.cancel()

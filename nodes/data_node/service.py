@@ -19,6 +19,7 @@ from nodes.data_node.settings import NodeSettings
 from nodes.data_node.site import NodeSite
 from nodes.door import door
 from nodes.stream import Connection
+from nodes.upkeep import Upkeep
 from protocols.channel.identity import PartyId, PartyRole
 from protocols.stream import Gatherer
 
@@ -36,7 +37,10 @@ class NodeService:
             if card.role is PartyRole.BANK:  # checks the bank's key, and begins to fill the pool, before it is asked
                 self._encryptors.of(site.pins.paillier_key(PartyId(card.party), site.paillier.public_key.bits))
         self._gatherer: Gatherer[bytes, bytes] = Gatherer("agent", self._handle)
-        self._connection = Connection(home, settings.coordinator, self._gatherer.submit)
+        self._connection = Connection(home, settings.coordinator, self._gatherer.submit, lambda: site.pins.sequence)
+        self._upkeep = Upkeep(
+            home, settings.coordinator.tls, site.ring, self._connection, lambda: asyncio.to_thread(site.ring.refresh)
+        )
         self._training = ThreadPoolExecutor(1, thread_name_prefix="training")
         self._door = home / settings.door if settings.door else None
 
@@ -50,9 +54,11 @@ class NodeService:
         async with AsyncExitStack() as open_doors:
             if self._door is not None:
                 await open_doors.enter_async_context(door(self._door, self._train))
+            upkeep = asyncio.create_task(self._upkeep.run())
             try:
                 await self._connection.run()
             finally:
+                upkeep.cancel()
                 self._gatherer.close()
                 self._encryptors.close()
 

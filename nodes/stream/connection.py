@@ -16,12 +16,22 @@ from prometheus_client import Counter, Gauge
 
 from nodes.stream.settings import StreamSettings
 from protocols.errors import TransportError
-from protocols.stream import SERVICE_METHOD, SERVICE_NAME, VERSION_KEY, Serve, StreamEnd, carry
+from protocols.stream import (
+    ROSTER_HEADER,
+    SERVICE_METHOD,
+    SERVICE_NAME,
+    UPKEEP_METHOD,
+    VERSION_KEY,
+    Serve,
+    StreamEnd,
+    carry,
+)
 
 logger = logging.getLogger(__name__)
 
 UNAVAILABLE: Final = "COORDINATOR_UNAVAILABLE"
 REPLACED: Final = "REPLACED"
+UPKEEP_SECONDS: Final = 30.0
 Call = grpc.aio.StreamStreamCall[bytes, bytes]
 _SLACK: Final = 4096
 
@@ -32,10 +42,14 @@ ENDED = Counter("credfed_stream_ended_total", "Streams that ended, by the code t
 class Connection:
     """Dials, serves what the coordinator asks, and dials again whenever the stream ends."""
 
-    def __init__(self, home: Path, settings: StreamSettings, serve: Serve) -> None:
-        self._home, self._settings, self._serve = home, settings, serve
+    def __init__(
+        self, home: Path, settings: StreamSettings, serve: Serve, roster: Callable[[], int] = lambda: 0
+    ) -> None:
+        """`roster` returns the sequence of the roster that is pinned: a newer one is sent before anything else."""
+        self._home, self._settings, self._serve, self._roster = home, settings, serve, roster
         self._end: StreamEnd | None = None
-        self._up = asyncio.Event()
+        self._channel: grpc.aio.Channel | None = None
+        self._up, self._fresh = asyncio.Event(), asyncio.Event()
         self._randomness = random.SystemRandom()
 
     @property
@@ -49,17 +63,40 @@ class Connection:
         Raises: TransportError, with the code of the stream's end if it ends meanwhile; PARCEL_TOO_LARGE; STREAM_FULL.
         """
         await self._up.wait()
-        end = self._end
-        if end is None:
+        end = self._present()
+        try:
+            return await end.request(parcel)
+        except TransportError as error:
+            if error.code != REPLACED or self._end in (None, end):
+                raise
+        return await self._present().request(parcel)  # the first stream had ended before this was on its way
+
+    async def upkeep(self, parcel: bytes) -> bytes:
+        """Return the coordinator's answer to what this party asks for its certificate or card.
+
+        Raises: TransportError, code COORDINATOR_UNAVAILABLE.
+        """
+        channel = self._channel
+        if channel is None:
             raise TransportError("there is no stream to the coordinator", code=UNAVAILABLE)
-        return await end.request(parcel)
+        try:
+            ask: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
+                f"/{SERVICE_NAME}/{UPKEEP_METHOD}"
+            )
+            return await ask(parcel, timeout=UPKEEP_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            raise TransportError(error.code().name, code=_code(error)) from error
+
+    def renew(self) -> None:
+        """Dial anew, with the certificate as it is now; the present stream goes on until the new one is up."""
+        self._fresh.set()
 
     async def run(self) -> None:
         """Keep the stream up until cancelled. Raises: ConfigurationError if a certificate's file is missing."""
         delay = self._settings.retry_seconds
         while True:
             started = time.monotonic()
-            code = await self._dial()
+            code = await self._hold()
             ENDED.labels(code).inc()
             lasted = time.monotonic() - started
             if lasted > self._settings.retry_limit_seconds:
@@ -70,6 +107,27 @@ class Connection:
             logger.warning("stream ended", extra={"code": code, "seconds": round(lasted, 1), "pause": round(pause, 2)})
             await asyncio.sleep(pause)
             delay = min(2 * delay, self._settings.retry_limit_seconds)
+
+    async def _hold(self) -> str:
+        """Hold a stream, and what takes its place when it is renewed; return the code with which the last has ended."""
+        streams = [asyncio.create_task(self._dial())]
+        try:
+            while True:
+                fresh = asyncio.create_task(self._fresh.wait())
+                await asyncio.wait({*streams, fresh}, return_when=asyncio.FIRST_COMPLETED)
+                fresh.cancel()
+                if self._fresh.is_set() and len(streams) == 1 and not streams[0].done():
+                    streams.append(asyncio.create_task(self._dial()))
+                self._fresh.clear()
+                ended = [stream for stream in streams if stream.done()]
+                streams = [stream for stream in streams if not stream.done()]
+                codes = [stream.result() for stream in ended]
+                if not streams:
+                    return codes[-1]
+        finally:
+            for stream in streams:
+                stream.cancel()
+            await asyncio.gather(*streams, return_exceptions=True)
 
     async def _dial(self) -> str:
         """Hold one stream until it ends; return the code that says why."""
@@ -82,24 +140,32 @@ class Connection:
             ("grpc.keepalive_time_ms", round(1000 * settings.silence_seconds)),
             ("grpc.enable_retries", 0),
             ("grpc.enable_http_proxy", 0),
+            ("grpc.use_local_subchannel_pool", 1),  # a connection of its own, under its own certificate
         ]
         credentials = settings.tls.credentials(self._home)
+        metadata = (*_metadata(), (ROSTER_HEADER, str(self._roster())))
         async with grpc.aio.secure_channel(settings.address, credentials, options) as channel:
-            call: Call = channel.stream_stream(f"/{SERVICE_NAME}/{SERVICE_METHOD}")(metadata=_metadata())
-            self._end = end = StreamEnd(settings.limits)
+            call: Call = channel.stream_stream(f"/{SERVICE_NAME}/{SERVICE_METHOD}")(metadata=metadata)
+            end = StreamEnd(settings.limits)
             try:
-                return await carry(end, _Heard(call, self._came_up), self._serve, settings.timing)
+                return await carry(end, _Heard(call, lambda: self._came_up(end, channel)), self._serve, settings.timing)
             finally:
-                self._up.clear()
-                CONNECTED.set(0)
-                self._end = None
+                if self._end is end:
+                    self._end = self._channel = None
+                    self._up.clear()
+                    CONNECTED.set(0)
                 call.cancel()
 
-    def _came_up(self) -> None:
-        if not self._up.is_set():
-            self._up.set()
-            CONNECTED.set(1)
-            logger.info("stream up", extra={"address": self._settings.address})
+    def _present(self) -> StreamEnd:
+        if self._end is None:
+            raise TransportError("there is no stream to the coordinator", code=UNAVAILABLE)
+        return self._end
+
+    def _came_up(self, end: StreamEnd, channel: grpc.aio.Channel) -> None:
+        self._end, self._channel = end, channel
+        self._up.set()
+        CONNECTED.set(1)
+        logger.info("stream up", extra={"address": self._settings.address})
 
 
 class _Heard:
@@ -107,13 +173,15 @@ class _Heard:
 
     def __init__(self, call: Call, announce: Callable[[], None]) -> None:
         self._call, self._announce = call, announce
+        self._announced = False
 
     async def read(self) -> object:
         try:
             message: object = await self._call.read()
         except grpc.aio.AioRpcError as error:
             raise TransportError(error.code().name, code=_code(error)) from error
-        if isinstance(message, bytes):
+        if isinstance(message, bytes) and not self._announced:
+            self._announced = True
             self._announce()
         return message
 

@@ -26,8 +26,18 @@ class TlsFiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def credentials(self, home: Path) -> grpc.ChannelCredentials:
         """Return what a channel authenticates with, as the files are now. Raises: ConfigurationError."""
+        finish_renewal(home, self)
         authority, key, certificate = (_read(home / name) for name in (self.authority, self.key, self.certificate))
         return grpc.ssl_channel_credentials(authority, key, certificate)
+
+
+def finish_renewal(home: Path, tls: TlsFiles) -> None:
+    """Put a granted certificate and its key in the place of the present ones, whole, also after a crash half way."""
+    granted, drawn = home / f"{tls.certificate}.next", home / f"{tls.key}.next"
+    if granted.exists():
+        if drawn.exists():
+            drawn.replace(home / tls.key)
+        granted.replace(home / tls.certificate)
 
 
 class StreamSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

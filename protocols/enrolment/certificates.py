@@ -6,6 +6,7 @@ it and nothing else.
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 from typing import Final
 
@@ -27,6 +28,8 @@ from protocols.errors import MalformedMessage, VerificationFailed
 
 PARTY_URI: Final = "urn:credit-federation:party:"
 MAX_REQUEST_BYTES: Final = 4096
+BACKDATED: Final = datetime.timedelta(minutes=5)
+"""How far behind the issuer's clock a party's may be: a certificate begins that much before it is issued."""
 
 
 def draw_tls_key() -> bytes:
@@ -67,6 +70,41 @@ def requested_key(request: bytes, party: PartyId) -> ec.EllipticCurvePublicKey:
     if names != [x509.UniformResourceIdentifier(PARTY_URI + party)] or common != [party]:
         raise VerificationFailed(f"the signing request names another party than {party}", code="CSR_NAME")
     return key
+
+
+def check_certificate(certificate: bytes, authority: bytes, key: bytes, party: PartyId) -> None:
+    """Return if an authority's certificate (both PEM) is for a party's private key (PEM), and names that party.
+
+    Raises: MalformedMessage; VerificationFailed, code WRONG_CERTIFICATE.
+    """
+    try:
+        parsed, issuer = x509.load_pem_x509_certificate(certificate), x509.load_pem_x509_certificate(authority)
+        names = list(parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+        parsed.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.ExtensionNotFound) as error:
+        raise MalformedMessage(f"{len(certificate)} bytes are no certificate of a party") from error
+    except InvalidSignature as error:
+        raise VerificationFailed("the certificate is not the authority's", code="WRONG_CERTIFICATE") from error
+    if x509.UniformResourceIdentifier(PARTY_URI + party) not in names or not certifies(certificate, key):
+        raise VerificationFailed(f"the certificate is not for {party} and its key", code="WRONG_CERTIFICATE")
+
+
+def certifies(certificate: bytes, key: bytes) -> bool:
+    """Tell whether a certificate is for a private key, both PEM. Raises: MalformedMessage; ValueError for no key."""
+    private = load_pem_private_key(key, None)
+    return isinstance(private, ec.EllipticCurvePrivateKey) and public_key_digest(certificate) == key_digest(
+        private.public_key()
+    )
+
+
+def renewal_due(certificate: bytes, now: datetime.datetime) -> bool:
+    """Tell whether two thirds of a certificate's life (PEM) are over. Raises: MalformedMessage."""
+    try:
+        parsed = x509.load_pem_x509_certificate(certificate)
+    except ValueError as error:
+        raise MalformedMessage(f"{len(certificate)} bytes are no certificate") from error
+    begins, ends = parsed.not_valid_before_utc + BACKDATED, parsed.not_valid_after_utc
+    return now >= begins + (ends - begins) * 2 / 3
 
 
 def public_key_digest(certificate: bytes) -> bytes:
