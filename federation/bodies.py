@@ -22,8 +22,9 @@ STATEMENTS = SealedStatements.__name__
 class BodyDesk:
     """The statements of one parcel, by what they are about; what is not used with its parcel is forgotten."""
 
-    def __init__(self, cards: Mapping[PartyId, PartyCard], shredder: Shredder) -> None:
-        self._cards, self._shredder = cards, shredder
+    def __init__(self, signers: Mapping[PartyId, tuple[PartyCard, ...]], shredder: Shredder) -> None:
+        """`signers` are the cards of each party whose signatures are accepted."""
+        self._signers, self._shredder = signers, shredder
         self._waiting: dict[tuple[bytes, str, LeafKind], SealedStatements] = {}
 
     def clear(self) -> None:
@@ -33,10 +34,10 @@ class BodyDesk:
     def take(self, envelope: Envelope) -> None:
         """Keep what a party states until its message comes. Raises: MalformedMessage, VerificationFailed."""
         sealed = decode(envelope.body, SealedStatements)
-        card = self._cards.get(PartyId(envelope.sender))
-        if card is None or sealed.head.transcript != envelope.transcript:
+        cards = self._signers.get(PartyId(envelope.sender), ())
+        if not cards or sealed.head.transcript != envelope.transcript:
             raise VerificationFailed(f"statements of {envelope.sender} are of another question", code="BODY_INVALID")
-        verify_statements(sealed, card)
+        verify_statements(sealed, *cards)
         self._waiting[envelope.transcript, envelope.sender, sealed.head.leaf] = sealed
 
     def require(self, envelope: Envelope, kind: LeafKind, tags: Sequence[bytes]) -> None:

@@ -88,7 +88,7 @@ class Coordinator:
         self._invitations: dict[bytes, RelayInvitation] = {}
         self._queries: dict[bytes, RelayQuery | RelayBatch] = {}
         self._leaves: list[Leaf] = []
-        self._bodies = BodyDesk(site.pins.cards, site.shredder)
+        self._bodies = BodyDesk(site.pins.signers, site.shredder)
         self._revoked: frozenset[bytes] = frozenset()
         self.leaks: dict[LeakClass, int] = {}
 

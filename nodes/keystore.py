@@ -123,10 +123,15 @@ def create_witness(folder: Path, name: str, log_key: VerifierKey) -> VerifierKey
 
     Raises: OSError.
     """
-    signer = CosignatureSigner(name, Ed25519PrivateKey.generate())
-    pem = signer.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    write_private(folder / WITNESS_FILE, pem)
+    verifier = create_witness_key(folder, name)
     (folder / LOG_KEY_FILE).write_text(f"{log_key.vkey()}\n", encoding="utf-8")
+    return verifier
+
+
+def create_witness_key(folder: Path, name: str) -> VerifierKey:
+    """Draw a key for cosignatures alone, and return the witness's public key. Raises: OSError."""
+    signer = CosignatureSigner(name, Ed25519PrivateKey.generate())
+    write_private(folder / WITNESS_FILE, signer.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     return signer.verifier
 
 

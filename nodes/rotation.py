@@ -138,3 +138,15 @@ def _delete_expired(home: Path) -> None:
     for path in (home / EARLIER).glob(f"*/{_UNTIL_FILE}"):
         if int(path.read_text(encoding="ascii")) + _GRACE_SECONDS < now:
             shutil.rmtree(path.parent)
+
+
+def refusal_code(home: Path) -> str:
+    """Return the code with which the coordinator has refused the next card, "" if it has not."""
+    path = home / NEXT / REFUSED_FILE
+    return path.read_text(encoding="ascii") if path.exists() else ""
+
+
+def discard_refused(home: Path) -> None:
+    """Delete next keys that the coordinator has refused; they were never used."""
+    if refusal_code(home):
+        shutil.rmtree(home / NEXT)

@@ -19,9 +19,12 @@ from federation.cli import consent as consent_command
 from federation.cli import console as console_command
 from federation.cli import coordinator as coordinator_command
 from federation.cli import demo as demo_command
+from federation.cli import enrol as enrol_command
 from federation.cli import enterprise as enterprise_command
+from federation.cli import founding as founding_command
 from federation.cli import model as model_command
 from federation.cli import node as node_command
+from federation.cli import party as party_command
 from federation.cli import policy as policy_command
 from federation.cli import train as train_command
 from federation.cli import transcript as transcript_command
@@ -47,6 +50,13 @@ app.add_typer(audit_command.app, name="audit")
 app.add_typer(bench_command.app, name="bench")
 app.add_typer(transcript_command.app, name="transcript")
 app.add_typer(console_command.app, name="console")
+app.add_typer(party_command.app, name="party")
+coordinator_command.app.command("init")(founding_command.init_coordinator)
+coordinator_command.app.command("invite")(party_command.invite)
+node_command.app.command("init")(founding_command.init_node)
+node_command.app.command("enrol")(enrol_command.enrol_node)
+bank_command.app.command("init")(founding_command.init_bank)
+bank_command.app.command("enrol")(enrol_command.enrol_bank)
 app.add_typer(coordinator_command.app, name="coordinator")
 app.add_typer(node_command.app, name="node")
 app.add_typer(policy_command.app, name="policy")

@@ -135,20 +135,14 @@ class Registrar:
             site.registry.certified(party, CertificateRecord(digest, now, ends, content))
             return CertificateGrant(content, site.authority.certificate)
 
-    def granted(self, applicant: Applicant) -> CertificateGrant:
-        """Return the certificate that an enrolled applicant is to fetch: once it has another, no more.
-
-        Raises: PolicyDenied, code ALREADY_ENROLLED.
-        """
+    def granted(self, party: PartyId, csr: bytes) -> CertificateGrant:
+        """Return the newest certificate if it is for this key and still good, else a new one. Raises: as `certify`."""
         with self._lock:
-            issued = self._site.registry.certificates(applicant.party)
-            digest = key_digest(requested_key(applicant.application.csr, applicant.party))
-            if any(known.key != digest for known in issued):
-                raise PolicyDenied(f"{applicant.party} is enrolled and has renewed", code="ALREADY_ENROLLED")
-            authority = self._site.authority
-            if issued and issued[0].expires > self._site.clock() and authority is not None:
+            issued, authority = self._site.registry.certificates(party), self._site.authority
+            same = bool(issued) and issued[0].key == key_digest(requested_key(csr, party))
+            if same and issued[0].expires > self._site.clock() and authority is not None:
                 return CertificateGrant(issued[0].content, authority.certificate)
-            return self.certify(applicant.party, applicant.application.csr)
+            return self.certify(party, csr)
 
     def check_applicant(self, party: PartyId, card: PartyCard, supernode: str) -> None:
         """Return if nobody has this name or a key of it. Raises: VerificationFailed, codes NAME_TAKEN, KEY_TAKEN."""

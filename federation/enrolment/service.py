@@ -21,8 +21,9 @@ from typing import Final
 from prometheus_client import Counter
 
 from federation.enrolment.registrar import Registrar
-from federation.enrolment.registry import APPROVED, Registry
-from protocols.channel.identity import PartyCard
+from federation.enrolment.registry import Registry
+from protocols.channel.identity import PartyCard, PartyId
+from protocols.channel.pins import SUSPENDED
 from protocols.channel.wire import decode, encode
 from protocols.enrolment import messages as m
 from protocols.enrolment.certificates import public_key_digest
@@ -130,16 +131,17 @@ class EnrolmentService:
         return m.Pending()
 
     def _asked(self, poll: m.EnrolmentPoll, nonce: bytes) -> m.Answered:
-        applicant = self._registry.applicant(poll.party)
-        if applicant is None:
-            raise PolicyDenied("no application is known, or it was rejected", code="NO_APPLICATION")
-        m.verify_poll(poll, applicant.application, nonce, self._key)
-        entry = self._registrar.entries.get(applicant.party)
-        if applicant.state != APPROVED or entry is None:
+        entry = self._registrar.entries.get(PartyId(poll.party))
+        if entry is None:
+            applicant = self._registry.applicant(poll.party)
+            if applicant is None:
+                raise PolicyDenied("no application is known, or it was rejected", code="NO_APPLICATION")
+            m.verify_poll(poll, (applicant.application.card,), nonce, self._key)
             return m.Pending()
+        m.verify_poll(poll, (entry.lineage.card, *entry.lineage.accepted(self._clock())), nonce, self._key)
         if entry.suspended:
-            raise VerificationFailed(f"{applicant.party} is suspended", code="PARTY_SUSPENDED")
-        grant = self._registrar.granted(applicant)
+            raise VerificationFailed(f"{entry.party} is suspended", code=SUSPENDED)
+        grant = self._registrar.granted(entry.party, poll.csr)
         return m.Granted(grant.certificate, grant.authority, self._registrar.roster, self._relay_port)
 
 

@@ -48,6 +48,14 @@ def create_authority(now: datetime.datetime) -> Issued:
     return Issued(builder.sign(key, SHA256()).public_bytes(Encoding.PEM), _pem(key))
 
 
+def create_server_key(now: datetime.datetime) -> Issued:
+    """Return a key with a certificate of its own, for a server that is known by its key's fingerprint alone."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = _name("credit-federation enrolment")
+    builder = _builder(name, name, key.public_key(), now, datetime.timedelta(days=AUTHORITY_DAYS))
+    return Issued(builder.sign(key, SHA256()).public_bytes(Encoding.PEM), _pem(key))
+
+
 def issue(
     authority: Issued,
     party: PartyId,

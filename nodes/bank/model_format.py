@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -21,7 +20,7 @@ from nodes.bank.model_quality import ModelQuality
 from nodes.binning import FineBinning
 from protocols.assessment.manifest import SignedManifest
 from protocols.boosting.trees import Tree
-from protocols.channel.identity import PartyCard, PartyId, PartyKeys, PartyRole, verify
+from protocols.channel.identity import PartyCard, PartyId, PartyKeys, PartyRole, verify_any
 from protocols.channel.wire import decode
 from protocols.credit.logistic import Calibration
 from protocols.errors import ConfigurationError, MalformedMessage, VerificationFailed
@@ -197,7 +196,7 @@ def verify_model_file(model: ModelFile, bank_card: PartyCard, earlier: Sequence[
     if model.format != FORMAT or model.bank != bank_card.party or bank_card.role is not PartyRole.BANK:
         raise VerificationFailed(f"the model file is not a {FORMAT} of {bank_card.party}", code=TAMPERED)
     try:
-        _verify_any((bank_card, *earlier), model.unsigned(), base64.b64decode(model.signature, validate=True))
+        verify_any((*earlier, bank_card), model.unsigned(), base64.b64decode(model.signature, validate=True))
         manifest = model.signed_manifest().manifest
     except (VerificationFailed, MalformedMessage, ValueError) as error:
         raise VerificationFailed(
@@ -233,11 +232,3 @@ def read_model_file(path: Path, bank_card: PartyCard, earlier: Sequence[PartyCar
         ) from error
     verify_model_file(model, bank_card, earlier)
     return model
-
-
-def _verify_any(cards: Sequence[PartyCard], data: bytes, signature: bytes) -> None:
-    """Return if the owner of one of a party's cards has signed. Raises: VerificationFailed."""
-    for card in cards[1:]:
-        with suppress(VerificationFailed):
-            return verify(card, data, signature)
-    return verify(cards[0], data, signature)

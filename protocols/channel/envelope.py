@@ -18,7 +18,16 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from msgspec import Meta
 
-from protocols.channel.identity import Key32, PartyCard, PartyId, PartyKeys, PartyName, Signature, sealing_key, verify
+from protocols.channel.identity import (
+    Key32,
+    PartyCard,
+    PartyId,
+    PartyKeys,
+    PartyName,
+    Signature,
+    sealing_key,
+    verify_any,
+)
 from protocols.channel.wire import M, Message, decode, encode
 from protocols.errors import PeerRefused, UnexpectedMessage, VerificationFailed
 
@@ -106,11 +115,8 @@ class Channel:
             raise UnexpectedMessage(f"{envelope.message} from {envelope.sender} belongs to another run")
         signed, sender = _signed_bytes(_header_of(envelope), envelope.body), PartyId(envelope.sender)
         card = self._card(sender)
-        for other in self.signers.get(sender, ()):
-            if other is not card:
-                with suppress(VerificationFailed):
-                    return verify(other, signed, envelope.signature)
-        return verify(card, signed, envelope.signature)
+        others = tuple(other for other in self.signers.get(sender, ()) if other is not card)
+        verify_any((*others, card), signed, envelope.signature)
 
     def unwrap(self, envelope: Envelope, kind: type[M]) -> M:
         """Verify, open and decode an envelope of a known kind addressed to this party or to everyone.

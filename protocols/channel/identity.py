@@ -8,7 +8,8 @@ is well formed. Parties pin cards; a card is believed only under its own signatu
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Final, NewType
@@ -151,6 +152,15 @@ def verify(card: PartyCard, data: bytes, signature: bytes) -> None:
         Ed25519PublicKey.from_public_bytes(card.verify_key).verify(signature, data)
     except (InvalidSignature, ValueError) as error:
         raise VerificationFailed(f"signature of {card.party} does not hold") from error
+
+
+def verify_any(cards: Sequence[PartyCard], data: bytes, signature: bytes) -> None:
+    """Return if `signature` is that of the owner of one of a party's cards. Raises: VerificationFailed; ValueError."""
+    *others, last = cards
+    for card in others:
+        with suppress(VerificationFailed):
+            return verify(card, data, signature)
+    return verify(last, data, signature)
 
 
 def sealing_key(card: PartyCard) -> X25519PublicKey:

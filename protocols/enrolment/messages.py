@@ -12,6 +12,7 @@ the middle hears serves on no other connection.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 from msgspec import Meta
@@ -25,6 +26,7 @@ from protocols.channel.identity import (
     PartyRole,
     Signature,
     verify,
+    verify_any,
     verify_card,
 )
 from protocols.channel.wire import Message, digest
@@ -70,10 +72,13 @@ class EnrolmentRequest(Message, frozen=True):
 
 
 class EnrolmentPoll(Message, frozen=True):
-    """The question what has become of an application, by the one who made it."""
+    """The question what has become of an application, by the one who made it; once enrolled, for a certificate.
+
+    So a party whose certificate has expired, for it was away for long, comes back.
+    """
 
     party: PartyName
-    application: Key32
+    csr: Annotated[bytes, Meta(max_length=4096)]
     signature: Signature
 
 
@@ -111,10 +116,10 @@ def make_request(
     return EnrolmentRequest(secret, application, keys.signing.sign(signed))
 
 
-def make_poll(keys: PartyKeys, application: Application, nonce: bytes, server: bytes) -> EnrolmentPoll:
+def make_poll(keys: PartyKeys, csr: bytes, nonce: bytes, server: bytes) -> EnrolmentPoll:
     """Return a signed poll, for this connection alone."""
-    told = digest(application)
-    return EnrolmentPoll(keys.party, told, keys.signing.sign(_signed(_POLL, nonce, server, told)))
+    told = keys.party.encode() + hashlib.sha256(csr).digest()
+    return EnrolmentPoll(keys.party, csr, keys.signing.sign(_signed(_POLL, nonce, server, told)))
 
 
 def verify_request(request: EnrolmentRequest, nonce: bytes, server: bytes, party: PartyId, role: PartyRole) -> None:
@@ -129,15 +134,14 @@ def verify_request(request: EnrolmentRequest, nonce: bytes, server: bytes, party
     verify_card(asked.card)
     told = digest(asked) + hashlib.sha256(request.secret).digest()
     verify(asked.card, _signed(_REQUEST, nonce, server, told), request.signature)
-    verify_other_keys(asked.keys, asked.card)
+    verify_other_keys(asked.keys, (asked.card,))
     requested_key(asked.csr, party)
 
 
-def verify_poll(poll: EnrolmentPoll, application: Application, nonce: bytes, server: bytes) -> None:
-    """Return if a poll is about this application, and by its maker, on this connection. Raises: VerificationFailed."""
-    if poll.application != digest(application) or poll.party != application.card.party:
-        raise VerificationFailed("the poll is about another application", code="WRONG_PARTY")
-    verify(application.card, _signed(_POLL, nonce, server, poll.application), poll.signature)
+def verify_poll(poll: EnrolmentPoll, cards: Sequence[PartyCard], nonce: bytes, server: bytes) -> None:
+    """Return if a poll is signed under one of a party's cards, for this connection. Raises: VerificationFailed."""
+    told = _signed(_POLL, nonce, server, poll.party.encode() + hashlib.sha256(poll.csr).digest())
+    verify_any(cards, told, poll.signature)
 
 
 def _signed(context: bytes, nonce: bytes, server: bytes, told: bytes) -> bytes:

@@ -7,11 +7,12 @@ key as a witness of the log and that of its SuperNode, stands there under the pa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Final
 
 from msgspec import Meta
 
-from protocols.channel.identity import PartyCard, PartyId, PartyKeys, PartyName, PartyRole, Signature, verify
+from protocols.channel.identity import PartyCard, PartyId, PartyKeys, PartyName, PartyRole, Signature, verify_any
 from protocols.channel.pins import Pins
 from protocols.channel.succession import Lineage, Seconds
 from protocols.channel.wire import Message, digest
@@ -84,12 +85,12 @@ def sign_other_keys(keys: PartyKeys, witness: str = "", supernode: str = "") -> 
     return OtherKeys(keys.party, witness, supernode, keys.signing.sign(_OTHER_KEYS + digest(unsigned)))
 
 
-def verify_other_keys(stated: OtherKeys, card: PartyCard) -> None:
-    """Return if a statement is that of the card's owner. Raises: VerificationFailed."""
+def verify_other_keys(stated: OtherKeys, cards: Sequence[PartyCard]) -> None:
+    """Return if a statement is that of the owner of these cards, under one of them. Raises: VerificationFailed."""
     unsigned = OtherKeys(stated.party, stated.witness, stated.supernode)
-    if stated.party != card.party:
-        raise VerificationFailed(f"further keys of {stated.party} where those of {card.party} are due")
-    verify(card, _OTHER_KEYS + digest(unsigned), stated.signature)
+    if stated.party != cards[0].party:
+        raise VerificationFailed(f"further keys of {stated.party} where those of {cards[0].party} are due")
+    verify_any(cards, _OTHER_KEYS + digest(unsigned), stated.signature)
 
 
 def sign_roster(roster: Roster, keys: PartyKeys) -> SignedRoster:
@@ -105,13 +106,11 @@ def verify_roster(signed: SignedRoster, coordinator: tuple[PartyCard, ...]) -> N
         raise VerificationFailed("the entries of a roster are sorted, each party once")
     for entry in roster.entries:
         if entry.keys is not None:
-            _verify_any(entry.keys, entry.lineage)
-    for card in coordinator:
-        try:
-            return verify(card, _ROSTER + digest(roster), signed.signature)
-        except VerificationFailed:
-            continue
-    raise VerificationFailed("the roster is not signed by the coordinator", code="ROSTER_SIGNATURE")
+            verify_other_keys(entry.keys, entry.lineage.cards)
+    try:
+        verify_any(coordinator, _ROSTER + digest(roster), signed.signature)
+    except VerificationFailed as error:
+        raise VerificationFailed("the roster is not signed by the coordinator", code="ROSTER_SIGNATURE") from error
 
 
 def coordinator_of(roster: Roster) -> RosterEntry:
@@ -152,13 +151,3 @@ def _take(pins: Pins, roster: Roster) -> None:
     suspended = {entry.party for entry in roster.entries if entry.suspended}
     pins.take([entry.lineage for entry in roster.entries], suspended | gone)
     pins.sequence = roster.sequence
-
-
-def _verify_any(stated: OtherKeys, lineage: Lineage) -> None:
-    """Return if one of the party's cards has signed the statement. Raises: VerificationFailed."""
-    for card in lineage.cards[1:]:
-        try:
-            return verify_other_keys(stated, card)
-        except VerificationFailed:
-            continue
-    return verify_other_keys(stated, lineage.card)

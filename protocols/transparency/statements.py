@@ -42,7 +42,7 @@ from protocols.channel.identity import (
     PartyRole,
     Randomness,
     Signature,
-    verify,
+    verify_any,
 )
 from protocols.channel.wire import Message, decode, encode
 from protocols.errors import MalformedMessage, VerificationFailed
@@ -151,8 +151,10 @@ def seal_statements(
     return SealedStatements(head, keys.signing.sign(head.signed_bytes()), tuple(entries))
 
 
-def verify_statements(sealed: SealedStatements, card: PartyCard) -> None:
+def verify_statements(sealed: SealedStatements, card: PartyCard, *others: PartyCard) -> None:
     """Return if a party's own signature covers exactly these entries; those whose key was destroyed are left out.
+
+    `others` are further cards of the party: those that it has replaced.
 
     Raises: VerificationFailed.
     """
@@ -162,7 +164,7 @@ def verify_statements(sealed: SealedStatements, card: PartyCard) -> None:
     for entry, digest in zip(sealed.entries, head.entries, strict=True):
         if entry and not compare_digest(sha256(entry).digest(), digest):
             raise VerificationFailed("a sealed statement is not the one that was signed", code="BODY_INVALID")
-    verify(card, head.signed_bytes(), sealed.signature)
+    verify_any((*others, card), head.signed_bytes(), sealed.signature)
 
 
 def open_for_auditor(sealed: SealedStatements, key: X25519PrivateKey) -> dict[int, Statement]:

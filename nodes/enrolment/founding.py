@@ -1,0 +1,76 @@
+"""A party's new directory: every key drawn here, on its own machine, each for one use, and none ever sent.
+
+party.key      signing (Ed25519), sealing and masks (X25519)     0600
+paillier.pem   Paillier key, encrypted                           0600
+witness.key    cosignatures over the coordinator's log           0600
+supernode.key  the SuperNode's (EC P-384, OpenSSH)               0600
+tls/key.pem    the stream's (EC P-256)                           0600
+cards/         public cards: the party's own, later everybody's
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import rmtree
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from nodes.keystore import create_party, create_witness_key, write_cards, write_private
+from protocols.channel.identity import PartyCard, PartyId, PartyRole
+from protocols.enrolment.certificates import draw_tls_key
+from protocols.enrolment.token import check_name
+from protocols.errors import ConfigurationError
+
+SUPERNODE_KEY: Final = "supernode.key"
+SUPERNODE_PUBLIC: Final = "supernode.pub"
+TLS_KEY: Final = "tls/key.pem"
+CARDS: Final = "cards"
+
+
+@contextmanager
+def new_directory(home: Path) -> Iterator[Path]:
+    """Yield a folder that becomes `home` at the end, whole; on an error nothing is left.
+
+    Raises: ConfigurationError, codes NOT_EMPTY, NOT_WRITABLE.
+    """
+    if home.exists() and (not home.is_dir() or any(home.iterdir())):
+        raise ConfigurationError(f"{home}: something is there already", code="NOT_EMPTY")
+    try:
+        home.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{home.name}.", dir=home.parent))
+    except OSError as error:
+        raise ConfigurationError(f"{home}: {error.strerror}", code="NOT_WRITABLE") from error
+    try:
+        yield partial / "made"
+        (partial / "made").replace(home)
+    finally:
+        rmtree(partial, ignore_errors=True)
+
+
+def found_party(home: Path, party: PartyId, role: PartyRole, key_bits: int, witness: str) -> PartyCard:
+    """Draw every key of a party into the new folder `home`, and return its card. Takes from seconds to a minute.
+
+    `witness` is the name under which it will cosign the log. Raises: ConfigurationError, BAD_NAME, KEY_LENGTH; OSError.
+    """
+    check_name(party)
+    if key_bits % 64:
+        raise ConfigurationError(f"a key of {key_bits} bits: the length is a multiple of 64", code="KEY_LENGTH")
+    card = create_party(home, party, role, key_bits)
+    write_cards(home / CARDS, [card])
+    create_witness_key(home, witness)
+    (home / TLS_KEY).parent.mkdir(mode=0o700)
+    write_private(home / TLS_KEY, draw_tls_key())
+    _draw_supernode_key(home)
+    return card
+
+
+def _draw_supernode_key(home: Path) -> None:
+    key = ec.generate_private_key(ec.SECP384R1())
+    write_private(home / SUPERNODE_KEY, key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
+    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    (home / SUPERNODE_PUBLIC).write_bytes(public + b"\n")
