@@ -9,12 +9,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from protocols.channel.envelope import pack_refusal
 from protocols.errors import CreditFederationError, TransportError
 from protocols.stream.exchanges import HEARTBEAT, TOO_LARGE, Request, StreamEnd
 
+_LAST_SECONDS: Final = 1.0
 Serve = Callable[[bytes], Awaitable[bytes]]
 
 
@@ -44,7 +45,8 @@ async def carry(end: StreamEnd, wire: Wire, serve: Serve, timing: StreamTiming) 
 
     `serve` answers a request of the peer's and never raises; as many run at once as the end's limits allow.
     """
-    tasks = [asyncio.create_task(_write(end, wire, timing)), asyncio.create_task(_read(end, wire, serve, timing))]
+    writing = asyncio.create_task(_write(end, wire, timing))
+    tasks = [writing, asyncio.create_task(_read(end, wire, serve, timing))]
     code = "STREAM_ENDED"
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
@@ -55,11 +57,12 @@ async def carry(end: StreamEnd, wire: Wire, serve: Serve, timing: StreamTiming) 
         raise
     finally:
         last = end.close(code)
+        await asyncio.wait({writing}, timeout=_LAST_SECONDS)  # a frame on its way is not cut short: the last follows it
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         with suppress(Exception):  # the peer may be gone, in whatever way its transport says so
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(_LAST_SECONDS):
                 await wire.write(last)
     return code
 
