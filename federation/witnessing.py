@@ -69,7 +69,7 @@ class Witnessing:
         request = self._log.witness_request(old_size)
         offer = CheckpointOffer(request.encode())
         self._offered[party] = offer, _size(request)
-        channel = Channel(self._keys, self._pins.cards, offer.transcript())
+        channel = Channel(self._keys, self._pins.cards, offer.transcript(), self._pins.signers)
         return channel.wrap(party, offer, sealed=False)
 
     def _receive(self, party: PartyId, reply: bytes | None) -> Envelope | None:
@@ -102,7 +102,7 @@ class Witnessing:
         answers = [envelope for envelope in envelopes if envelope.sender == party]
         if len(answers) != 1:
             raise UnexpectedMessage(f"{len(answers)} answers to one checkpoint from {party}")
-        channel = Channel(self._keys, self._pins.cards, self._offered[party][0].transcript())
+        channel = Channel(self._keys, self._pins.cards, self._offered[party][0].transcript(), self._pins.signers)
         if answers[0].message == "CheckpointCosignature":
             return channel.unwrap(answers[0], CheckpointCosignature)
         return channel.unwrap(answers[0], CheckpointRefusal)

@@ -38,7 +38,9 @@ class Admission:
         """
         asked = decode(envelope.body, kind)
         party = check_card(asked.card, self._site.pins.cards)
-        channel = Channel(self._site.keys, {**self._site.pins.cards, party: asked.card}, asked.transcript())
+        channel = Channel(
+            self._site.keys, {**self._site.pins.cards, party: asked.card}, asked.transcript(), self._site.pins.signers
+        )
         channel.unwrap(envelope, kind)
         if envelope.sender != party:
             raise VerificationFailed("the request is not of the enterprise whose card it shows")

@@ -84,7 +84,9 @@ class Filing:
         filed = self._store.find(decision.objection)
         if filed is None or envelope.sender not in filed.contested or envelope.receiver != EVERYONE:
             raise UnexpectedMessage(f"{envelope.sender} decides what is not its to decide")
-        Channel(self._site.keys, self._site.pins.cards, filed.transcript).unwrap(envelope, ObjectionDecision)
+        Channel(self._site.keys, self._site.pins.cards, filed.transcript, self._site.pins.signers).unwrap(
+            envelope, ObjectionDecision
+        )
         if not self._store.decide(decision.objection, envelope.sender, encode(envelope)):
             return
         values: dict[str, str | int] = {"decision": decision.verdict.value, "code": decision.reason}

@@ -53,7 +53,7 @@ class ObjectionRounds:
     def _poll(self, deliver: Deliver) -> None:
         nodes = [PartyId(node) for node in self._store.open_at(self._filing.nodes)]
         poll = ObjectionPoll(self._site.clock_ms() // 1000)
-        channel = Channel(self._site.keys, self._site.pins.cards, poll.transcript())
+        channel = Channel(self._site.keys, self._site.pins.cards, poll.transcript(), self._site.pins.signers)
         if nodes:
             parcels = {node: pack_parcel((channel.wrap(node, poll, sealed=False),)) for node in nodes}
             replies = deliver(parcels)
@@ -77,6 +77,6 @@ class ObjectionRounds:
             self._filing.decide(envelope)
             return
         receipt = decode(envelope.body, ObjectionReceipt)
-        channel = Channel(self._site.keys, self._site.pins.cards, envelope.transcript)
+        channel = Channel(self._site.keys, self._site.pins.cards, envelope.transcript, self._site.pins.signers)
         channel.unwrap(envelope, ObjectionReceipt)
         self._store.done(envelope.sender, receipt.objection, receipt.decided_by)

@@ -73,7 +73,8 @@ class RelayDesk:
             except CreditFederationError as error:
                 code = error.code
                 counted = REFUSED if isinstance(error, PeerRefused) else code  # a peer's codes would be labels no end
-                logger.warning("request refused", extra={"party": party, "code": code, "bytes": len(parcel)})
+                told = {"party": party, "code": code, "bytes": len(parcel), "text": str(error)}
+                logger.warning("request refused", extra=told)
             except Exception as error:
                 code = counted = "INTERNAL_ERROR"
                 logger.error("request failed", extra={"party": party, "error": type(error).__name__}, exc_info=error)

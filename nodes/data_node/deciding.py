@@ -33,7 +33,7 @@ def decide_objection(at: Deciding, objection: StoredObjection, verdict: Verdict,
     if verdict is Verdict.CORRECTED and not corrections:
         raise ConfigurationError("no repair names this objection: put the record right first", code="NOT_CORRECTED")
     message = ObjectionDecision(objection.id, verdict, reason.value, corrections, at.now)
-    decision = signed_decision(message, Channel(at.keys, at.pins.cards, objection.transcript))
+    decision = signed_decision(message, Channel(at.keys, at.pins.cards, objection.transcript, at.pins.signers))
     if not at.ledger.objections.decide(decision):
         raise ConfigurationError("this objection is decided already", code="DECIDED")
     return decision

@@ -18,7 +18,7 @@ class EnterpriseGate:
     def channel(self, card: PartyCard, transcript: bytes) -> Channel:
         """Return this node's end towards the enterprise behind a card. Raises: VerificationFailed."""
         party = check_card(card, self._site.pins.cards)
-        return Channel(self._site.keys, {**self._site.pins.cards, party: card}, transcript)
+        return Channel(self._site.keys, {**self._site.pins.cards, party: card}, transcript, self._site.pins.signers)
 
     def admit(self, card: PartyCard, enterprise: str, credential: str) -> None:
         """Return if the card is this enterprise's, now. Raises: PolicyDenied, a CREDENTIAL_ or CONSENT_LIST_ code."""

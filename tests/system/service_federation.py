@@ -66,7 +66,8 @@ class ServiceFederation:
 
 def bank_model(home: Path, site: BankSite) -> ModelFile:
     """The model that the bank signed."""
-    return read_model_file(home / "model.json", site.pins.card(PartyId(site.keys.party), PartyRole.BANK))
+    bank = PartyId(site.keys.party)
+    return read_model_file(home / "model.json", site.pins.card(bank, PartyRole.BANK), site.pins.lineage(bank)[1:])
 
 
 def change_settings(path: Path, **changes: object) -> None:
