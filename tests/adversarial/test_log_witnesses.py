@@ -226,7 +226,7 @@ def test_a_convicted_log_is_never_cosigned_again(dishonest: Coordinator) -> None
     first = dishonest.refusal(party, dishonest.log.witness_request(size))
     extension = AddCheckpoint(size, (), last)
     assert dishonest.refusal(party, extension) == first
-    dishonest.doors[party] = dishonest._agent(Path(dishonest.log._path).parents[1], party).handle
+    dishonest.doors[party] = dishonest._agent(Path(dishonest.log._location.path).parents[1], party).handle
     assert dishonest.refusal(party, extension) == first, "also after a restart"
 
 
