@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from federation.audit.alarms.watch import Alarm
+from federation.audit.coverage import Coverage, coverage
 from federation.audit.reading import LogView
 from protocols.errors import ConfigurationError
 from protocols.transparency.checkpoints import verify_cosignatures
@@ -103,6 +104,7 @@ class MonthlyReport(msgspec.Struct, frozen=True, kw_only=True):
     denials: tuple[DenialCount, ...]
     latencies: tuple[Latency, ...]
     models: tuple[ModelUse, ...]
+    coverage: Coverage
     witnesses: tuple[WitnessState, ...]
     alarms: tuple[Alarm, ...]
 
@@ -156,6 +158,7 @@ class Activity(msgspec.Struct, frozen=True):
     denials: tuple[DenialCount, ...]
     latencies: tuple[Latency, ...]
     models: tuple[ModelUse, ...]
+    coverage: Coverage
 
 
 def activity(work: sqlite3.Connection, month: Month) -> Activity:
@@ -167,6 +170,7 @@ def activity(work: sqlite3.Connection, month: Month) -> Activity:
         tuple(DenialCount(*row) for row in work.execute(_DENIALS, bounds)),
         tuple(Latency(*row) for row in work.execute(_LATENCIES, bounds)),
         tuple(ModelUse(*row) for row in work.execute(_MODELS, bounds)),
+        coverage(work, month.since_ms, month.until_ms),
     )
 
 

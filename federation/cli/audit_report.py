@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -17,23 +18,29 @@ from federation.cli.audit_alarms import find_alarms, read_rules
 from federation.cli.logs import judge, open_log, show_failure
 from federation.cli.output import FAILED, console, errors, print_json, reported_errors
 from federation.report.month import render_month
+from federation.report.month_pdf import render_month_pdf
+from federation.report.month_words import Language
 from protocols.errors import ConfigurationError
 
 
 def report_command(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a federation, or of an export.")],
     month: Annotated[str, typer.Option("--month", help="Such as 2026-11; days and months are UTC.")],
-    out: Annotated[Path, typer.Option("--out", help="The HTML file to write.")],
+    out: Annotated[Path, typer.Option("--out", help="The HTML file to write; the PDFs stand beside it.")],
+    language: Annotated[
+        list[Language] | None, typer.Option("--language", help="Languages of the PDF, zh or en; both by default.")
+    ] = None,
     rules_file: Annotated[Path | None, typer.Option("--rules", help="Thresholds, as for `alarms`.")] = None,
     ledgers: Annotated[
         Path | None, typer.Option("--ledgers", help="Folder of the parties' folders; by default DIR itself.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what the page shows as JSON as well.")] = False,
 ) -> None:
-    """Write a month's report: volumes by bank and day, denials and why, latency, models, alarms, witnesses.
+    """Write a month's report: volumes, coverage by node, denials and why, latency, models, alarms, witnesses.
 
     The log is verified first, and the month is reconciled and held against the alarms' rules. The page is one HTML file
-    that loads nothing and prints on A4; for a PDF, print it. It names banks and nodes, no enterprise and no score.
+    that loads nothing; beside it stands a PDF in each language, OUT-zh.pdf and OUT-en.pdf. They name banks and nodes,
+    no enterprise and no score.
 
     Exit code 0 if it is written, alarms or not; 1 if the log does not verify, and nothing is written; 2 for bad input.
 
@@ -45,7 +52,7 @@ def report_command(
             log = judge(directory)
             if log.ok:
                 written = _compose(directory, asked, rules, log, ledgers)
-                _write(out, render_month(written))
+                files = _write(out, written, language or tuple(Language))
     if not log.ok:
         if as_json:
             print_json({"log_ok": False, "leaf": log.first_bad_leaf})
@@ -55,7 +62,8 @@ def report_command(
     if as_json:
         print_json(written)
     else:
-        console.print(f"[green]written[/] {escape(str(out))}, {len(written.alarms)} alarms", soft_wrap=True)
+        names = ", ".join(escape(str(path)) for path in files)
+        console.print(f"[green]written[/] {names}; {len(written.alarms)} alarms", soft_wrap=True)
 
 
 def _compose(
@@ -85,11 +93,18 @@ def _compose(
         denials=counts.denials,
         latencies=counts.latencies,
         models=counts.models,
+        coverage=counts.coverage,
     )
 
 
-def _write(path: Path, page: str) -> None:
-    try:
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"{path}: {error.strerror}", code="OUT_NOT_WRITABLE") from error
+def _write(page: Path, report: MonthlyReport, languages: Sequence[Language]) -> list[Path]:
+    """Write the page and its PDFs; return where they are. Raises: ConfigurationError, code OUT_NOT_WRITABLE."""
+    files = [(page, render_month(report).encode())]
+    for language in dict.fromkeys(languages):
+        files.append((page.with_name(f"{page.stem}-{language}.pdf"), render_month_pdf(report, language)))
+    for path, data in files:
+        try:
+            path.write_bytes(data)
+        except OSError as error:
+            raise ConfigurationError(f"{path}: {error.strerror}", code="OUT_NOT_WRITABLE") from error
+    return [path for path, _ in files]

@@ -7,9 +7,10 @@ from typing import Final
 
 from markupsafe import Markup
 
+from federation.audit.coverage import Coverage
 from federation.audit.monthly import WHOLE_QUERY, DayVolume, DenialCount, Latency, MonthlyReport
 from federation.report.charts import SIZE, Bar, bars
-from federation.report.notation import count, seconds, shortened
+from federation.report.notation import count, percent, seconds, shortened
 from federation.report.plot import HEIGHT, LEFT, Frame, round_ticks, whole
 from federation.report.render import environment, style_hash, style_sheet
 from federation.report.svg import group, label, picture, rectangle
@@ -41,6 +42,7 @@ def render_month(report: MonthlyReport) -> str:
             volumes=volume_chart(report.days, [bank.bank for bank in report.banks], report.month.days),
             denials=denial_bars(report.denials),
             latencies=latency_bars(report.latencies),
+            coverage=coverage_bars(report.coverage),
             whole=next((one for one in report.latencies if one.party == WHOLE_QUERY), None),
             standing=sum(bool(witness.cosigned) for witness in report.witnesses),
             shown=report.alarms[:ALARMS_SHOWN],
@@ -80,6 +82,17 @@ def volume_chart(volumes: Sequence[DayVolume], banks: Sequence[str], days: int) 
 
 def _colour(index: int, named: Sequence[str]) -> str:
     return f"bar d{index}" if index < len(named) else "bar"
+
+
+def coverage_bars(found: Coverage) -> Markup | None:
+    """Draw the share of the questions that each node answered; None if no question reached a node."""
+    rows = [
+        Bar(one.node, one.released / one.questions, percent(one.released / one.questions), "good")
+        for one in found.nodes
+        if one.questions
+    ]
+    told = "; ".join(f"{row.name} {row.written}" for row in rows)
+    return bars("coverage-bars", ("Questions answered by node", told), rows, (0, 1), _ROOM) if rows else None
 
 
 def denial_bars(denials: Sequence[DenialCount]) -> Markup | None:

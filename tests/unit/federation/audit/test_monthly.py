@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
 import re
+import shutil
+import subprocess
+from pathlib import Path
 
+import msgspec
 import pytest
 from stories import logged, model_hash
 from test_alarms import DAY_MS, LATER, NOON_MS, query
@@ -11,6 +16,7 @@ from test_alarms import DAY_MS, LATER, NOON_MS, query
 from federation.audit.alarms import Alarm, AlarmRules, watch
 from federation.audit.alarms.facts import facts
 from federation.audit.alarms.rules import Bulk
+from federation.audit.coverage import Coverage, NodeCoverage
 from federation.audit.monthly import (
     WHOLE_QUERY,
     Activity,
@@ -25,6 +31,9 @@ from federation.audit.monthly import (
     read_month,
 )
 from federation.report.month import render_month
+from federation.report.month_pdf import render_month_pdf
+from federation.report.month_words import _WORDS, Language, MonthWords
+from paper.canvas import Canvas
 from protocols.errors import ConfigurationError
 from protocols.transparency import Leaf
 
@@ -71,33 +80,39 @@ def test_percentiles_are_by_nearest_rank_and_of_single_questions() -> None:
     assert month_of([query(1, takes=5)]).latencies[0] == Latency(WHOLE_QUERY, 1, 5, 5, 5, 5)
 
 
-def written(found: Activity, alarms: tuple[Alarm, ...] = ()) -> str:
-    return render_month(
-        MonthlyReport(
-            month=MARCH,
-            origin="coordinator.test/log",
-            generated="2026-04-01T08:00Z",
-            leaves=10,
-            root="ab" * 32,
-            checkpoints=2,
-            cosignatures=6,
-            witnessed_size=10,
-            quorum=2,
-            days=found.days,
-            banks=found.banks,
-            denials=found.denials,
-            latencies=found.latencies,
-            models=found.models,
-            witnesses=(WitnessState("tax", "2026-03-31T23:00:00Z"), WitnessState("social", "")),
-            alarms=alarms,
-        )
+def nine() -> list[list[Leaf]]:
+    """Nine questions of five banks, one of them denied."""
+    return [query(n, NOON_MS + n, bank=f"bank-{n % 5}", denying={"tax": "QUOTA"} if n == 3 else None) for n in range(9)]
+
+
+def report_of(found: Activity, alarms: tuple[Alarm, ...] = ()) -> MonthlyReport:
+    return MonthlyReport(
+        month=MARCH,
+        origin="coordinator.test/log",
+        generated="2026-04-01T08:00Z",
+        leaves=10,
+        root="ab" * 32,
+        checkpoints=2,
+        cosignatures=6,
+        witnessed_size=10,
+        quorum=2,
+        days=found.days,
+        banks=found.banks,
+        denials=found.denials,
+        latencies=found.latencies,
+        models=found.models,
+        coverage=found.coverage,
+        witnesses=(WitnessState("tax", "2026-03-31T23:00:00Z"), WitnessState("social", "")),
+        alarms=alarms,
     )
 
 
+def written(found: Activity, alarms: tuple[Alarm, ...] = ()) -> str:
+    return render_month(report_of(found, alarms))
+
+
 def test_the_page_shows_what_was_counted_and_loads_nothing() -> None:
-    queries = [
-        query(n, NOON_MS + n, bank=f"bank-{n % 5}", denying={"tax": "QUOTA"} if n == 3 else None) for n in range(9)
-    ]
+    queries = nine()
     rules = AlarmRules(bulk=Bulk(per_hour=2))
     with facts(logged([one for whole in queries for one in whole])) as work:
         found, alarms = activity(work, MARCH), watch(work, rules, LATER)
@@ -121,6 +136,7 @@ def test_a_name_cannot_break_out_of_the_page() -> None:
         (DenialCount(EVIL, EVIL, 1),),
         (Latency(EVIL, 1, 1, 1, 1, 1),),
         (ModelUse(EVIL, EVIL, 1, 1),),
+        Coverage((NodeCoverage(EVIL, 1, 1, 0, 0, 1, 1),), 1, 1, 0, 0),
     )
     page = written(hostile)
     assert "<script" not in page
@@ -134,3 +150,79 @@ def test_every_alarm_is_counted_though_the_page_lists_the_first() -> None:
     page = written(month_of([]), (one,) * 201)
     assert page.count("not in the log") == 200
     assert "201 alarms in this month" in page
+
+
+def test_coverage_counts_who_answered_who_denied_and_who_was_silent() -> None:
+    asked, denial, *_ = query(6, denying={"social": "CONSENT_REVOKED"})
+    refused = [asked, msgspec.structs.replace(denial, actor="coordinator")]
+    silent = query(5, silent=("social",))
+    batch = query(3, enterprises=50, denied=7)
+    found = month_of([query(1), query(2, denying={"tax": "QUOTA"}), batch, silent, refused])
+    assert found.coverage == Coverage(
+        nodes=(
+            NodeCoverage("social", 4, 3, 0, 1, 53, 45),
+            NodeCoverage("tax", 4, 3, 1, 0, 53, 45),
+        ),
+        questions=5,
+        whole=2,
+        stopped=1,
+        unnamed=0,
+    )
+    assert [node.share for node in found.coverage.nodes] == [45 / 53, 45 / 53]
+
+
+def test_a_node_that_never_answered_is_not_named_but_its_questions_are_counted() -> None:
+    found = month_of([query(1, silent=("social",))]).coverage
+    assert [node.node for node in found.nodes] == ["tax"]
+    assert (found.unnamed, found.whole, found.stopped) == (1, 0, 0)
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_the_pdf_says_what_the_page_says(language: Language, tmp_path: Path) -> None:
+    queries = [
+        query(n, NOON_MS + n, bank=f"bank-{n % 5}", denying={"tax": "QUOTA"} if n == 3 else None) for n in range(9)
+    ]
+    with facts(logged([one for whole in queries for one in whole])) as work:
+        found, alarms = activity(work, MARCH), watch(work, AlarmRules(bulk=Bulk(per_hour=2)), LATER)
+    report = report_of(found, tuple(alarms))
+    data = render_month_pdf(report, language)
+    assert data == render_month_pdf(report, language)
+    text = read_pdf(data, tmp_path)
+    words = MonthWords(language)
+    for expected in ("2026-03", "QUOTA", "bank-4", "88.9 %", "2 enterprises in 1 h", "ab" * 32, words("others")):
+        assert expected.replace(" ", "") in text
+    for heading in ("volumes", "coverage", "denials", "latency", "models", "alarms", "witnesses", "coverage_cannot"):
+        assert words(heading).replace(" ", "") in text
+
+
+def test_an_empty_month_and_a_crowded_one_are_documents_too(tmp_path: Path) -> None:
+    empty = read_pdf(render_month_pdf(report_of(month_of([])), Language.ENGLISH), tmp_path)
+    assert "Noqueryinthismonth." in empty
+    assert "Noquestionreachedanode." in empty
+    one = Alarm(
+        rule="r", party="p" * 90, threshold="t", seen="s", first_leaf=1, last_leaf=2, first_time=None, last_time=None
+    )
+    crowded = report_of(month_of([query(n, bank=f"bank-{n}") for n in range(60)]), (one,) * 99)
+    text = read_pdf(render_month_pdf(crowded, Language.CHINESE), tmp_path)
+    assert "共99条，列出40条" in text
+    assert text.count("p" * 20) >= 40
+    assert all(f"bank-{n}" in text for n in range(60))
+
+
+def test_every_word_of_the_pdf_is_in_its_fonts() -> None:
+    canvas = Canvas("t", "a", "zh-CN", datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC))
+    for key, texts in _WORDS.items():
+        for text in texts:
+            assert canvas.known(text) == text, key
+
+
+def read_pdf(data: bytes, folder: Path) -> str:
+    """The text of a PDF without its spaces."""
+    tool = shutil.which("pdftotext")
+    if tool is None:
+        pytest.skip("there is no pdftotext on this machine")
+    (folder / "report.pdf").write_bytes(data)
+    done = subprocess.run(
+        [tool, "-layout", str(folder / "report.pdf"), "-"], capture_output=True, check=True, timeout=120
+    )
+    return re.sub(r"\s", "", done.stdout.decode())

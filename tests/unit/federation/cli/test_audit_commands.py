@@ -250,6 +250,7 @@ def test_a_months_report_is_one_page_of_what_the_log_says(asked: Path, tmp_path:
     assert {one["name"].rpartition("/")[2] for one in found["witnesses"] if one["cosigned"]} >= set(NODES)
     text = page.read_text()
     assert "CONSENT_MISSING" in text
+    assert all((tmp_path / f"month-{language}.pdf").read_bytes().startswith(b"%PDF-") for language in ("en", "zh"))
     assert not any(code in result.stdout + text for code in codes()[:5])
     assert run("export", asked, "--out", tmp_path / "out").exit_code == 0
     again = run("report", tmp_path / "out", "--month", "2023-11", "--out", page, "--json")
