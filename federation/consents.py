@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from protocols.assessment.batch.messages import BatchQuery
 from protocols.assessment.messages import Query
 from protocols.channel.envelope import EVERYONE, Channel, Envelope
 from protocols.channel.identity import PartyRole
@@ -48,14 +49,32 @@ class ConsentGate:
 
         A query without a slip goes on: the nodes, which alone can see whether there is a consent, deny it.
         """
-        if not query.slip:
+        self.hear()
+        return self._judge(query, query.slip, now, earlier)
+
+    def show_all(
+        self, query: BatchQuery, slips: Sequence[str], now: int, earlier: Collection[str] = ()
+    ) -> tuple[str, ...]:
+        """Return for each slip of a batch "" or why it is refused; it must be that of the handle which the query names.
+
+        One that is missing is left to the nodes, as in `show`.
+        """
+        self.hear()
+        codes = []
+        for slip, handle in zip(slips, query.handles, strict=True):
+            shown = self._judge(query, slip, now, earlier)
+            mismatch = not shown.code and (shown.handle or b"") != handle
+            codes.append("CONSENT_MISMATCH" if mismatch else shown.code)
+        return tuple(codes)
+
+    def _judge(self, query: Query | BatchQuery, text: str, now: int, earlier: Collection[str]) -> Shown:
+        if not text:
             return Shown(None, "")
         handle = None
         try:
             purpose = Purpose(query.purpose)
-            slip = verify_slip(query.slip, self._issuers, query.bank, query.bank_card, purpose, now, earlier)
+            slip = verify_slip(text, self._issuers, query.bank, query.bank_card, purpose, now, earlier)
             handle = slip.handle
-            self.hear()
             self._view.check(slip.issuer, slip.handle, now)
         except ValueError:  # no purpose of any consent: what it is, the nodes say
             return Shown(None, "CONSENT_SCOPE")

@@ -294,6 +294,10 @@ class Coordinator:
         elif envelope.message == "Acknowledgement" and relay.outcome is not None:
             self._log_query(LeafKind.ACK, envelope, relay, {"decision": relay.outcome.value.upper()})
             del self._queries[envelope.transcript]
+        elif isinstance(relay, RelayBatch) and relay.slips is not None and envelope.message == "BatchSlips":
+            bank, now = PartyId(relay.query.bank), self._site.clock_ms() // 1000
+            earlier = self._site.pins.fingerprints(bank)
+            routed.append((bank, relay.decide(self._site.consents.show_all(relay.query, relay.slips, now, earlier))))
         for reply in produced:
             routed += self._log_result(reply, relay)
         return routed

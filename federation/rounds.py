@@ -66,6 +66,7 @@ PHASES: Mapping[str, str] = {
     "ScoreShare": "assessment",
     "CombinedScore": "assessment",
     "BatchQuery": "assessment",
+    "BatchSlips": "assessment",
     "BatchSubjects": "assessment",
     "BatchDecisions": "assessment",
     "BatchOpening": "assessment",

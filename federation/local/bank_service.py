@@ -12,7 +12,7 @@ from nodes.bank.model_file import ModelFile
 from nodes.bank.results import AssessmentResult
 from nodes.bank.service import MAX_BATCH, Applicant
 from protocols.channel.identity import PartyId
-from protocols.consent import Purpose
+from protocols.consent import QUESTIONS, Purpose
 from protocols.errors import PolicyDenied
 
 _T = TypeVar("_T")
@@ -54,10 +54,10 @@ class LocalBankService:
     async def _assess(
         self, applicants: Sequence[Applicant], purpose: Purpose, objection: bytes
     ) -> list[AssessmentResult]:
-        if purpose is not Purpose.ASSESSMENT:
+        if purpose not in QUESTIONS:
             raise PolicyDenied(f"no model serves the purpose {purpose}", code="PURPOSE_DENIED")
         asked = self._with_consents(applicants)
-        return await self._call(lambda: self._federation.assess_with(asked, self._bank, objection))
+        return await self._call(lambda: self._federation.assess_with(asked, self._bank, objection, purpose))
 
     async def ready(self) -> None:
         """Return if there is a model. Raises: ConfigurationError, code NO_MODEL; VerificationFailed."""

@@ -21,6 +21,7 @@ from protocols.channel.identity import PartyCard, PartyId
 from protocols.channel.pins import Pins
 from protocols.consent import (
     LIST_SECONDS,
+    QUESTIONS,
     Consent,
     Purpose,
     RevocationList,
@@ -59,11 +60,11 @@ class ConsentService:
             file.write(f"{enterprise}\n")
 
     def of_enterprise(self, enterprise: str, bank: PartyId) -> str:
-        """Return an enterprise's consent to be assessed by a bank, or "" if it has withheld it."""
+        """Return an enterprise's consent to be assessed and monitored by a bank, or "" if it has withheld it."""
         withheld = (self._home / WITHHELD_FILE).read_text(encoding="utf-8").split("\n")
-        return "" if enterprise in withheld else self.issue(enterprise, Purpose.ASSESSMENT, bank)
+        return "" if enterprise in withheld else self.issue(enterprise, QUESTIONS, bank)
 
-    def issue(self, subject: str, purpose: Purpose, bank: PartyId) -> str:
+    def issue(self, subject: str, purposes: tuple[Purpose, ...], bank: PartyId) -> str:
         """Return a consent for a bank, token and slip, good for a day."""
         now = self._clock()
         return self.issue_as(
@@ -71,14 +72,14 @@ class ConsentService:
                 subject=subject,
                 bank=bank,
                 bank_card=self.pins.cards[bank].fingerprint(),
-                purposes=(purpose,),
+                purposes=purposes,
                 domains=self._domains,
                 uses=CONSENT_USES,
                 issued=now,
                 not_before=now,
                 expires=now + CONSENT_SECONDS,
                 token_id=secrets.token_hex(16),
-                record_key=self._record_key_for(subject, purpose),
+                record_key=self._record_key_for(subject, purposes),
             )
         )
 
@@ -87,9 +88,9 @@ class ConsentService:
         secret = HKDF(SHA256(), 32, salt=None, info=_RECORD_KEY + enterprise.encode())
         return X25519PrivateKey.from_private_bytes(secret.derive(self._keys.to_bytes()))
 
-    def _record_key_for(self, subject: str, purpose: Purpose) -> bytes:
+    def _record_key_for(self, subject: str, purposes: tuple[Purpose, ...]) -> bytes:
         """Return the public key that a consent names; one for training covers a cohort, which has none."""
-        if purpose is Purpose.TRAINING:
+        if Purpose.TRAINING in purposes:
             return b""
         return self.record_key(subject).public_key().public_bytes_raw()
 

@@ -189,7 +189,7 @@ class LocalFederation:
 
     def training_consent(self, bank: PartyId, split: Split) -> str:
         """Return the consent service's consent that covers a bank's cohort."""
-        return self.consents.issue(cohort_subject(self.banks[bank].cohort_ids(split)), Purpose.TRAINING, bank)
+        return self.consents.issue(cohort_subject(self.banks[bank].cohort_ids(split)), (Purpose.TRAINING,), bank)
 
     def run_facts(self, dataset: str) -> RunFacts:
         """Return what is known of the run that has just ended."""
@@ -222,7 +222,11 @@ class LocalFederation:
         return self.assess_with(applicants, bank, objection)
 
     def assess_with(
-        self, applicants: Sequence[tuple[str, str]], bank: PartyId | None = None, objection: bytes = b""
+        self,
+        applicants: Sequence[tuple[str, str]],
+        bank: PartyId | None = None,
+        objection: bytes = b"",
+        purpose: Purpose = Purpose.ASSESSMENT,
     ) -> list[AssessmentResult]:
         """Ask all nodes about enterprises with the consents given, in order, many in batches. Raises: as `assess`."""
         for enterprise, _ in applicants:
@@ -232,15 +236,17 @@ class LocalFederation:
         agent = self.banks[asking]
         if not objection and BATCH_FROM <= len(applicants) == len({enterprise for enterprise, _ in applicants}):
             subjects = [Subject(enterprise, consent) for enterprise, consent in applicants]
-            return self._assess_batches(subjects, asking, model)
-        asked = [agent.ask(enterprise, consent, model, objection) for enterprise, consent in applicants]
+            return self._assess_batches(subjects, asking, model, purpose)
+        asked = [agent.ask(enterprise, consent, model, objection, purpose) for enterprise, consent in applicants]
         self.deliver(asking)
         return [agent.result(transcript) for transcript in asked]
 
-    def _assess_batches(self, subjects: Sequence[Subject], bank: PartyId, model: ModelFile) -> list[AssessmentResult]:
+    def _assess_batches(
+        self, subjects: Sequence[Subject], bank: PartyId, model: ModelFile, purpose: Purpose
+    ) -> list[AssessmentResult]:
         results: list[AssessmentResult] = []
         for start in range(0, len(subjects), BATCH_LIMIT):
-            asked = self.banks[bank].ask_batch(subjects[start : start + BATCH_LIMIT], model)
+            asked = self.banks[bank].ask_batch(subjects[start : start + BATCH_LIMIT], model, purpose)
             self.deliver(bank)
             results += self.banks[bank].batch_results(asked)
         return results

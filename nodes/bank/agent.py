@@ -22,6 +22,7 @@ from protocols.assessment.opening import SealedSum
 from protocols.boosting.model import TrainedBoosting
 from protocols.channel.envelope import Envelope, open_parcel, pack_parcel
 from protocols.channel.identity import PartyRole
+from protocols.consent import Purpose
 from protocols.consortium.model import TrainedConsortium
 from protocols.enrolment.upkeep import RosterNotice
 from protocols.errors import CreditFederationError, TransportError, UnexpectedMessage
@@ -129,12 +130,19 @@ class BankAgent:
 
     # ---- assessments
 
-    def ask(self, enterprise: str, consent: str, model: ModelFile, objection: bytes = b"") -> bytes:
+    def ask(
+        self,
+        enterprise: str,
+        consent: str,
+        model: ModelFile,
+        objection: bytes = b"",
+        purpose: Purpose = Purpose.ASSESSMENT,
+    ) -> bytes:
         """Put a query about one enterprise, perhaps after an objection, into the outbox and return its transcript.
 
         Raises: VerificationFailed if not every node of the model's manifest has signed it.
         """
-        transcript, asked = self._questions.ask(enterprise, consent, model, objection)
+        transcript, asked = self._questions.ask(enterprise, consent, model, purpose, objection)
         self._outbox += asked
         return transcript
 
@@ -142,12 +150,12 @@ class BankAgent:
         """Return the answer to a query, whatever it was, and forget the query."""
         return self._questions.result(transcript)
 
-    def ask_batch(self, subjects: Sequence[Subject], model: ModelFile) -> bytes:
+    def ask_batch(self, subjects: Sequence[Subject], model: ModelFile, purpose: Purpose = Purpose.ASSESSMENT) -> bytes:
         """Put a query about many enterprises, with their consents, into the outbox and return its transcript.
 
         Raises: ValueError for too many or repeated ones; VerificationFailed as `ask`.
         """
-        transcript, asked = self._batches.ask(subjects, model)
+        transcript, asked = self._batches.ask(subjects, model, purpose)
         self._outbox += asked
         return transcript
 
@@ -157,14 +165,23 @@ class BankAgent:
 
     # ---- questions that are carried one at a time, each on its own
 
-    def pose(self, enterprise: str, consent: str, model: ModelFile, objection: bytes = b"") -> tuple[bytes, bytes]:
+    def pose(
+        self,
+        enterprise: str,
+        consent: str,
+        model: ModelFile,
+        objection: bytes = b"",
+        purpose: Purpose = Purpose.ASSESSMENT,
+    ) -> tuple[bytes, bytes]:
         """Return a new query's transcript and the parcel that asks it. Raises: as `ask`."""
-        transcript, asked = self._questions.ask(enterprise, consent, model, objection)
+        transcript, asked = self._questions.ask(enterprise, consent, model, purpose, objection)
         return transcript, pack_parcel(tuple(asked))
 
-    def pose_batch(self, subjects: Sequence[Subject], model: ModelFile) -> tuple[bytes, bytes]:
+    def pose_batch(
+        self, subjects: Sequence[Subject], model: ModelFile, purpose: Purpose = Purpose.ASSESSMENT
+    ) -> tuple[bytes, bytes]:
         """Return a new batch's transcript and the parcel that asks it. Raises: as `ask_batch`."""
-        transcript, asked = self._batches.ask(subjects, model)
+        transcript, asked = self._batches.ask(subjects, model, purpose)
         return transcript, pack_parcel(tuple(asked))
 
     def proceed(self, transcript: bytes, reply: bytes) -> Turn:

@@ -19,7 +19,7 @@ from protocols.assessment.opening import SealedSum
 from protocols.channel.envelope import Envelope
 from protocols.channel.identity import PartyId, PartyRole
 from protocols.channel.wire import digest
-from protocols.consent import Purpose, split_consent, unverified_record_key
+from protocols.consent import Purpose, split_consent, unverified_handle, unverified_record_key
 from protocols.errors import CreditFederationError
 from protocols.transparency.leaves import LeafKind, subject_tag
 
@@ -45,7 +45,7 @@ class Batches:
     def __contains__(self, transcript: bytes) -> bool:
         return transcript in self._batches
 
-    def ask(self, subjects: Sequence[Subject], model: ModelFile) -> tuple[bytes, list[Envelope]]:
+    def ask(self, subjects: Sequence[Subject], model: ModelFile, purpose: Purpose) -> tuple[bytes, list[Envelope]]:
         """Return a new batch's transcript and its messages; at most `BATCH_LIMIT` enterprises, each one once.
 
         Raises: VerificationFailed if not every node of the model's manifest has signed it.
@@ -54,22 +54,25 @@ class Batches:
             raise ValueError(f"a batch is about 1 to {BATCH_LIMIT} distinct enterprises")
         site = self._site
         manifest, now = self._manifests.of(model), site.clock()
+        consents = [split_consent(subject.consent) for subject in subjects]
         query = BatchQuery(
             batch=site.randomness(16),
             bank=self._me,
             bank_card=site.pins.fingerprint(self._me),
             model=manifest.model_hash(),
-            purpose=Purpose.ASSESSMENT,
+            purpose=purpose,
             nodes=tuple(entry.party for entry in manifest.nodes),
             issued=now,
             expires=now + QUERY_SECONDS,
             subject_tags=tuple(subject_tag(site.tag_key, subject.enterprise) for subject in subjects),
+            handles=tuple(unverified_handle(slip) for _, slip in consents),
             cards=present_cards(site, manifest),
         )
         channel = site.channel(query.transcript())
         coordinator = PartyId(site.pins.only(PartyRole.COORDINATOR).party)
-        shown = [Subject(subject.enterprise, split_consent(subject.consent)[0]) for subject in subjects]
-        role = BankBatch(query, shown, manifest, channel, site.paillier, coordinator)
+        shown = [Subject(s.enterprise, token) for s, (token, _) in zip(subjects, consents, strict=True)]
+        slips = [slip for _, slip in consents]
+        role = BankBatch(query, shown, slips, manifest, channel, site.paillier, coordinator)
         asked = role.start()
         if site.ledger is not None:
             site.ledger.questions.open(query.batch, now, digest(asked[0]))

@@ -75,7 +75,7 @@ class Questions:
         return self._statements.write(kind, query, [about], self._site.channel(query.transcript()), self._site.clock())
 
     def ask(
-        self, enterprise: str, consent: str, model: ModelFile, objection: bytes = b""
+        self, enterprise: str, consent: str, model: ModelFile, purpose: Purpose, objection: bytes = b""
     ) -> tuple[bytes, list[Envelope]]:
         """Return a new query's transcript and its messages; `objection` is the one after which it is asked again.
 
@@ -88,7 +88,7 @@ class Questions:
             bank=self._me,
             bank_card=site.pins.fingerprint(self._me),
             model=manifest.model_hash(),
-            purpose=Purpose.ASSESSMENT,
+            purpose=purpose,
             nodes=tuple(entry.party for entry in manifest.nodes),
             issued=now,
             expires=now + QUERY_SECONDS,

@@ -15,7 +15,6 @@ from typing import Protocol
 
 from nodes.bank.model_file import ModelFile
 from nodes.bank.results import AssessmentResult
-from protocols.assessment.batch.messages import BATCH_LIMIT
 from protocols.consent import Purpose
 
 
@@ -62,5 +61,5 @@ class BankService(Protocol):
         """Return if an assessment could be answered now. Raises: CreditFederationError with the reason's code."""
 
 
-MAX_BATCH = BATCH_LIMIT
+MAX_BATCH = 256
 """How many enterprises one call of `assess_batch` takes."""

@@ -23,9 +23,9 @@ from nodes.stream import Connection
 from nodes.stream.connection import UNAVAILABLE
 from nodes.upkeep import Upkeep
 from protocols.assessment.messages import Subject
-from protocols.consent import Purpose
+from protocols.consent import QUESTIONS, Purpose
 from protocols.errors import ConfigurationError, CreditFederationError, PolicyDenied, TransportError
-from protocols.stream import Gatherer
+from protocols.stream import TOO_LARGE, Gatherer
 from protocols.uscc import validate as validate_uscc
 
 logger = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ class StreamBankService:
         """Ask all nodes about one enterprise. Raises: as the port says."""
         self._check([enterprise], purpose)
         (result,) = await self._ask(
-            lambda: self._agent.pose(enterprise, consent, self._model, objection),
+            lambda: self._agent.pose(enterprise, consent, self._model, objection, purpose),
             lambda transcript: [self._agent.result(transcript)],
             self._settings.query_seconds,
         )
@@ -110,11 +110,22 @@ class StreamBankService:
             raise ValueError(f"{len(applicants)} applicants where at most {MAX_BATCH} go together")
         self._check([applicant.enterprise for applicant in applicants], purpose)
         subjects = [Subject(applicant.enterprise, applicant.consent) for applicant in applicants]
-        return await self._ask(
-            lambda: self._agent.pose_batch(subjects, self._model),
-            self._agent.batch_results,
-            self._settings.batch_seconds,
-        )
+        return await self._ask_batch(subjects, purpose)
+
+    async def _ask_batch(self, subjects: list[Subject], purpose: Purpose) -> _Found:
+        """Ask about all of them at once, or, where that is too much for one frame of a stream, half by half."""
+        try:
+            return await self._ask(
+                lambda: self._agent.pose_batch(subjects, self._model, purpose),
+                self._agent.batch_results,
+                self._settings.batch_seconds,
+            )
+        except CreditFederationError as error:
+            if error.code != TOO_LARGE or len(subjects) < 2:
+                raise
+        middle = len(subjects) // 2
+        first = await self._ask_batch(subjects[:middle], purpose)
+        return first + await self._ask_batch(subjects[middle:], purpose)
 
     async def ready(self) -> None:
         """Return if the coordinator is reached. Raises: TransportError, code COORDINATOR_UNAVAILABLE."""
@@ -124,7 +135,7 @@ class StreamBankService:
     # ---- one question
 
     def _check(self, enterprises: Sequence[str], purpose: Purpose) -> None:
-        if purpose is not Purpose.ASSESSMENT:
+        if purpose not in QUESTIONS:
             raise PolicyDenied(f"no model serves the purpose {purpose}", code="PURPOSE_DENIED")
         for enterprise in enterprises:
             self.check_enterprise(enterprise)
@@ -186,7 +197,7 @@ class StreamBankService:
             try:
                 reply = await self._connection.request(parcel)
             except TransportError as error:
-                kept = error.code in ("PARCEL_TOO_LARGE", "STREAM_FULL")
+                kept = error.code in (TOO_LARGE, "STREAM_FULL")
                 raise TransportError(str(error), code=error.code if kept else UNAVAILABLE) from error
 
         def read(turn: Turn) -> tuple[Turn, _Found | CreditFederationError | None]:

@@ -47,7 +47,7 @@ def admit_query(site: NodeSite, query: Query | BatchQuery, part: OpenPart) -> Ru
     Raises: PolicyDenied, codes NODE_STOPPED, FEATURES_DENIED, SCORE_PRECISION, or as the policy decides.
     """
     site.switch.check()
-    rule = decide(site.policy, Request(query.bank, Purpose.ASSESSMENT, query.model.hex())).granted()
+    rule = decide(site.policy, Request(query.bank, Purpose(query.purpose), query.model.hex())).granted()
     if not rule.admits_features(binning.name for binning in part.binnings):
         raise PolicyDenied(f"the model uses features that rule {rule.name!r} does not list", code="FEATURES_DENIED")
     if part.manifest.total_bits > rule.quota.score_bits:
@@ -60,8 +60,8 @@ def admit_query(site: NodeSite, query: Query | BatchQuery, part: OpenPart) -> Ru
 
 def demand_of(site: NodeSite, query: Query | BatchQuery, subject: Subject) -> ConsentDemand:
     """Return what the consent of one enterprise must allow for a question."""
-    earlier = site.pins.fingerprints(PartyId(query.bank))
-    return ConsentDemand(subject.enterprise, query.bank, query.bank_card, Purpose.ASSESSMENT, site.domain, earlier)
+    purpose, earlier = Purpose(query.purpose), site.pins.fingerprints(PartyId(query.bank))
+    return ConsentDemand(subject.enterprise, query.bank, query.bank_card, purpose, site.domain, earlier)
 
 
 def offered_features(table: FeatureTable, rule: Rule) -> FeatureTable:

@@ -78,7 +78,8 @@ class Batches:
             raise UnexpectedMessage("subjects without their batch")
         channel = self._site.channel(envelope.transcript)
         subjects = channel.unwrap(envelope, BatchSubjects).subjects
-        if len(subjects) != len(query.subject_tags) or len({s.enterprise for s in subjects}) != len(subjects):
+        distinct = len({subject.enterprise for subject in subjects})
+        if not len(subjects) == distinct == len(query.subject_tags) == len(query.handles):
             raise MalformedMessage(f"{len(query.subject_tags)} distinct enterprises are due")
         try:
             rule = self._admit(query)
@@ -101,21 +102,22 @@ class Batches:
     ) -> Iterator[tuple[Consent | None, str]]:
         """Yield for each enterprise its consent and "", or why it is denied: within the quota, in the order asked."""
         left = self._site.ledger.quotas.left(query.bank, self._site.clock() // SECONDS_PER_DAY, rule.quota)
-        for subject in subjects:
+        for subject, handle in zip(subjects, query.handles, strict=True):
             try:
                 if left <= 0:
                     raise BudgetExceeded(f"{query.bank} has no query left today")
-                consent = self._admit_subject(query, subject, rule)
+                consent = self._admit_subject(query, subject, handle, rule)
             except (PolicyDenied, BudgetExceeded) as refusal:
                 yield None, refusal.code
             else:
                 left -= 1
                 yield consent, ""
 
-    def _admit_subject(self, query: BatchQuery, subject: Subject, rule: Rule) -> Consent:
+    def _admit_subject(self, query: BatchQuery, subject: Subject, handle: bytes, rule: Rule) -> Consent:
         """Return the consent by which one enterprise may be in the batch. Raises: PolicyDenied, BudgetExceeded."""
         site, day = self._site, self._site.clock() // SECONDS_PER_DAY
         consent = self._consents.admit(subject.consent, demand_of(site, query, subject), rule, query.batch)
+        self._consents.check_handle(handle, consent)
         site.ledger.quotas.check_subject(query.bank, subject.enterprise, day, rule.quota)
         site.ledger.answers.check_node_set(query.bank, subject.enterprise, day, _node_set(query))
         return consent

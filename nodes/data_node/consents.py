@@ -58,7 +58,13 @@ class ConsentDesk:
             shown = verify_slip(slip, issuers, demand.bank, demand.bank_card, demand.purpose, now, demand.earlier)
         except PolicyDenied as error:
             raise PolicyDenied(f"the slip is not valid: {error}", code="CONSENT_MISMATCH") from error
-        if (shown.issuer, shown.handle) != (consent.issuer, consent_handle(consent.issuer, consent.token_id)):
+        if shown.issuer != consent.issuer:
+            raise PolicyDenied("the slip is another issuer's", code="CONSENT_MISMATCH")
+        self.check_handle(shown.handle, consent)
+
+    def check_handle(self, handle: bytes, consent: Consent) -> None:
+        """Return if the coordinator has seen the consent under its handle. Raises: PolicyDenied, CONSENT_MISMATCH."""
+        if handle != consent_handle(consent.issuer, consent.token_id):
             raise PolicyDenied("the slip is another consent's", code="CONSENT_MISMATCH")
 
     def use(self, consent: Consent, question: bytes) -> None:

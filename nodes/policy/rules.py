@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from nodes.policy.privacy import PrivacyRules
 from protocols.channel.identity import PartyName
-from protocols.consent import Consent, Purpose
+from protocols.consent import QUESTIONS, Consent, Purpose
 from protocols.errors import BudgetExceeded, PolicyDenied
 from protocols.scorecard.messages import RunSpec
 
@@ -142,6 +142,6 @@ def usual_policy(
         VERSION,
         (
             Rule("admitted banks may train", Effect.ALLOW, banks, (Purpose.TRAINING,), training=training),
-            Rule("admitted banks may assess", Effect.ALLOW, banks, (Purpose.ASSESSMENT,), quota=quota),
+            Rule("admitted banks may assess", Effect.ALLOW, banks, QUESTIONS, quota=quota),
         ),
     )

@@ -11,7 +11,7 @@ from protocols.assessment.layout import layout_bits
 from protocols.assessment.manifest import Manifest
 from protocols.assessment.messages import Query, ScoreShare
 from protocols.channel.identity import PartyCard, PartyId, PartyKeys
-from protocols.consent import cohort_subject
+from protocols.consent import QUESTIONS, cohort_subject
 from protocols.errors import PolicyDenied, VerificationFailed
 from protocols.masks import zero_sum_masks
 from protocols.paillier import CiphertextVector, PublicKey
@@ -30,7 +30,7 @@ def check_query(query: Query | BatchQuery, manifest: Manifest, now: int, clock_s
         raise VerificationFailed("the query is for another model or of another bank", code="WRONG_MODEL")
     if query.nodes != tuple(entry.party for entry in manifest.nodes):
         raise VerificationFailed("the query names another node set than the manifest", code="WRONG_NODE_SET")
-    if query.purpose != manifest.purpose:
+    if query.purpose not in QUESTIONS or manifest.purpose not in QUESTIONS:
         raise PolicyDenied("the model does not serve this purpose", code="PURPOSE_DENIED")
     if not query.issued - clock_skew <= now < query.expires + clock_skew or query.expires - query.issued > 3600:
         raise VerificationFailed("the query does not hold at this time", code="QUERY_EXPIRED")

@@ -14,8 +14,17 @@ from protocols.consent.revocation import (
     sign_revocations,
     verify_revocations,
 )
-from protocols.consent.slips import Slip, consent_handle, issue_slip, join_consent, split_consent, verify_slip
+from protocols.consent.slips import (
+    Slip,
+    consent_handle,
+    issue_slip,
+    join_consent,
+    split_consent,
+    unverified_handle,
+    verify_slip,
+)
 from protocols.consent.tokens import (
+    QUESTIONS,
     Consent,
     ConsentDemand,
     Purpose,
@@ -29,6 +38,7 @@ from protocols.consent.tokens import (
 
 __all__ = [
     "LIST_SECONDS",
+    "QUESTIONS",
     "Consent",
     "ConsentDemand",
     "ConsentIssuer",
@@ -48,6 +58,7 @@ __all__ = [
     "sign_revocations",
     "split_consent",
     "unverified_claims",
+    "unverified_handle",
     "unverified_record_key",
     "unverified_subject",
     "verify_consent",

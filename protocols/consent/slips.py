@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from protocols.consent import claims as read
-from protocols.consent.issuers import Issuers, SigningKey, sign
+from protocols.consent.issuers import Issuers, SigningKey, sign, unverified_claims
 from protocols.consent.tokens import Consent, Purpose, check_time, read_confirmation, read_purposes
 from protocols.errors import PolicyDenied
 
@@ -82,6 +82,14 @@ def verify_slip(
     if shown[1] != bank_card and shown[1] not in earlier:
         raise PolicyDenied("the slip is bound to another key of the bank", code="CONSENT_KEY")
     return Slip(issuer.name, handle)
+
+
+def unverified_handle(slip: str) -> bytes:
+    """Return the handle that a slip names by its own word alone, b"" if it names none: for who shows it to others."""
+    try:
+        return read.handle(unverified_claims(slip)["handle"])
+    except (PolicyDenied, KeyError, TypeError, ValueError):
+        return b""
 
 
 def join_consent(token: str, slip: str) -> str:

@@ -23,6 +23,11 @@ class Purpose(StrEnum):
 
     TRAINING = "training"
     ASSESSMENT = "assessment"
+    MONITORING = "monitoring"
+
+
+QUESTIONS: Final = (Purpose.ASSESSMENT, Purpose.MONITORING)
+"""What single enterprises are asked about for: once, for a loan, or again and again while it runs."""
 
 
 @dataclass(frozen=True, slots=True)

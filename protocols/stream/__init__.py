@@ -7,7 +7,7 @@ business of whoever holds the end: the party (`nodes/stream`) or the coordinator
 """
 
 from protocols.stream.carrying import Serve, StreamTiming, Wire, carry
-from protocols.stream.exchanges import StreamEnd, StreamLimits
+from protocols.stream.exchanges import TOO_LARGE, StreamEnd, StreamLimits
 from protocols.stream.gathering import Gatherer
 from protocols.stream.wire import ROSTER_HEADER, SERVICE_METHOD, SERVICE_NAME, UPKEEP_METHOD, VERSION_KEY
 
@@ -15,6 +15,7 @@ __all__ = [
     "ROSTER_HEADER",
     "SERVICE_METHOD",
     "SERVICE_NAME",
+    "TOO_LARGE",
     "UPKEEP_METHOD",
     "VERSION_KEY",
     "Gatherer",

@@ -66,6 +66,7 @@ OPEN_KINDS: Final[Mapping[str, OpenKind]] = {
         OpenKind(a.ScoreShare, "ciphertext"),
         OpenKind(a.Denial),
         OpenKind(batch.BatchQuery),
+        OpenKind(batch.BatchSlips),
         OpenKind(batch.BatchDecisions),
         OpenKind(batch.BatchOpening),
         OpenKind(batch.BatchShares, "vector"),

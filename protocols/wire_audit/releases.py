@@ -34,7 +34,8 @@ from protocols.wire_audit.findings import Code, FindingLog, Seen
 from protocols.wire_audit.kinds import RELEASES
 
 _ONCE_IN_A_QUERY = frozenset(
-    ("Query", "ScoreShare", "Denial", "BatchQuery", "BatchDecisions", "BatchOpening", "BatchShares", "Acknowledgement")
+    {"Query", "ScoreShare", "Denial", "Acknowledgement"}
+    | {"BatchQuery", "BatchSlips", "BatchDecisions", "BatchOpening", "BatchShares"}
 )
 Opening = RunSpec | Invitation | Query | BatchQuery
 _CHECKPOINT_KINDS = frozenset(kind.__name__ for kind in (CheckpointOffer, CheckpointCosignature, CheckpointRefusal))

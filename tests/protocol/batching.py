@@ -56,10 +56,12 @@ class BatchNetwork:
             NOW,
             NOW + LIFETIME,
             tuple(secrets.token_bytes(32) for _ in range(count)),
+            (b"",) * count,
         )
         self.bank = BankBatch(
             self.query,
             [Subject(name, "") for name in self.names],
+            [""] * count,
             self.network.manifest,
             self.channel(BANK),
             self.network.bank_key,
@@ -92,8 +94,17 @@ class BatchNetwork:
             Encryptor(key, secrets.token_bytes).encrypt,
         )
 
+    def show(self, refused: Mapping[int, str] | None = None) -> None:
+        """Let the coordinator see the slips, and refuse some."""
+        slips = self.bank.start()[1]
+        assert self.relay.receive(decode(encode(slips), Envelope)) == []
+        word = self.relay.decide(tuple((refused or {}).get(row, "") for row in range(self.count)))
+        assert self.bank.receive(decode(encode(word), Envelope)) == []
+
     def decide(self, refusals: Refusals) -> BatchOpening:
-        """Let all nodes decide; return the bank's opening."""
+        """Let the coordinator and all nodes decide; return the bank's opening."""
+        if self.relay.refused is None:
+            self.show()
         sent: list[Envelope] = []
         for node in NODES:
             envelope = self.channel(node).wrap(BANK, self.decisions(node, refusals), sealed=False)
@@ -112,7 +123,8 @@ class BatchNetwork:
     def run(self, refusals: Refusals | None = None) -> BankBatch:
         """Run the whole batch."""
         for envelope in self.bank.start():
-            assert self.relay.receive(decode(encode(envelope), Envelope)) == []
+            if envelope.message != "BatchSlips":
+                assert self.relay.receive(decode(encode(envelope), Envelope)) == []
         opening = self.decide(refusals or {})
         for node in NODES:
             for reply in self.pass_on(self.channel(node).wrap(BANK, self.shares(node, opening), sealed=False)):

@@ -6,9 +6,10 @@ import secrets
 
 import pytest
 
-from protocols.assessment.batch.messages import BatchOpening, BatchShares, CombinedBatch
+from protocols.assessment.batch.messages import BatchOpening, BatchShares, BatchSlips, CombinedBatch
 from protocols.assessment.batch.packing import answers_per_plaintext, pack_answers, unpack_answers
 from protocols.assessment.messages import Denial, Outcome
+from protocols.channel.envelope import EVERYONE
 from protocols.channel.wire import encode
 from protocols.errors import CreditFederationError, MalformedMessage, UnexpectedMessage, VerificationFailed
 from protocols.paillier import CiphertextVector, Encryptor, decrypt
@@ -152,6 +153,30 @@ def test_shares_before_the_opening_twice_or_of_strangers_are_refused(network: As
             role.receive(made.channel(COORDINATOR).wrap(BANK, BatchShares(b"", POLICY), sealed=False))
 
 
+def test_whose_slip_the_coordinator_refuses_is_not_opened_whatever_the_bank_asks(network: AssessmentNetwork) -> None:
+    made = BatchNetwork(3, network)
+    made.show({1: "CONSENT_REVOKED"})
+    assert made.decide({}).accepted == (0, 2)
+    assert made.bank.refused == {1: {COORDINATOR: "CONSENT_REVOKED"}}
+    cheating = BatchNetwork(3, network)
+    cheating.show({1: "CONSENT_REVOKED"})
+    opening = cheating.channel(BANK).wrap(EVERYONE, BatchOpening((0, 1, 2)))
+    with pytest.raises(VerificationFailed) as refusal:
+        cheating.relay.receive(opening)
+    assert refusal.value.code == "NOT_ADMITTED"
+
+
+def test_no_batch_is_opened_before_its_slips_are_shown_and_they_are_shown_once(network: AssessmentNetwork) -> None:
+    made = BatchNetwork(2, network)
+    opening = made.channel(BANK).wrap(EVERYONE, BatchOpening((0, 1)))
+    with pytest.raises(UnexpectedMessage):
+        made.relay.receive(opening)
+    made.show()
+    for slips in (("", ""), ("",)):
+        with pytest.raises(UnexpectedMessage):
+            made.relay.receive(made.channel(BANK).wrap(COORDINATOR, BatchSlips(slips), sealed=False))
+
+
 def test_decisions_of_another_length_or_given_twice_are_refused(network: AssessmentNetwork) -> None:
     made = BatchNetwork(3, network)
     short = BatchNetwork(2, network).decisions(NODES[0], {})
@@ -168,7 +193,8 @@ def test_decisions_of_another_length_or_given_twice_are_refused(network: Assessm
 
 def test_the_relay_routes_a_batch_among_its_parties_only(network: AssessmentNetwork) -> None:
     made = BatchNetwork(1, network)
-    query, *subjects = made.bank.start()
+    query, slips, *subjects = made.bank.start()
+    assert made.relay.audience(slips) == []
     assert made.relay.audience(query) == list(NODES)
     assert [made.relay.audience(subject) for subject in subjects] == [[node] for node in NODES]
     stranger = made.channel(NODES[0]).wrap(NODES[1], Denial("NO", POLICY))

@@ -88,7 +88,7 @@ class DeployedTraining:
         entries = tuple(NodeEntry(n, domain, cards[n].fingerprint()) for n, domain in sorted(domains.items()))
         terms = TrainingTerms(entries, minimum_bin=minimum_bin, plan=plan)
         consents = ConsentService(self._folder / CONSENT_SERVICE, self._file.domains, self._site.pins, system_clock)
-        consent = consents.issue(cohort_subject(self._agent.cohort_ids(self.split)), Purpose.TRAINING, BANK)
+        consent = consents.issue(cohort_subject(self._agent.cohort_ids(self.split)), (Purpose.TRAINING,), BANK)
         started = time.monotonic()
         transcript = self._agent.open_training(self.split, terms, consent)
         opened = time.monotonic()

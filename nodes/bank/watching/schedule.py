@@ -57,7 +57,7 @@ class MonitorRunner:
             return 0
         applicants = [Applicant(monitor.enterprise, monitor.consent) for monitor in due]
         try:
-            results = await self._service.assess_batch(applicants, Purpose.ASSESSMENT)
+            results = await self._service.assess_batch(applicants, Purpose.MONITORING)
         except CreditFederationError:
             await self._database.call(lambda c: _postpone(c, due, now + RETRY_SECONDS))
             return 0
@@ -73,7 +73,7 @@ class MonitorRunner:
     def _record_one(self, connection: sqlite3.Connection, monitor: Monitor, result: AssessmentResult) -> None:
         now, identifier = self._clock(), assessments.new_id()
         facts = self._facts(result.model)
-        purpose = Purpose.ASSESSMENT.value
+        purpose = Purpose.MONITORING.value
         made = Assessment(identifier, now, Source.MONITOR, purpose, monitor.reference, result, facts)
         assessments.add(connection, made)
         standing, status, found = standing_of(result), MonitorStatus.ACTIVE, list[Finding]()

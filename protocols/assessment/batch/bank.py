@@ -9,6 +9,7 @@ from protocols.assessment.batch.messages import (
     BatchOpening,
     BatchQuery,
     BatchShares,
+    BatchSlips,
     BatchSubjects,
     CombinedBatch,
 )
@@ -34,15 +35,17 @@ class BankBatch:
         self,
         query: BatchQuery,
         subjects: Sequence[Subject],
+        slips: Sequence[str],
         manifest: Manifest,
         channel: Channel,
         key: PrivateKey,
         coordinator: PartyId,
     ) -> None:
-        """Raises: ValueError unless there is one subject for each of the query's tags."""
-        if len(subjects) != len(query.subject_tags):
-            raise ValueError(f"{len(subjects)} subjects for {len(query.subject_tags)} tags")
+        """Raises: ValueError unless there are one subject and one slip for each of the query's tags."""
+        if not len(subjects) == len(slips) == len(query.subject_tags):
+            raise ValueError(f"{len(subjects)} subjects and {len(slips)} slips for {len(query.subject_tags)} tags")
         self.query, self.subjects, self._manifest = query, tuple(subjects), manifest
+        self._slips = tuple(slips)
         self._channel, self._key, self._coordinator = channel, key, coordinator
         self._decided: set[PartyId] = set()
         self._accepted: tuple[int, ...] = ()
@@ -57,10 +60,11 @@ class BankBatch:
         self.receipt: LogReceipt | None = None
 
     def start(self) -> list[Envelope]:
-        """Return the query for all, and the subjects sealed to each node."""
+        """Return the query for all, the slips for the coordinator, and the subjects sealed to each node."""
         message = BatchSubjects(self.subjects)
         return [
             self._channel.wrap(EVERYONE, self.query),
+            self._channel.wrap(self._coordinator, BatchSlips(self._slips), sealed=False),
             *(self._channel.wrap(PartyId(node), message) for node in self.query.nodes),
         ]
 
@@ -86,6 +90,8 @@ class BankBatch:
         sender = PartyId(envelope.sender)
         if sender == self._coordinator and envelope.message == "LogReceipt":
             self.receipt = self._channel.unwrap(envelope, LogReceipt)
+        elif sender == self._coordinator and envelope.message == "BatchDecisions":
+            return self._note_decisions(sender, self._channel.unwrap(envelope, BatchDecisions))
         elif sender == self._coordinator:
             if self._combined is not None:
                 raise UnexpectedMessage("the product was already received")
@@ -121,7 +127,8 @@ class BankBatch:
 
     def _close_when_ready(self) -> list[Envelope]:
         """Acknowledge once, when nothing more is due, or have the sums opened first."""
-        answered = self.denials.keys() | (self._shares.keys() if self._all_decided else self._decided)
+        decided = self._decided - {self._coordinator}
+        answered = self.denials.keys() | (self._shares.keys() if self._all_decided else decided)
         if self.closed or self.sealed is not None or len(answered) < len(self.query.nodes):
             return []
         if self.denials:
@@ -151,7 +158,7 @@ class BankBatch:
 
     @property
     def _all_decided(self) -> bool:
-        return len(self._decided) == len(self.query.nodes)
+        return len(self._decided) == len(self.query.nodes) + 1  # and the coordinator
 
     @property
     def _slots(self) -> int:

@@ -1,9 +1,11 @@
 """The messages of a batch, and what each reveals.
 
 bank        ⇒ BatchQuery (open: who asks, for which model, until when; the subjects only as keyed tags)
+            → BatchSlips (to the coordinator: each one's slip)
             → BatchSubjects (sealed to each node: who, and each one's consent)
+coordinator → BatchDecisions (a code for each slip that it refuses)
 node        → BatchDecisions (a code for each enterprise that it denies), or Denial (of all)
-bank        ⇒ BatchOpening (whom every node has admitted)
+bank        ⇒ BatchOpening (whom the coordinator and every node have admitted)
 node        → BatchShares (masked, packed, under the bank's key)
 coordinator → CombinedBatch (the product of all shares)
 bank        → Acknowledgement (whether the answer verified)
@@ -24,6 +26,9 @@ BATCH_LIMIT: Final = 1024
 """The most enterprises in one batch; a longer list is asked about in several."""
 
 Decision = Annotated[str, Meta(max_length=64, pattern=r"^[A-Z_]*\Z")]
+Handle = Annotated[bytes, Meta(max_length=32)]
+"""The name of a consent, as its slip shows it; b"" if there is none."""
+
 Position = Annotated[int, Meta(ge=0, lt=BATCH_LIMIT)]
 
 
@@ -44,11 +49,22 @@ class BatchQuery(Message, frozen=True):
     issued: Seconds
     expires: Seconds
     subject_tags: Annotated[tuple[Key32, ...], Meta(min_length=1, max_length=BATCH_LIMIT)]
+    handles: Annotated[tuple[Handle, ...], Meta(min_length=1, max_length=BATCH_LIMIT)]
     cards: Annotated[tuple[CardName, ...], Meta(max_length=1024)] = ()
 
     def transcript(self) -> bytes:
         """Return T, 32 bytes."""
         return hashlib.sha256(b"credit-federation/batch/v1\0" + encode(self)).digest()
+
+
+class BatchSlips(Message, frozen=True):
+    """The slips of a batch's consents, in the order of its tags, "" for none. Reveals: to the coordinator, what each
+    slip does: that a consent exists, for this bank, and its handle.
+    """
+
+    OPEN: ClassVar[bool] = True
+
+    slips: Annotated[tuple[Annotated[str, Meta(max_length=4096)], ...], Meta(min_length=1, max_length=BATCH_LIMIT)]
 
 
 class BatchSubjects(Message, frozen=True):
@@ -58,7 +74,7 @@ class BatchSubjects(Message, frozen=True):
 
 
 class BatchDecisions(Message, frozen=True):
-    """A node's word on each enterprise: "" admits it, a code denies it. Reveals: the codes, by position."""
+    """A node's or the coordinator's word on each: "" admits it, a code denies it. Reveals: the codes, by position."""
 
     OPEN: ClassVar[bool] = True
 
@@ -67,7 +83,7 @@ class BatchDecisions(Message, frozen=True):
 
 
 class BatchOpening(Message, frozen=True):
-    """The positions that every node has admitted, ascending. Reveals: nothing that the decisions do not."""
+    """The positions that all have admitted, ascending. Reveals: nothing that the decisions do not."""
 
     OPEN: ClassVar[bool] = True
 

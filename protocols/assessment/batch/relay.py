@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
-from protocols.assessment.batch.messages import BatchDecisions, BatchOpening, BatchQuery, BatchShares, CombinedBatch
+from protocols.assessment.batch.messages import (
+    BatchDecisions,
+    BatchOpening,
+    BatchQuery,
+    BatchShares,
+    BatchSlips,
+    CombinedBatch,
+)
 from protocols.assessment.messages import Acknowledgement, Denial, Outcome
 from protocols.assessment.relay import audience_of
 from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyId
-from protocols.errors import MalformedMessage, UnexpectedMessage
+from protocols.errors import MalformedMessage, UnexpectedMessage, VerificationFailed
 from protocols.paillier import PublicKey
 from protocols.scorecard.releases import combine
 
 
 class RelayBatch:
-    """The coordinator in one batch. `denials`, `denied` and `outcome` are what its log may say."""
+    """The coordinator in one batch. `denials`, `denied`, `refused` and `outcome` are what its log may say.
+
+    Once `slips` are there, `decide` says which of them are refused; nothing is opened before.
+    """
 
     def __init__(self, query: BatchQuery, channel: Channel, bank_key: PublicKey) -> None:
+        """Raises: MalformedMessage unless there is one handle for each tag."""
+        if len(query.handles) != len(query.subject_tags):
+            raise MalformedMessage(f"{len(query.handles)} handles for {len(query.subject_tags)} tags")
         self.query, self.channel, self._bank_key = query, channel, bank_key
         self._bank = PartyId(query.bank)
         self._shares: dict[PartyId, bytes] = {}
         self.denials: dict[PartyId, str] = {}
         self.denied: dict[PartyId, int] = {}
+        self.slips: tuple[str, ...] | None = None
+        self.refused: frozenset[int] | None = None
         self.accepted: int | None = None
         self.outcome: Outcome | None = None
 
@@ -48,6 +63,11 @@ class RelayBatch:
             return self._collect(sender, self.channel.read_open(envelope, BatchShares))
         return []
 
+    def decide(self, codes: tuple[str, ...]) -> Envelope:
+        """Return the coordinator's word on each slip: whom it refuses, no opening may name."""
+        self.refused = frozenset(position for position, code in enumerate(codes) if code)
+        return self.channel.wrap(self._bank, BatchDecisions(codes, bytes(32)), sealed=False)
+
     def _note_decisions(self, sender: PartyId, decisions: BatchDecisions) -> None:
         if sender in self.denied:
             raise UnexpectedMessage(f"{sender} has decided before")
@@ -66,9 +86,17 @@ class RelayBatch:
 
     def _note_bank(self, envelope: Envelope) -> None:
         if envelope.message == "BatchOpening":
-            if self.accepted is not None:
-                raise UnexpectedMessage("the batch was opened before")
-            self.accepted = len(self.channel.read_open(envelope, BatchOpening).accepted)
+            if self.accepted is not None or self.refused is None:
+                raise UnexpectedMessage("the batch was opened before, or has shown no slips")
+            accepted = self.channel.read_open(envelope, BatchOpening).accepted
+            if not self.refused.isdisjoint(accepted):
+                raise VerificationFailed("the opening has enterprises whose slip was refused", code="NOT_ADMITTED")
+            self.accepted = len(accepted)
+        elif envelope.message == "BatchSlips":
+            slips = self.channel.read_open(envelope, BatchSlips).slips
+            if self.slips is not None or len(slips) != len(self.query.subject_tags):
+                raise UnexpectedMessage("the slips of a batch are shown once, one for each tag")
+            self.slips = slips
         elif envelope.message == "Acknowledgement":
             if self.outcome is not None:
                 raise UnexpectedMessage("the bank has closed this batch before")

@@ -114,6 +114,56 @@ def test_a_consent_without_its_slip_is_denied_by_the_nodes(
     assert ask(federation, enterprise, join_consent(token, slip))[0] == "ok"
 
 
+def ask_together(federation: LocalFederation, consents: dict[str, str]) -> dict[str, tuple[str, dict[str, str]]]:
+    """Ask about many at once; return each one's code, and who gave it."""
+    return {r.enterprise: (r.code, r.denied_by) for r in federation.assess_with(list(consents.items()))}
+
+
+def test_in_a_batch_too_the_coordinator_refuses_what_it_can_see_is_no_consent(
+    federation: LocalFederation, trained: TrainedFederation
+) -> None:
+    ids = trained.ids[:20]
+    given = {
+        enterprise: consent(federation, enterprise, f"the id of number {n:02}") for n, enterprise in enumerate(ids)
+    }
+    token, slip = split_consent(given[ids[1]])
+    given[ids[1]] = join_consent(token, slip[:-8] + "AAAAAAAA")
+    given[ids[2]] = consent(federation, ids[2], "for another bank", "another")
+    found = ask_together(federation, given)
+    assert found[ids[1]] == ("CONSENT_INVALID", {COORDINATOR: "CONSENT_INVALID"})
+    assert found[ids[2]][1][COORDINATOR] == "CONSENT_SCOPE"
+    assert {code for enterprise, (code, _) in found.items() if enterprise not in ids[1:3]} == {""}
+
+
+def test_a_consent_that_is_revoked_is_refused_in_a_batch_by_all(
+    federation: LocalFederation, trained: TrainedFederation
+) -> None:
+    ids = trained.ids[:20]
+    given = {
+        enterprise: consent(federation, enterprise, f"the id of number {n:02}") for n, enterprise in enumerate(ids)
+    }
+    federation.consents.revoke("the id of number 03")
+    found = ask_together(federation, given)
+    assert found[ids[3]] == ("CONSENT_REVOKED", dict.fromkeys((COORDINATOR, *NODES), "CONSENT_REVOKED"))
+    assert {code for enterprise, (code, _) in found.items() if enterprise != ids[3]} == {""}
+
+
+def test_in_a_batch_the_slip_shown_must_be_that_of_the_consent(
+    federation: LocalFederation, trained: TrainedFederation
+) -> None:
+    ids = trained.ids[:20]
+    given = {
+        enterprise: consent(federation, enterprise, f"the id of number {n:02}") for n, enterprise in enumerate(ids)
+    }
+    token, _ = split_consent(given[ids[4]])
+    other = split_consent(given[ids[5]])[1]
+    given |= {ids[4]: join_consent(token, other), ids[6]: split_consent(given[ids[6]])[0]}
+    found = ask_together(federation, given)
+    denied = ("CONSENT_MISMATCH", dict.fromkeys(NODES, "CONSENT_MISMATCH"))
+    assert found[ids[4]] == found[ids[6]] == denied
+    assert found[ids[5]][0] == ""
+
+
 def test_a_query_is_logged_with_the_handle_of_its_consent(
     federation: LocalFederation, trained: TrainedFederation
 ) -> None:

@@ -16,10 +16,16 @@ from protocols.assessment.batch.messages import BatchDecisions, BatchOpening, Ba
 from protocols.assessment.messages import Denial, Subject
 from protocols.channel.envelope import EVERYONE, pack_parcel
 from protocols.channel.wire import Message
-from protocols.consent import Purpose
+from protocols.consent import Purpose, consent_handle, unverified_claims
 from protocols.errors import PeerRefused
 from tests.conftest import TrainedFederation
 from tests.small_federation import NOW, AtNode, answers_in, at_node
+
+
+def handle_of(token: str) -> bytes:
+    """The handle of the consent that a token is."""
+    claims = unverified_claims(token) if token else {}
+    return consent_handle(claims["iss"], claims["jti"]) if claims else b""
 
 
 class Batch:
@@ -38,6 +44,7 @@ class Batch:
             issued=NOW,
             expires=NOW + 300,
             subject_tags=tuple(secrets.token_bytes(32) for _ in subjects),
+            handles=tuple(handle_of(subject.consent) for subject in subjects),
         )
 
     def send(self, *messages: Message, everyone: bool = False) -> list[Message]:

@@ -108,7 +108,7 @@ def test_features_are_all_or_those_listed() -> None:
 def test_the_usual_policy_lets_the_named_banks_train_and_assess() -> None:
     policy = usual_policy(("bank",))
     for purpose in Purpose:
-        assert decide(policy, Request("bank", purpose)).granted().purposes == (purpose,)
+        assert purpose in decide(policy, Request("bank", purpose)).granted().purposes
         assert decide(policy, Request("stranger", purpose)).code == "BANK_DENIED"
 
 
