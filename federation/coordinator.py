@@ -14,7 +14,7 @@ from federation.audit import AuditLog
 from federation.audit.shredder import Shredder
 from federation.bodies import STATEMENTS, BodyDesk
 from federation.consents import ConsentGate
-from protocols.assessment.batch.messages import BatchQuery, BatchShares, CombinedBatch
+from protocols.assessment.batch.messages import BatchDecisions, BatchQuery, BatchShares, CombinedBatch
 from protocols.assessment.batch.relay import RelayBatch
 from protocols.assessment.messages import CombinedScore, Denial, LogReceipt, Query, ScoreShare
 from protocols.assessment.relay import RelayQuery
@@ -90,6 +90,7 @@ class Coordinator:
         self._leaves: list[Leaf] = []
         self._bodies = BodyDesk(site.pins.signers, site.shredder)
         self._revoked: frozenset[bytes] = frozenset()
+        self._policies: dict[str, bytes] = {}
         self.leaks: dict[LeakClass, int] = {}
 
     def route(self, sender: PartyId, envelopes: Sequence[Envelope]) -> Routed:
@@ -284,16 +285,20 @@ class Coordinator:
         routed: Accepted = [(party, envelope) for party in relay.audience(envelope)]
         if envelope.message == "ScoreShare":
             share = decode(envelope.body, ScoreShare)  # the relay has verified it
+            self._note_policy(envelope, share.policy)
             self._log_query(LeafKind.RELEASE, envelope, relay, {"policy_hash": share.policy.hex()})
         elif isinstance(relay, RelayBatch) and envelope.message == "BatchShares":
             self._log_query(LeafKind.RELEASE, envelope, relay, self._batch_release(envelope, relay))
         elif envelope.message == "Denial":
             denial = decode(envelope.body, Denial)
+            self._note_policy(envelope, denial.policy)
             values: dict[str, str | int] = {"code": denial.code, "policy_hash": denial.policy.hex()}
             self._log_query(LeafKind.DENY, envelope, relay, values)
         elif envelope.message == "Acknowledgement" and relay.outcome is not None:
             self._log_query(LeafKind.ACK, envelope, relay, {"decision": relay.outcome.value.upper()})
             del self._queries[envelope.transcript]
+        elif envelope.message == "BatchDecisions":
+            self._note_policy(envelope, decode(envelope.body, BatchDecisions).policy)
         elif isinstance(relay, RelayBatch) and relay.slips is not None and envelope.message == "BatchSlips":
             bank, now = PartyId(relay.query.bank), self._site.clock_ms() // 1000
             earlier = self._site.pins.fingerprints(bank)
@@ -301,6 +306,14 @@ class Coordinator:
         for reply in produced:
             routed += self._log_result(reply, relay)
         return routed
+
+    def _note_policy(self, envelope: Envelope, policy: bytes) -> None:
+        """Log that a node works under another policy than before: the evidence is its first answer under it."""
+        before = self._policies.get(envelope.sender, policy)
+        self._policies[envelope.sender] = policy
+        if before != policy:
+            values: dict[str, str | int] = {"policy_hash": policy.hex()}
+            self._leaves.append(self._leaf(LeafKind.POLICY, envelope.sender, b"", values, evidence=envelope))
 
     @staticmethod
     def _batch_release(envelope: Envelope, relay: RelayBatch) -> dict[str, str | int]:

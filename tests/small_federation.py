@@ -29,7 +29,7 @@ from nodes.flower_relay import parcel_of
 from nodes.keyring import Keyring
 from nodes.keystore import read_cards, read_keys, read_paillier
 from nodes.ledger import open_node_ledger
-from nodes.policy import NodePolicy, TrainingRules, usual_policy
+from nodes.policy import NodePolicy, PolicyInForce, TrainingRules, usual_policy
 from nodes.sources import read_description, read_node_source
 from nodes.statements import About, StatementWriter
 from protocols.assessment.messages import Query, Subject
@@ -285,7 +285,7 @@ def at_node(
             _pins(tuple(path.read_bytes() for path in sorted((folder / "cards").iterdir())), folder),
         ),
         rows=Rows(partial(read_node_source, read_description(folder / "data"), node), ledger.repairs),
-        policy=policy,
+        rules=PolicyInForce(policy),
         ledger=ledger,
         switch=StopSwitch(home),
         consents=_consents(folder, home),

@@ -36,7 +36,7 @@ from nodes.ledger import (
     open_node_ledger,
 )
 from nodes.log_witness import LogWitness
-from nodes.policy import POLICY_FILE, read_policy
+from nodes.policy import POLICY_FILE, PolicyInForce
 from nodes.sources import DatasetDescription, read_bank_source
 from protocols.channel.identity import PartyId
 from protocols.channel.pins import Pins
@@ -129,7 +129,7 @@ class PartyOpener:
             domain=self._domains[node],
             ring=self._ring(home),
             rows=Rows(read, self._ledgers[node].repairs),
-            policy=read_policy(home / POLICY_FILE),
+            rules=PolicyInForce.of_file(home / POLICY_FILE),
             ledger=self._ledgers[node],
             switch=StopSwitch(home),
             consents=ConsentSources(read_issuers(home, self._pins), self._revocations),

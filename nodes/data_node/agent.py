@@ -44,11 +44,13 @@ class DataNodeAgent:
         self._objections = objections.Objections(site, self._consents)
 
     def handle(self, data: bytes) -> bytes:
-        """Return the reply to a parcel; never raises."""
+        """Return the reply to a parcel; never raises. All of it is answered by one policy."""
+        self._site.rules.renew()
         return handle_parcel(self._site.keys.party, data, self._receive_all)
 
     def handle_training(self, data: bytes) -> bytes:
         """Return the reply to a parcel that may hold training only; never raises."""
+        self._site.rules.renew()
         return handle_parcel(self._site.keys.party, data, self._train_all)
 
     def handle_group(self, parcels: Sequence[bytes]) -> list[bytes]:

@@ -16,7 +16,7 @@ from nodes.keyring import Keyring
 from nodes.keystore import read_cosigner, read_log_key
 from nodes.ledger import ledger_location, open_node_ledger
 from nodes.log_witness import LogWitness
-from nodes.policy import POLICY_FILE, read_policy
+from nodes.policy import POLICY_FILE, PolicyInForce
 from nodes.sources import read_description, read_node_source
 
 
@@ -36,7 +36,7 @@ def open_node_site(home: Path, settings: NodeSettings) -> Iterator[NodeSite]:
             domain=settings.domain,
             ring=ring,
             rows=Rows(read, ledger.repairs),
-            policy=read_policy(home / POLICY_FILE),
+            rules=PolicyInForce.of_file(home / POLICY_FILE),
             ledger=ledger,
             switch=StopSwitch(home),
             consents=consent_sources(home, ring.pins, settings.revocations),

@@ -14,7 +14,7 @@ from nodes.features import FeatureTable
 from nodes.keyring import Keyring
 from nodes.ledger import NodeLedger
 from nodes.log_witness import LogWitness
-from nodes.policy import NodePolicy
+from nodes.policy import NodePolicy, PolicyInForce
 from protocols.channel.envelope import Channel
 from protocols.channel.identity import PartyCard, PartyKeys, Randomness
 from protocols.channel.pins import Pins
@@ -41,7 +41,7 @@ class NodeSite:
     domain: str
     ring: Keyring = field(repr=False)
     rows: Rows = field(repr=False)
-    policy: NodePolicy
+    rules: PolicyInForce
     ledger: NodeLedger = field(repr=False)
     switch: StopSwitch
     consents: ConsentSources
@@ -69,6 +69,11 @@ class NodeSite:
     def pins(self) -> Pins:
         """The cards that this node has pinned."""
         return self.ring.pins
+
+    @property
+    def policy(self) -> NodePolicy:
+        """The policy that is in force at this moment."""
+        return self.rules.current
 
     @property
     def card(self) -> PartyCard:

@@ -16,7 +16,7 @@ from nodes.data_node.consortium import PoolSite, asked_by, check_members
 from nodes.data_node.site import NodeSite
 from nodes.data_node.survey import DistrictSurvey
 from nodes.ledger import Release, StoredPart
-from nodes.policy import Request, Rule, decide
+from nodes.policy import NodePolicy, Request, Rule, decide
 from protocols.assessment.manifest import SignedManifest
 from protocols.boosting.messages import BoostingSpec
 from protocols.boosting.node import NodeBoosting
@@ -44,8 +44,9 @@ Role = NodeTraining | NodeBoosting | NodeConsortium
 class TrainingSite:
     """The site as one training run sees it: binds the run's rows and bins to the ledger."""
 
-    def __init__(self, site: NodeSite, rule: Rule, consents: ConsentDesk) -> None:
-        self._site, self._rule, self._consents = site, rule, consents
+    def __init__(self, site: NodeSite, policy: NodePolicy, rule: Rule, consents: ConsentDesk) -> None:
+        """`policy` is the one that has admitted the run, by `rule`: the run keeps to it, and its releases name it."""
+        self._site, self._policy, self._rule, self._consents = site, policy, rule, consents
         self._binnings: tuple[FineBinning, ...] = ()
         self._survey: DistrictSurvey | None = None
 
@@ -90,12 +91,14 @@ class TrainingSite:
     def release(self, spec: RunSpec, step: str, leak: LeakClass) -> None:
         """Record a release, and charge it to the bank's year, before it is made.
 
-        Raises: BudgetExceeded; PolicyDenied, code NODE_STOPPED.
+        Raises: BudgetExceeded; PolicyDenied, code NODE_STOPPED, or as a policy says that has come into force meanwhile
+        and lets the bank train no more.
         """
         site = self._site
         site.switch.check()
+        decide(site.policy, Request(spec.bank, Purpose.TRAINING)).granted()
         charges = release_charges(self._rule.training, spec, step, leak)
-        release = Release(step, leak, site.clock(), self._rule.name, site.policy.digest())
+        release = Release(step, leak, site.clock(), self._rule.name, self._policy.digest())
         site.ledger.runs.record_release(spec.transcript(), release, charges)
 
     def keep_part(self, manifest: SignedManifest, tables: PointTables) -> None:
@@ -140,8 +143,9 @@ class TrainingRuns:
         channel = site.run_channel(spec.transcript())
         channel.unwrap(envelope, kind)
         self._check_parties(envelope, spec)
-        rules = {PartyId(asked.bank): self._admit(asked) for asked in asked_by(spec)}
-        run = self._role(spec, channel, rules)
+        policy = site.policy
+        rules = {PartyId(asked.bank): self._admit(asked, policy) for asked in asked_by(spec)}
+        run = self._role(spec, channel, policy, rules)
         with site.ledger.group():
             for asked in asked_by(spec):
                 site.ledger.runs.open(asked.transcript(), asked.bank, asked.row_totals)
@@ -149,19 +153,19 @@ class TrainingRuns:
         self._runs = others | {channel.transcript: run}
         return []
 
-    def _admit(self, spec: RunSpec) -> Rule:
+    def _admit(self, spec: RunSpec, policy: NodePolicy) -> Rule:
         """Return the rule on whose terms a bank's run may take place. Raises: PolicyDenied, BudgetExceeded."""
         site = self._site
         site.switch.check()
-        rule = decide(site.policy, Request(spec.bank, Purpose.TRAINING)).granted()
+        rule = decide(policy, Request(spec.bank, Purpose.TRAINING)).granted()
         rule.training.check(spec)
         site.ledger.spending.require(spec.bank, site.clock(), run_charges(rule.training, spec))
         return rule
 
-    def _role(self, spec: RunSpec, channel: Channel, rules: Mapping[PartyId, Rule]) -> Role:
+    def _role(self, spec: RunSpec, channel: Channel, policy: NodePolicy, rules: Mapping[PartyId, Rule]) -> Role:
         site = self._site
         keys = {PartyId(p): site.pins.paillier_key(PartyId(p), spec.key_bits) for p in _parties(spec)}
-        members = {bank: TrainingSite(site, rule, self._consents) for bank, rule in rules.items()}
+        members = {bank: TrainingSite(site, policy, rule, self._consents) for bank, rule in rules.items()}
         bank = PartyId(spec.bank)
         if isinstance(spec, ConsortiumSpec):
             table = reduce(offered_features, rules.values(), site.table)

@@ -4,10 +4,12 @@ privacy    how much noise the sums of training must carry
 rules      the rules and the numbers that bound what they allow
 decisions  which rule decides a request, and why
 files      `policy.yaml`: read, checked against its schema, written
+in_force   the one that a working node goes by, which follows the file
 """
 
 from nodes.policy.decisions import Decision, Request, decide
 from nodes.policy.files import POLICY_FILE, policy_schema, read_policy, write_policy
+from nodes.policy.in_force import PolicyInForce
 from nodes.policy.privacy import PrivacyRules
 from nodes.policy.rules import ConsentRules, Effect, NodePolicy, Quota, Rule, TrainingRules, usual_policy
 
@@ -17,6 +19,7 @@ __all__ = [
     "Decision",
     "Effect",
     "NodePolicy",
+    "PolicyInForce",
     "PrivacyRules",
     "Quota",
     "Request",

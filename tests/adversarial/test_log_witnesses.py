@@ -27,6 +27,7 @@ from nodes.keyring import Keyring
 from nodes.keystore import read_cards, read_cosigner, read_keys, read_log_key, read_paillier
 from nodes.ledger import open_node_ledger
 from nodes.log_witness import LogWitness
+from nodes.policy import PolicyInForce
 from nodes.sources import read_description, read_node_source
 from protocols.channel.envelope import Channel, Envelope, open_parcel, pack_parcel
 from protocols.channel.identity import PartyId
@@ -68,7 +69,7 @@ class Coordinator:
                 rows=Rows(
                     partial(read_node_source, read_description(folder / "data"), party), self.ledgers[party].repairs
                 ),
-                policy=POLICY,
+                rules=PolicyInForce(POLICY),
                 ledger=self.ledgers[party],
                 switch=StopSwitch(home),
                 consents=consent_sources(home, self.pins),

@@ -11,7 +11,7 @@ import pytest
 
 from federation.local import BANK
 from nodes.data_node.agent import DataNodeAgent
-from nodes.policy import NodePolicy, Quota, usual_policy
+from nodes.policy import NodePolicy, PolicyInForce, Quota, usual_policy
 from protocols.assessment.batch.messages import BatchDecisions, BatchOpening, BatchQuery, BatchShares, BatchSubjects
 from protocols.assessment.messages import Denial, Subject
 from protocols.channel.envelope import EVERYONE, pack_parcel
@@ -82,7 +82,7 @@ def subjects(node: AtNode, trained: TrainedFederation) -> list[Subject]:
 
 
 def with_policy(node: AtNode, policy: NodePolicy) -> AtNode:
-    site = replace(node.site, policy=policy)
+    site = replace(node.site, rules=PolicyInForce(policy))
     return replace(node, site=site, agent=DataNodeAgent(site))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from federation.local import BANK
 from nodes.data_node.agent import DataNodeAgent
-from nodes.policy import NodePolicy
+from nodes.policy import NodePolicy, PolicyInForce
 from nodes.policy.rules import Effect, Rule
 from protocols.assessment.messages import Denial, ScoreShare, Subject
 from protocols.consent import Purpose
@@ -32,7 +32,7 @@ def asked(node: AtNode, enterprise: str, purpose: Purpose, consented: Purpose) -
 
 
 def under(node: AtNode, *rules: Rule) -> AtNode:
-    site = replace(node.site, policy=NodePolicy(1, rules))
+    site = replace(node.site, rules=PolicyInForce(NodePolicy(1, rules)))
     return replace(node, site=site, agent=DataNodeAgent(site))
 
 

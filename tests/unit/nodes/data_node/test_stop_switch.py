@@ -64,7 +64,7 @@ def test_a_stopped_node_opens_no_run_and_releases_no_sum_of_one(node: AtNode, tr
     assert open_parcel(node.agent.handle(opening)) == ()
     node.site.switch.stop("an incident")
     with pytest.raises(PolicyDenied) as stopped:
-        TrainingSite(node.site, POLICY.rules[0], ConsentDesk(node.site)).release(
+        TrainingSite(node.site, POLICY, POLICY.rules[0], ConsentDesk(node.site)).release(
             spec, "BinHistograms", LeakClass.AGGREGATE
         )
     assert stopped.value.code == "NODE_STOPPED"
