@@ -1,8 +1,9 @@
-"""Hold the log's queries against themselves and against what each party has on record, and say what is missing.
+"""Hold the log's queries and training runs against what each party has on record, and say what is missing.
 
 A query is whole if the log has one REQUEST; a RELEASE of every node and one RESULT, or at least one DENY and no
 RESULT; one ACK; and if each party whose record is at hand has exactly what the log says of it, by the hash of the
-signed message. Both sides are joined in a temporary SQLite file, in memory that does not grow with the log.
+signed message. Of a training run, which goes by its transcript, the log has exactly the messages that each such party
+has sent. Both sides are joined in a temporary SQLite file, in memory that does not grow with the log.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from federation.audit.reading import LoggedLeaf
 from protocols.transparency.leaves import LeafKind
 
 QUERY_KINDS: Final = frozenset({LeafKind.REQUEST, LeafKind.RELEASE, LeafKind.DENY, LeafKind.RESULT, LeafKind.ACK})
+RUN_KINDS: Final = frozenset({LeafKind.TRAIN_STEP, LeafKind.MANIFEST})
 _SCHEMA: Final = """
 CREATE TABLE logged (query BLOB, kind TEXT, actor TEXT, evidence BLOB, leaf INTEGER, nodes INTEGER);
 CREATE TABLE own (query BLOB, kind TEXT, party TEXT, evidence BLOB);
@@ -30,7 +32,10 @@ CREATE INDEX own_by_query ON own (query, kind, party);
 
 @dataclass(frozen=True, slots=True)
 class OwnEntry:
-    """One thing that a party has on its own record: which query, what it did, the hash of its signed message."""
+    """One thing that a party has on its own record: which query, what it did, the hash of its signed message.
+
+    `query` is the run's transcript for a TRAIN_STEP, which stands for the leaves of kind MANIFEST too.
+    """
 
     query: bytes
     kind: LeafKind
@@ -39,7 +44,10 @@ class OwnEntry:
 
 @dataclass(frozen=True, slots=True)
 class Discrepancy:
-    """What is wrong with one query. `party` is who is concerned, empty if the whole query is."""
+    """What is wrong with one query, or one run by its transcript.
+
+    `party` is who is concerned, empty if the whole query is.
+    """
 
     query: str
     code: str
@@ -49,11 +57,12 @@ class Discrepancy:
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """How many queries the log holds, whose records were at hand, and all that does not fit."""
+    """How many queries and runs the log holds, whose records were at hand, and all that does not fit."""
 
     queries: int
     parties: tuple[str, ...]
     discrepancies: tuple[Discrepancy, ...] = field(default=())
+    runs: int = 0
 
     @property
     def ok(self) -> bool:
@@ -74,10 +83,13 @@ def reconcile(leaves: Iterable[LoggedLeaf], records: Mapping[str, Iterable[OwnEn
             rows = ((entry.query, entry.kind.value, party, entry.evidence) for entry in entries)
             work.executemany("INSERT INTO own VALUES (?, ?, ?, ?)", rows)
         work.executescript(_INDEXES)
-        (queries,) = work.execute("SELECT count(DISTINCT query) FROM logged").fetchone()
-        found = [*_within_log(work), *_not_logged(work), *_not_on_record(work)]
+        queries, runs = work.execute(
+            "SELECT count(DISTINCT CASE WHEN kind <> 'TRAIN_STEP' THEN query END),"
+            " count(DISTINCT CASE WHEN kind = 'TRAIN_STEP' THEN query END) FROM logged"
+        ).fetchone()
+        found = [*_within_log(work), *_not_logged(work), *_not_on_record(work), *_runs(work)]
     found.sort(key=lambda discrepancy: (discrepancy.query, discrepancy.code, discrepancy.party))
-    return Reconciliation(queries, tuple(sorted(records)), tuple(found))
+    return Reconciliation(queries, tuple(sorted(records)), tuple(found), runs)
 
 
 def _logged_rows(leaves: Iterable[LoggedLeaf]) -> Iterator[tuple[bytes, str, str, bytes, int, int | None]]:
@@ -87,6 +99,9 @@ def _logged_rows(leaves: Iterable[LoggedLeaf]) -> Iterator[tuple[bytes, str, str
             nodes = dict(leaf.attributes).get("nodes")
             asked = nodes if isinstance(nodes, int) else None
             yield leaf.reference, leaf.kind.value, leaf.actor, leaf.evidence, logged.index, asked
+        elif leaf.kind in RUN_KINDS:
+            transcript = bytes.fromhex(str(dict(leaf.attributes).get("transcript_hash", "")))
+            yield transcript, LeafKind.TRAIN_STEP.value, leaf.actor, leaf.evidence, logged.index, None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +127,7 @@ def _within_log(work: sqlite3.Connection) -> Iterator[Discrepancy]:
             sum(kind = 'DENY'), count(DISTINCT CASE kind WHEN 'DENY' THEN actor END),
             count(DISTINCT CASE WHEN kind IN ('RELEASE', 'DENY') THEN actor END),
             sum(kind = 'RESULT'), sum(kind = 'ACK'), max(nodes)
-        FROM logged GROUP BY query"""
+        FROM logged WHERE kind <> 'TRAIN_STEP' GROUP BY query"""
     )
     for row in rows:
         counts = _Counts(*row)
@@ -146,6 +161,7 @@ def _not_logged(work: sqlite3.Connection) -> Iterator[Discrepancy]:
     rows = work.execute(
         """SELECT own.query, own.kind, own.party, count(logged.leaf)
         FROM own LEFT JOIN logged ON logged.query = own.query AND logged.kind = own.kind AND logged.actor = own.party
+        WHERE own.kind <> 'TRAIN_STEP'
         GROUP BY own.query, own.kind, own.party
         HAVING sum(logged.evidence IS own.evidence AND logged.leaf IS NOT NULL) = 0"""
     )
@@ -163,9 +179,28 @@ def _not_on_record(work: sqlite3.Connection) -> Iterator[Discrepancy]:
     rows = work.execute(
         """SELECT logged.query, logged.kind, logged.actor, logged.leaf
         FROM logged JOIN present ON present.party = logged.actor
-        WHERE NOT EXISTS (
+        WHERE logged.kind <> 'TRAIN_STEP' AND NOT EXISTS (
             SELECT 1 FROM own
             WHERE own.query = logged.query AND own.kind = logged.kind AND own.party = logged.actor)"""
     )
     for query, kind, party, leaf in rows:
         yield Discrepancy(query.hex(), f"{kind}_NOT_ON_RECORD", party, f"leaf {leaf} has no counterpart at {party}")
+
+
+def _runs(work: sqlite3.Connection) -> Iterator[Discrepancy]:
+    """Yield what of training runs the log has and a party whose record is at hand has not sent, or the reverse."""
+    missing = """SELECT query, party, count(*) FROM own WHERE kind = 'TRAIN_STEP' AND NOT EXISTS (
+            SELECT 1 FROM logged WHERE kind = 'TRAIN_STEP' AND logged.query = own.query
+                AND logged.actor = own.party AND logged.evidence = own.evidence)
+        GROUP BY query, party"""
+    for run, party, messages in work.execute(missing):
+        text = f"{party} has {messages} messages of a run on record that the log has not"
+        yield Discrepancy(run.hex(), "TRAIN_STEP_NOT_LOGGED", party, text)
+    invented = """SELECT query, actor, count(*), min(leaf) FROM logged JOIN present ON present.party = logged.actor
+        WHERE kind = 'TRAIN_STEP' AND NOT EXISTS (
+            SELECT 1 FROM own WHERE own.kind = 'TRAIN_STEP' AND own.query = logged.query
+                AND own.party = logged.actor AND own.evidence = logged.evidence)
+        GROUP BY query, actor"""
+    for run, party, leaves, first in work.execute(invented):
+        text = f"{leaves} leaves of a run, from leaf {first} on, have no counterpart at {party}"
+        yield Discrepancy(run.hex(), "TRAIN_STEP_NOT_ON_RECORD", party, text)

@@ -235,8 +235,9 @@ def reconcile_command(
     """Hold every query in the log against what the nodes and the bank have on their own records.
 
     A query is whole with one REQUEST; a RELEASE of every node and one RESULT, or at least one DENY and no RESULT; and
-    one ACK. Each party's own ledger must have exactly what the log says of it, by the hash of the signed message: what
-    a coordinator never logged, or logged and never happened, shows here. Run it while no assessment is in progress.
+    one ACK. Each party's own ledger must have exactly what the log says of it, by the hash of the signed message, of
+    training runs too: what a coordinator never logged, or logged and never happened, shows here. Run it while no
+    assessment and no training is in progress.
 
     Exit code 0 if everything fits; 1 with what is missing, or if the log itself does not verify; 2 if there is no log.
     """
@@ -258,24 +259,27 @@ def reconcile_command(
 
 def _show_reconciliation(found: Reconciliation) -> None:
     for discrepancy in found.discrepancies:
-        line = f"query {discrepancy.query}  [bold red]{discrepancy.code}[/]  {escape(discrepancy.text)}"
+        what = "run" if discrepancy.code.startswith("TRAIN_STEP") else "query"
+        line = f"{what} {discrepancy.query}  [bold red]{discrepancy.code}[/]  {escape(discrepancy.text)}"
         console.print(line, soft_wrap=True)
     parties = ", ".join(found.parties) or "nobody"
     state = "[green]ok[/]" if found.ok else f"[bold red]{len(found.discrepancies)} discrepancies[/]"
-    console.print(f"{state} {found.queries} queries, held against the records of {escape(parties)}", soft_wrap=True)
+    told = f"{found.queries} queries, {found.runs} training runs"
+    console.print(f"{state} {told}, held against the records of {escape(parties)}", soft_wrap=True)
 
 
 class _ReconciliationEntry(msgspec.Struct, frozen=True):
     ok: bool
     log_ok: bool
     queries: int
+    runs: int
     parties: tuple[str, ...]
     discrepancies: tuple[Discrepancy, ...]
 
 
 def _reconciliation_as_json(report: LogReport, found: Reconciliation) -> _ReconciliationEntry:
     ok = report.ok and found.ok
-    return _ReconciliationEntry(ok, report.ok, found.queries, found.parties, found.discrepancies)
+    return _ReconciliationEntry(ok, report.ok, found.queries, found.runs, found.parties, found.discrepancies)
 
 
 def _report_as_json(report: LogReport) -> dict[str, str | int | bool | None]:

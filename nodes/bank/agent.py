@@ -17,7 +17,8 @@ from nodes.bank.results import AssessmentResult
 from nodes.bank.site import BankSite
 from nodes.bank.training import BankRuns, Split, TrainingTerms
 from nodes.boundary import handle_parcel
-from protocols.assessment.messages import Subject
+from protocols.assessment.batch.messages import BatchOpening, BatchQuery, BatchSubjects
+from protocols.assessment.messages import Acknowledgement, Query, Subject
 from protocols.assessment.opening import SealedSum
 from protocols.boosting.model import TrainedBoosting
 from protocols.channel.envelope import Envelope, open_parcel, pack_parcel
@@ -27,8 +28,16 @@ from protocols.consortium.model import TrainedConsortium
 from protocols.enrolment.upkeep import RosterNotice
 from protocols.errors import CreditFederationError, TransportError, UnexpectedMessage
 from protocols.scorecard.model import BankRows, TrainedScorecard
-from protocols.transparency.messages import OFFER
+from protocols.transparency.messages import OFFER, CheckpointCosignature, CheckpointRefusal
+from protocols.transparency.statements import SealedStatements
 
+NOT_TRAINING = frozenset(
+    kind.__name__
+    for kind in (
+        *(Query, Subject, BatchQuery, BatchSubjects, BatchOpening, Acknowledgement, SealedStatements),
+        *(CheckpointCosignature, CheckpointRefusal),
+    )
+)
 CONSORTIUM_OPENINGS = frozenset({"Invitation", "ConsortiumSpec"})
 
 
@@ -62,7 +71,11 @@ class BankAgent:
 
     def _receive_all(self, envelopes: tuple[Envelope, ...]) -> list[Envelope]:
         waiting, self._outbox = self._outbox, []
-        return waiting + [reply for envelope in envelopes for reply in self._receive(envelope)]
+        replies = waiting + [reply for envelope in envelopes for reply in self._receive(envelope)]
+        if self._site.ledger is not None:
+            sent = [envelope for envelope in replies if envelope.message not in NOT_TRAINING]
+            self._site.ledger.training.record(sent, self._site.clock())
+        return replies
 
     def _receive(self, envelope: Envelope) -> list[Envelope]:
         if envelope.transcript in self._runs:

@@ -80,7 +80,7 @@ class DataNodeAgent:
         asked = sorted({envelope.message for envelope in envelopes} & QUESTIONS)
         if asked:
             raise UnexpectedMessage(f"{asked[0]} where training is awaited")
-        return [reply for envelope in envelopes for reply in self._training.receive(envelope)]
+        return [reply for envelope in envelopes for reply in self._train(envelope)]
 
     def _receive(self, envelope: Envelope) -> list[Envelope]:
         if envelope.message in batches.MESSAGES:
@@ -100,4 +100,10 @@ class DataNodeAgent:
         if envelope.message == OFFER and self._site.witness is not None:
             coordinator, now = self._site.pins.only(PartyRole.COORDINATOR), self._site.clock()
             return [self._site.witness.answer(envelope, coordinator, self._site.channel, now)]
-        return self._training.receive(envelope)
+        return self._train(envelope)
+
+    def _train(self, envelope: Envelope) -> list[Envelope]:
+        """Take a message of a training run; what it is answered with is on record before it leaves."""
+        replies = self._training.receive(envelope)
+        self._site.ledger.training.record(replies, self._site.clock())
+        return replies

@@ -18,6 +18,7 @@ from nodes.ledger.runs import RunRecords
 from nodes.ledger.schema import migrate
 from nodes.ledger.spending import SpendingRecords
 from nodes.ledger.subject_view import SubjectView
+from nodes.ledger.training_messages import TrainingMessageRecords
 from nodes.ledger.witness import WitnessRecords
 from protocols.errors import ConfigurationError
 
@@ -28,6 +29,7 @@ class _PartyLedger:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.witness = WitnessRecords(database)
+        self.training = TrainingMessageRecords(database)
 
     def group(self) -> AbstractContextManager[None]:
         """Make everything recorded inside durable together, at the end; nothing may leave before.

@@ -15,7 +15,7 @@ from nodes.ledger.location import BAD_LEDGER, Location, connect, name_of
 from nodes.ledger.witness import WitnessRecords
 from protocols.errors import ConfigurationError
 
-_TABLES = ("answer", "witness", "split_view", "question")
+_TABLES = ("answer", "witness", "split_view", "question", "training_message")
 _PAGE = 1000
 
 
@@ -37,6 +37,14 @@ class RecordedQuestion:
     acknowledgement: bytes | None
 
 
+@dataclass(frozen=True, slots=True)
+class RecordedMessage:
+    """One message that a party sent in a training run: the run's transcript, the SHA-256 of the signed message."""
+
+    transcript: bytes
+    evidence: bytes
+
+
 class LedgerReader:
     """Reads one ledger. Reveals: to the reader, query ids, decisions and hashes."""
 
@@ -56,9 +64,14 @@ class LedgerReader:
         for row in self._pages("query, request, acknowledgement", "question"):
             yield RecordedQuestion(*row)
 
-    def _pages(self, columns: str, table: str) -> Iterator[Row]:
-        """Yield a table in the order of query ids, so many rows at a time that memory stays bounded."""
-        statement = f"SELECT {columns} FROM {table} WHERE query > ? ORDER BY query LIMIT {_PAGE}"  # noqa: S608
+    def training_messages(self) -> Iterator[RecordedMessage]:
+        """Yield what the party sent in training runs, in the order of hashes."""
+        for message, transcript in self._pages("message, transcript", "training_message", "message"):
+            yield RecordedMessage(transcript, message)
+
+    def _pages(self, columns: str, table: str, key: str = "query") -> Iterator[Row]:
+        """Yield a table in the order of a key of bytes, so many rows at a time that memory stays bounded."""
+        statement = f"SELECT {columns} FROM {table} WHERE {key} > ? ORDER BY {key} LIMIT {_PAGE}"  # noqa: S608
         rows: list[Row] = [(b"",)]
         while rows:
             rows = self._database.rows(statement, rows[-1][0])

@@ -129,6 +129,13 @@ MIGRATIONS: Final = (
             "CREATE INDEX repair_by_subject ON repair (subject)",
         ),
     ),
+    Migration(
+        "what was sent in training, to be held against the log",
+        (
+            """CREATE TABLE training_message (
+                message BLOB PRIMARY KEY, transcript BLOB NOT NULL, step TEXT NOT NULL, at BIGINT NOT NULL)""",
+        ),
+    ),
 )
 
 

@@ -69,5 +69,5 @@ PLACE: Final = """
 SELECT min(leaf), max(leaf), min(at), max(at) FROM (
     SELECT leaf, at FROM question WHERE query = :query UNION ALL SELECT leaf, at FROM answer WHERE query = :query
     UNION ALL SELECT leaf, at FROM result WHERE query = :query
-    UNION ALL SELECT leaf, at FROM ack WHERE query = :query)"""
-"""The first and last leaf and time of one query, not events."""
+    UNION ALL SELECT leaf, at FROM ack WHERE query = :query UNION ALL SELECT leaf, at FROM step WHERE query = :query)"""
+"""The first and last leaf and time of one query, or of one run by its transcript, not events."""

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from typing import Final
 
 from federation.audit.reading import LoggedLeaf
+from federation.audit.reconcile import RUN_KINDS
 from federation.audit.search import tags_of
 from protocols.transparency.leaves import LeafCommitment, LeafKind
 
@@ -22,6 +23,7 @@ CREATE TABLE answer (
     denied INTEGER, crowded INTEGER);
 CREATE TABLE ack (leaf INTEGER PRIMARY KEY, query BLOB, asked INTEGER, at INTEGER);
 CREATE TABLE result (leaf INTEGER PRIMARY KEY, query BLOB, asked INTEGER, at INTEGER);
+CREATE TABLE step (leaf INTEGER PRIMARY KEY, query BLOB, at INTEGER);
 CREATE TABLE objection (leaf INTEGER PRIMARY KEY, id BLOB, node TEXT, at INTEGER);
 CREATE TABLE decision (leaf INTEGER PRIMARY KEY, id BLOB, node TEXT, at INTEGER);
 """
@@ -31,6 +33,7 @@ CREATE INDEX answer_of ON answer (query);
 CREATE INDEX ack_to ON ack (asked);
 CREATE INDEX ack_of ON ack (query);
 CREATE INDEX result_of ON result (query);
+CREATE INDEX step_of ON step (query);
 CREATE INDEX decision_of ON decision (id, node);
 CREATE TABLE roster AS
 SELECT DISTINCT q.model, a.node FROM answer a JOIN question q ON q.leaf = a.asked WHERE a.released;
@@ -85,6 +88,9 @@ def _take(work: sqlite3.Connection, logged: LoggedLeaf, leaf: LeafCommitment) ->
         work.execute(_ADD_ACK, (index, leaf.reference, at))
     elif leaf.kind is LeafKind.RESULT:
         work.execute(_ADD_RESULT, (index, leaf.reference, at))
+    elif leaf.kind in RUN_KINDS:
+        run = bytes.fromhex(str(values.get("transcript_hash", "")))
+        work.execute("INSERT INTO step VALUES (?, ?, ?)", (index, run, at))
     elif leaf.kind is LeafKind.OBJECTION:
         work.execute("INSERT INTO objection VALUES (?, ?, ?, ?)", (index, leaf.reference, values.get("node", ""), at))
     elif leaf.kind is LeafKind.DECISION:

@@ -233,7 +233,7 @@ def _reconciliation(
         yield Alarm(
             rule="reconciliation",
             party=one.party,
-            about=f"query {one.query}",
+            about=f"{'run' if one.code.startswith('TRAIN_STEP') else 'query'} {one.query}",
             threshold="none may fail",
             seen=f"{one.code}: {one.text}",
             first_leaf=first,

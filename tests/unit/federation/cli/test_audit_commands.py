@@ -279,3 +279,33 @@ def test_the_benchmark_measures_in_a_process_of_its_own(tmp_path: Path) -> None:
     assert figures["leaves"] == 250
     assert 10 < figures["peak_rss_mb"] < 120
     assert list(tmp_path.iterdir()) == []
+
+
+def test_reconcile_holds_every_message_of_training_against_the_nodes_and_the_banks_own(asked: Path) -> None:
+    found = answer(run("reconcile", asked, "--json"))
+    assert (found["ok"], found["runs"]) == (True, 1)
+    for party, code in (("tax", "TRAIN_STEP_NOT_ON_RECORD"), ("bank", "TRAIN_STEP_NOT_ON_RECORD")):
+        with sqlite3.connect(asked / party / "ledger.sqlite") as ledger:
+            ((message, transcript, step, at),) = ledger.execute("SELECT * FROM training_message LIMIT 1")
+            ledger.execute("DELETE FROM training_message WHERE message = ?", (message,))
+        (one,) = answer(run("reconcile", asked, "--json"))["discrepancies"]
+        assert (one["query"], one["code"], one["party"]) == (transcript.hex(), code, party)
+        with sqlite3.connect(asked / party / "ledger.sqlite") as ledger:
+            ledger.execute("INSERT INTO training_message VALUES (?, ?, ?, ?)", (message, transcript, step, at))
+            ledger.execute("INSERT INTO training_message VALUES (?, ?, ?, ?)", (bytes(32), transcript, step, at))
+        (one,) = answer(run("reconcile", asked, "--json"))["discrepancies"]
+        assert (one["code"], one["party"]) == ("TRAIN_STEP_NOT_LOGGED", party)
+        with sqlite3.connect(asked / party / "ledger.sqlite") as ledger:
+            ledger.execute("DELETE FROM training_message WHERE message = zeroblob(32)")
+    alarms = answer(run("alarms", asked, "--json"))["alarms"]
+    assert [alarm for alarm in alarms if alarm["rule"] == "reconciliation"] == []
+
+
+def test_a_run_that_the_log_invents_is_an_alarm(asked: Path) -> None:
+    with sqlite3.connect(asked / "social" / "ledger.sqlite") as ledger:
+        ledger.execute("DELETE FROM training_message")
+    (alarm,) = [a for a in answer(run("alarms", asked, "--json"))["alarms"] if a["rule"] == "reconciliation"]
+    assert alarm["party"] == "social"
+    assert alarm["about"].startswith("run ")
+    assert "TRAIN_STEP_NOT_ON_RECORD" in alarm["seen"]
+    assert alarm["first_leaf"] is not None
