@@ -45,10 +45,15 @@ test-browser: setup ## Run the console's tests in a real headless Chromium, if t
 bench: setup     ## Measure, against a baseline in the same run
 	$(BIN)/credfed bench paillier
 
+wheels: setup    ## Gather the project and all that it needs as wheels, to install without the internet
+	rm -rf dist/wheels
+	$(BIN)/python -m pip wheel --quiet --wheel-dir dist/wheels --constraint constraints.txt '.[postgres]'
+	cd dist/wheels && sha256sum *.whl > SHA256SUMS
+
 stubs: setup     ## Make the stream's frame classes from their .proto file
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. protocols/stream/frame.proto
 
 clean:           ## Remove what was built, keep the environment
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup demo up down up down check test test-slow test-chaos test-browser bench stubs clean
+.PHONY: help setup demo up down up down check test test-slow test-chaos test-browser bench wheels stubs clean

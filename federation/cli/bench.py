@@ -13,6 +13,7 @@ from federation.bench.report import as_json, show
 from federation.bench.workload import make_workload
 from federation.cli.bench_assessment import assessment
 from federation.cli.bench_audit import audit
+from federation.cli.bench_nodes import nodes
 from federation.cli.bench_training import training
 from protocols.errors import ConfigurationError
 
@@ -26,6 +27,7 @@ app = typer.Typer(
 app.command()(audit)
 app.command()(training)
 app.command()(assessment)
+app.command()(nodes)
 
 
 @app.callback()

@@ -23,7 +23,7 @@ from nodes.data_node.settings import NODE_FILE, NodeSettings
 from protocols.channel.identity import PartyId
 from protocols.errors import TransportError
 
-START_SECONDS: Final = 60.0
+START_SECONDS: Final = 180.0
 STOP_SECONDS: Final = 20.0
 LOG_FILE: Final = "service.log"
 

@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from federation.local import BANK
 from federation.local.consents import ConsentService
 from federation.local.deployed.flower import equip_flower
 from federation.local.deployed.members import members, namespaces_of
@@ -32,7 +33,6 @@ from protocols.channel.identity import PartyId
 READY_SECONDS = 300.0
 LOG = Path("build") / "chaos.log"
 PORTS = Ports(relay=7440, superlink=7441, coordinator_http=7442, bank_http=7450, bank_api=7460)
-SHIFT = "+10m"
 OFFLOADS = (0x17, 0x1F, 0x24, 0x2C)  # ETHTOOL_STXCSUM, STSO, SGSO, SGRO: frames must be whole when they are copied
 _SIOCETHTOOL = 0x8946
 
@@ -72,9 +72,9 @@ class Breakable:
         return next(process for process in found.processes if process.name == name)
 
     def await_ready(self) -> None:
-        """Return once all processes are ready."""
+        """Return once all processes are ready, but for a bank that has no model yet."""
         limit = time.monotonic() + READY_SECONDS
-        while (found := read_status(self.folder)) is None or any(p.state != "ready" for p in found.processes):
+        while (found := read_status(self.folder)) is None or not all(map(_is_up, found.processes)):
             assert time.monotonic() < limit, self.log()[-4000:]
             time.sleep(0.2)
 
@@ -140,8 +140,8 @@ class Breakable:
             filler.unlink()
 
     @contextmanager
-    def shifted_clock(self, name: str, library: str) -> Iterator[None]:
-        """Move the clock of one process, while it runs, by ten minutes; and back."""
+    def movable_clock(self, name: str, library: str) -> Iterator[Path]:
+        """Start one process anew with a clock that follows a file, which holds `+0`, or `+10m` to be ahead."""
         said = self.folder / RUN / f"{name}.clock"
         said.write_text("+0\n", encoding="ascii")
         added = {"LD_PRELOAD": library, "FAKETIME_TIMESTAMP_FILE": str(said), "FAKETIME_NO_CACHE": "1"}
@@ -149,11 +149,9 @@ class Breakable:
         environment = self._environments[name]
         environment |= added
         self._restart(name)
-        said.write_text(SHIFT + "\n", encoding="ascii")
         try:
-            yield
+            yield said
         finally:
-            said.write_text("+0\n", encoding="ascii")
             for key in added:
                 del environment[key]
             self._restart(name)
@@ -165,6 +163,10 @@ class Breakable:
         while self.status(name).restarts == before or self.status(name).state != "ready":
             assert time.monotonic() < limit, self.log()[-4000:]
             time.sleep(0.1)
+
+
+def _is_up(process: ProcessStatus) -> bool:
+    return process.state == "ready" or (process.name == BANK and process.state == "waiting")
 
 
 def no_offload(interface: str) -> None:

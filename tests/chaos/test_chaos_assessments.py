@@ -152,17 +152,6 @@ def _restarted(postgres: PostgresServer) -> Iterator[None]:
     yield
 
 
-def shifting(name: str) -> Break:
-    """Move one process's clock by ten minutes."""
-
-    def broken(scene: Scene) -> AbstractContextManager[None]:
-        if FAKETIME is None:
-            pytest.skip("libfaketime is not installed on this machine")
-        return scene.federation.shifted_clock(name, str(FAKETIME))
-
-    return broken
-
-
 @dataclass(frozen=True, slots=True)
 class Case:
     """What is broken, for how many seconds, and which codes users may see meanwhile."""
@@ -174,8 +163,11 @@ class Case:
 
 
 AWAY = frozenset({"NODE_UNAVAILABLE"})
-COORDINATOR_AWAY = frozenset({"COORDINATOR_UNAVAILABLE", "TIMEOUT", "NODE_UNAVAILABLE", "SHUTTING_DOWN"})
-BANK_AWAY = frozenset({"NO_CONNECTION", "COORDINATOR_UNAVAILABLE", "TIMEOUT"})
+COORDINATOR_AWAY = frozenset({"COORDINATOR_UNAVAILABLE", "NODE_UNAVAILABLE"})
+BANK_AWAY = frozenset({"NO_CONNECTION", "COORDINATOR_UNAVAILABLE"})
+SLOW = frozenset({"TIMEOUT"})
+"""What a machine that has other work to do may always answer."""
+AHEAD = frozenset({"QUERY_EXPIRED", "CONSENT_EXPIRED", "CONSENT_NOT_YET_VALID", "REVOCATIONS_STALE"})
 CASES = [
     Case("SuperLink killed", killing("superlink"), 0.0),
     Case("a SuperNode killed", killing("supernode-tax"), 0.0),
@@ -199,9 +191,6 @@ CASES = [
         lambda scene: scene.federation.full_disk(COORDINATOR), QUIET_SECONDS, frozenset({"LOG_NOT_WRITABLE"}),
     ),
     Case("PostgreSQL restarted under a data node", restarting_postgres, 0.0, frozenset({"LEDGER_FAILED"})),
-    Case("a data node's clock 10 minutes ahead", shifting("tax"), QUIET_SECONDS, AWAY),
-    Case("the bank's clock 10 minutes ahead", shifting("bank"), QUIET_SECONDS, BANK_AWAY),
-    Case("the coordinator's clock 10 minutes ahead", shifting("coordinator"), QUIET_SECONDS, COORDINATOR_AWAY),
 ]  # fmt: skip
 
 
@@ -215,13 +204,33 @@ def test_answers_come_again_and_none_was_wrong(scene: Scene, table: list[Row], c
     recovery = scene.load.await_recovery(healed)
     scene.federation.await_ready()
     time.sleep(QUIET_SECONDS)
+    conclude(scene, table, case.name, began, healed, recovery, case.codes)
+
+
+@pytest.mark.parametrize("name", ["tax", "bank", "coordinator"])
+@pytest.mark.skipif(FAKETIME is None, reason="libfaketime is not installed on this machine")
+def test_a_clock_that_is_moved_makes_no_wrong_answer(scene: Scene, table: list[Row], name: str) -> None:
+    with scene.federation.movable_clock(name, str(FAKETIME)) as clock:
+        scene.load.await_recovery(time.monotonic())
+        began = time.monotonic()
+        clock.write_text("+10m\n", encoding="ascii")
+        time.sleep(2 * QUIET_SECONDS)
+        clock.write_text("+0\n", encoding="ascii")
+        healed = time.monotonic()
+        recovery = scene.load.await_recovery(healed)
+        conclude(scene, table, f"the clock of {name} 10 minutes ahead", began, healed, recovery, AHEAD)
+    scene.load.await_recovery(time.monotonic())
+
+
+def conclude(
+    scene: Scene, table: list[Row], broken: str, began: float, healed: float, recovery: float, codes: frozenset[str]
+) -> None:
+    """Write down what users saw while something was broken, and hold it against what they may see."""
     seen = scene.load.codes(began, healed + recovery)
     wrong = wrong_answers(scene.load.answers, scene.expected)
-    table.append(
-        Row("assessments", case.name, described(seen), f"{recovery:.1f} s", "nothing" if not wrong else "WRONG")
-    )
+    table.append(Row("assessments", broken, described(seen), f"{recovery:.1f} s", "WRONG" if wrong else "nothing"))
     assert not wrong
-    assert set(seen) - {""} <= case.codes
+    assert set(seen) - {""} <= codes | SLOW
 
 
 def described(seen: Counter[str]) -> str:

@@ -1,0 +1,86 @@
+"""`credfed bench nodes`: what twenty data nodes cost against four."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from federation.bench.districts import DOMAINS
+from federation.cli.output import console, errors, print_json, quiet_libraries, reported_errors
+from federation.local.nodes_bench import Effort, NodesFigures, measure_nodes
+
+FEWEST = len(DOMAINS) - 1
+MOST = 100
+
+
+def nodes(
+    counts: Annotated[
+        list[int] | None, typer.Option("--nodes", help="Data nodes; several may follow: the first is the baseline.")
+    ] = None,
+    rows: Annotated[int, typer.Option("--rows", help="Enterprises of the cohort.", min=500, max=100_000)] = 2000,
+    key_bits: Annotated[int, typer.Option("--key-bits", help="Length of every Paillier key.", min=2048)] = 2048,
+    assessments: Annotated[int, typer.Option("--assessments", help="Answers in one process.", min=1, max=1000)] = 40,
+    process_seconds: Annotated[
+        float, typer.Option("--process-seconds", help="Also ask processes for so long; 0: no.", min=0)
+    ] = 0.0,
+    rate: Annotated[float, typer.Option("--rate", help="Questions a second to the processes.", min=0.1)] = 2.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object.")] = False,
+) -> None:
+    """Train and assess one cohort with few data nodes and with many: time, processor time and bytes.
+
+    Four nodes are four domains, each one office. More are five domains, with the tax domain split over district
+    offices, so that twenty are sixteen districts and four other offices. What each needs is made first.
+    """
+    quiet_libraries()
+    logging.getLogger("nodes").setLevel(logging.ERROR)
+    chosen = counts or [FEWEST, 20]
+    if any(not FEWEST <= count <= MOST for count in chosen):
+        raise typer.BadParameter(f"{FEWEST} to {MOST} data nodes", param_hint="--nodes")
+    effort = Effort(rows, key_bits, assessments, process_seconds, rate)
+    found: list[NodesFigures] = []
+    with reported_errors(as_json), errors.status("starting") as status:
+        for count in chosen:
+            with tempfile.TemporaryDirectory(prefix="credfed-") as made:
+                found.append(measure_nodes(Path(made) / "federation", count, effort, status.update))
+    if as_json:
+        print_json({"rows": rows, "key_bits": key_bits, "figures": found})
+    else:
+        show(found, rows, key_bits)
+
+
+def show(found: list[NodesFigures], rows: int, key_bits: int) -> None:
+    """Print each figure for every number of nodes, and how many times that of the first."""
+    first = found[0]
+    table = Table("", *(f"{figures.nodes} nodes, {figures.domains} domains" for figures in found))
+    for label, name, scale in LINES:
+        cells = [_cell(getattr(figures, name), getattr(first, name), scale, figures is first) for figures in found]
+        if any(cell != "–" for cell in cells):
+            table.add_row(label, *cells)
+    console.print(f"{rows:,} enterprises, {key_bits}-bit keys")
+    console.print(table)
+
+
+LINES = (
+    ("training: rounds", "rounds", 1.0),
+    ("training: seconds", "seconds", 1.0),
+    ("training: processor seconds of this process", "cpu_seconds", 1.0),
+    ("training: MB", "bytes", 1e-6),
+    ("an answer, one process: ms", "assessment_ms", 1.0),
+    ("an answer: kB", "assessment_bytes", 1e-3),
+    ("an answer, processes: median ms", "process_p50_ms", 1.0),
+    ("an answer, processes: 95th percentile ms", "process_p95_ms", 1.0),
+    ("an answer, processes: processor ms", "process_cpu_ms", 1.0),
+    ("questions without an answer", "process_errors", 1.0),
+)
+
+
+def _cell(value: float | None, baseline: float | None, scale: float, is_first: bool) -> str:
+    if value is None:
+        return "–"
+    shown = f"{value * scale:,.1f}" if isinstance(value, float) or scale != 1 else f"{value:,}"
+    return shown if is_first or not baseline else f"{shown} ({value / baseline:.1f}×)"
