@@ -21,7 +21,7 @@ def identity_of(federation: LocalFederation, enterprise: str, keys: PartyKeys | 
     keys = keys or draw_keys(secrets.token_bytes)
     card = make_enterprise_card(keys)
     token, slip = split_consent(federation.consents.vouch(enterprise, card))
-    return Identity(enterprise, keys, card, token, slip)
+    return Identity(enterprise, keys, card, token, slip, (federation.consents.record_key(enterprise),))
 
 
 @dataclass

@@ -16,7 +16,7 @@ from federation.cli.consent_text import read_consent_text
 from federation.cli.output import FAILED, console, print_json, reported_errors
 from federation.local.consents import ConsentService, write_list
 from nodes.consent_sources import read_issuers
-from nodes.enterprise.home import read_card
+from nodes.enterprise.home import read_card, write_record_key
 from nodes.keystore import read_cards, read_keys
 from protocols.channel.identity import PartyId, PartyRole
 from protocols.consent import Consent, ConsentDemand, Purpose, split_consent, unverified_claims, verify_consent
@@ -73,7 +73,7 @@ def issue(
             not_before=now,
             expires=now + days * 86_400,
             token_id=secrets.token_hex(16),
-            record_key=service.record_key(subject).public_key().public_bytes_raw(),
+            record_key=service.public_record_key(subject),
         )
         text = service.issue_as(given)
     if as_json:
@@ -88,18 +88,26 @@ def vouch(
     subject: Annotated[str, typer.Argument(metavar="USCC", help="The enterprise, whose identity you have verified.")],
     card: Annotated[Path, typer.Argument(metavar="CARD", help="Its card, as it brought it: enterprise.card.")],
     days: Annotated[int, typer.Option("--days", help="How long it holds.", min=1, max=3660)] = 365,
+    earlier: Annotated[
+        Path | None, typer.Option("--earlier", help="Write the key that you kept for the enterprise so far there.")
+    ] = None,
     cards: Cards = None,
     as_json: AsJson = False,
 ) -> None:
     """Sign that a key is an enterprise's, and print it: its credential, with which it asks for its own record.
 
     Verify first, by another way, that it is this enterprise that brings the card: what nodes tell its holder, they tell
-    on your word. A key that is lost is withdrawn as a consent is: `credfed consent revoke SERVICE ID`.
+    on your word. A key that is lost is withdrawn as a consent is: `credfed consent revoke SERVICE ID`. Consents that
+    you issue from now on name the enterprise's own key as the one to which the log's bodies are sealed; the bodies
+    before that open with the key that --earlier writes, as DIR/record.keys.
 
     Example: credfed consent vouch OUT/consent_service 91999999MANLAYN443 DIR/enterprise.card > DIR/credential.jwt
     """
     with reported_errors(as_json):
-        text = _service(home, cards).vouch(subject, read_card(card), days * 86_400)
+        service = _service(home, cards)
+        text = service.vouch(subject, read_card(card), days * 86_400)
+        if earlier is not None:
+            write_record_key(earlier, service.record_key(subject))
     if as_json:
         print_json({"id": unverified_claims(split_consent(text)[0])["jti"], "credential": text})
     else:

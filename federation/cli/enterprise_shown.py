@@ -13,6 +13,7 @@ _MEANING = {
     "REFUSED": "refused to answer",
     "NOT_LOGGED": "lists what the log does not have",
     "EVIDENCE_DIFFERS": "answered something else than the log says",
+    "STATEMENT_DIFFERS": "states something about another enterprise or query in this leaf",
     "WITHHELD": "answered this, by the log, and does not list it",
 }
 
@@ -30,10 +31,12 @@ def show_record(found: EnterpriseRecord) -> None:
         about = f" {finding.reference[:16]}" if finding.reference else ""
         said = f"{_MEANING[finding.code]} {finding.detail}".strip()
         console.print(f"  [bold red]{finding.code}[/]{about}  {escape(finding.party)} {escape(said)}", soft_wrap=True)
+    opened = sum(len(query.statements) for query in found.queries)
     witnessed = sum(query.witnessed for query in found.queries)
     verdict = "[green]complete[/]" if found.ok else "[bold red]not complete[/]"
     console.print(
         f"\n  {verdict}: {len(found.queries)} entries of {len(found.nodes)} nodes, {found.leaves} leaves proved, "
+        f"{opened} sealed statements opened, "
         f"{witnessed} entries witnessed in full",
         soft_wrap=True,
     )

@@ -94,7 +94,7 @@ class EnterpriseDesk:
         replies = deliver({node: pack_parcel(parcel) for node, parcel in parcels.items()})
         answers, references = self._collect(replies, channel, PartyId(request.card.party))
         leaves = self._references.leaves_of(references)
-        logged = prove_leaves(self._site.log, leaves)
+        logged = prove_leaves(self._site.log, leaves, references, self._site.shredder)
         return [*answers, channel.wrap(PartyId(request.card.party), logged)]
 
     def _nodes(self, nodes: Sequence[str]) -> None:
@@ -103,13 +103,13 @@ class EnterpriseDesk:
 
     def _collect(
         self, replies: Mapping[PartyId, bytes | None], channel: Channel, enterprise: PartyId
-    ) -> tuple[list[Envelope], set[bytes]]:
-        """Return what the nodes say to the enterprise, and the queries that they let the coordinator prove.
+    ) -> tuple[list[Envelope], dict[bytes, int]]:
+        """Return what the nodes say to the enterprise, and the queries, with its place in each, to be proved to it.
 
         A node that is silent, or whose reply is none, is left out: the enterprise sees that it is missing.
         """
         answers: list[Envelope] = []
-        references: set[bytes] = set()
+        references: dict[bytes, int] = {}
         for node, reply in replies.items():
             with suppress(CreditFederationError):
                 for envelope in open_parcel(reply or b""):

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+import msgspec
+
 from federation.audit import AuditLog
+from federation.audit.shredder import Shredder
+from protocols.channel.wire import encode
 from protocols.enterprise.messages import LoggedEntries, ProvedLeaf
 from protocols.transparency.checkpoints import verify_log_signature
-from protocols.transparency.leaves import encode_leaf
+from protocols.transparency.leaves import Leaf, encode_leaf
 from protocols.transparency.notes import parse_note
 
 MAX_LEAVES: Final = 1 << 14
 
 
-def prove_leaves(log: AuditLog, leaves: Sequence[int]) -> LoggedEntries:
+def prove_leaves(
+    log: AuditLog, leaves: Sequence[int], places: Mapping[bytes, int], shredder: Shredder
+) -> LoggedEntries:
     """Return these leaves with proofs against the last witnessed checkpoint, or the log's newest where that ends.
 
+    `places` says by reference which statement of a leaf's body is about the enterprise; no other goes out.
     At most `MAX_LEAVES`, the first ones. Reveals: these leaves, to whoever reads the answer.
     """
     notes: list[bytes] = []
@@ -29,8 +36,18 @@ def prove_leaves(log: AuditLog, leaves: Sequence[int]) -> LoggedEntries:
         place = next(place for place, size in enumerate(sizes) if index < size)
         (entry,) = log.entries(index, index + 1)
         path = log.inclusion_proof(index, sizes[place])
-        found.append(ProvedLeaf(index, encode_leaf(entry.leaf), entry.leaf.body, path, place))
+        found.append(ProvedLeaf(index, encode_leaf(entry.leaf), _statement(entry.leaf, places, shredder), path, place))
     return LoggedEntries(tuple(notes), tuple(found))
+
+
+def _statement(leaf: Leaf, places: Mapping[bytes, int], shredder: Shredder) -> bytes:
+    """Return what a leaf's body states about one enterprise, still sealed; nothing if there is nothing to open."""
+    place = places.get(leaf.reference)
+    if not leaf.body or place is None:
+        return b""
+    sealed = shredder.uncover(leaf.body)
+    own = tuple(entry if position == place else b"" for position, entry in enumerate(sealed.entries))
+    return encode(msgspec.structs.replace(sealed, entries=own)) if any(own) else b""
 
 
 def _notes(log: AuditLog, leaves: Sequence[int]) -> list[bytes]:

@@ -42,6 +42,7 @@ CREDENTIAL_SECONDS: Final = 365 * 86_400
 RENEW_SECONDS: Final = LIST_SECONDS // 2
 WITHHELD_FILE: Final = "withheld.txt"
 REVOKED_FILE: Final = "revoked.txt"
+VOUCHED_FILE: Final = "vouched.txt"
 _RECORD_KEY: Final = b"credit-federation/record-key/v1\0"
 
 
@@ -88,11 +89,21 @@ class ConsentService:
         secret = HKDF(SHA256(), 32, salt=None, info=_RECORD_KEY + enterprise.encode())
         return X25519PrivateKey.from_private_bytes(secret.derive(self._keys.to_bytes()))
 
+    def public_record_key(self, enterprise: str) -> bytes:
+        """Return the key to which what the log says of an enterprise is sealed: its own, if the service vouches for it.
+
+        For one that brought no key, the service keeps one: that of `record_key`.
+        """
+        path = self._home / VOUCHED_FILE
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        known = dict(line.rsplit(" ", 1) for line in lines)
+        if enterprise in known:
+            return bytes.fromhex(known[enterprise])
+        return self.record_key(enterprise).public_key().public_bytes_raw()
+
     def _record_key_for(self, subject: str, purposes: tuple[Purpose, ...]) -> bytes:
         """Return the public key that a consent names; one for training covers a cohort, which has none."""
-        if Purpose.TRAINING in purposes:
-            return b""
-        return self.record_key(subject).public_key().public_bytes_raw()
+        return b"" if Purpose.TRAINING in purposes else self.public_record_key(subject)
 
     def issue_as(self, consent: Consent) -> str:
         """Return a consent on terms of the caller's choice, token and slip."""
@@ -102,9 +113,12 @@ class ConsentService:
     def vouch(self, enterprise: str, card: PartyCard, seconds: int = CREDENTIAL_SECONDS) -> str:
         """Return the credential that says that a card is this enterprise's, token and slip.
 
-        Whoever calls has made sure that it is. Raises: VerificationFailed for a card that is no enterprise's own.
+        Whoever calls has made sure that it is. What later consents let the log say of the enterprise is sealed to this
+        key. Raises: VerificationFailed for a card that is no enterprise's own.
         """
         check_card(card, self.pins.cards)
+        with (self._home / VOUCHED_FILE).open("a", encoding="utf-8") as file:
+            file.write(f"{enterprise} {card.sealing_key.hex()}\n")
         now, token_id = self._clock(), secrets.token_hex(16)
         credential = Credential(enterprise, card.fingerprint(), now, now + seconds, token_id)
         return issue_credential(credential, self._keys.party, self._keys.signing)

@@ -77,14 +77,15 @@ class SubjectRecords:
         repairs = ledger.repairs.of_subject(enterprise, ENTRY_LIMIT)
         entries = RecordEntries(
             entries=tuple(
-                RecordEntry(e.reference, e.kind, e.bank, e.at, e.decision, e.code, e.model, e.evidence)
+                RecordEntry(e.reference, e.place, e.kind, e.bank, e.at, e.decision, e.code, e.model, e.evidence)
                 for e in found[:ENTRY_LIMIT]
             ),
             more=len(found) > ENTRY_LIMIT,
             objections=tuple(map(self._held, objections)),
             repairs=tuple(HeldRepair(r.at, r.describe()[:512], r.objection) for r in repairs),
         )
-        references = (*(entry.reference for entry in entries.entries), *(one.id for one in objections))
+        listed = [(entry.reference, entry.place) for entry in entries.entries]
+        references = (*listed, *((one.id, 0) for one in objections))
         return [
             channel.wrap(self._coordinator, RecordReferences(references), sealed=False),
             channel.wrap(PartyId(request.card.party), entries),

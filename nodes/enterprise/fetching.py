@@ -53,7 +53,7 @@ class EnterpriseClient:
             self._keep(page, found)
             on_page(len(found.leaves))
             begin = page.following(begin)
-        found.discrepancies.extend(compare(found.entries, found.leaves.values(), span))
+        found.discrepancies.extend(compare(found.entries, found.leaves.values(), span, self._identity.enterprise))
         return found
 
     def _page(self, span: Span) -> Page:

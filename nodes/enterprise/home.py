@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from protocols.channel.identity import PartyCard
 from protocols.channel.wire import decode, encode
@@ -27,6 +28,7 @@ FACTS_FILE: Final = "enterprise.json"
 KEY_FILE: Final = "enterprise.key"
 CARD_FILE: Final = "enterprise.card"
 CREDENTIAL_FILE: Final = "credential.jwt"
+RECORD_KEYS_FILE: Final = "record.keys"
 AUTHORITY_FILE: Final = "authority.pem"
 CODE: Final = "NOT_AN_ENTERPRISE"
 
@@ -90,6 +92,26 @@ def read_identity(home: Path) -> Identity:
         raise ConfigurationError(
             f"{home / CREDENTIAL_FILE}: missing; the consent service issues it for {CARD_FILE}", code="NO_CREDENTIAL"
         ) from error
+    earlier = read_record_keys(home / RECORD_KEYS_FILE)
     if card.verify_key != keys.signing.public_key().public_bytes_raw():
         raise ConfigurationError(f"{home}: the card is not that of the key", code=CODE)
-    return Identity(facts.enterprise, keys, card, token, slip)
+    return Identity(facts.enterprise, keys, card, token, slip, earlier)
+
+
+def write_record_key(path: Path, key: X25519PrivateKey) -> None:
+    """Add a key with which an enterprise reads what was sealed to it. Raises: ConfigurationError."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(f"{key.private_bytes_raw().hex()}\n")
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}", code="OUT_NOT_WRITABLE") from error
+
+
+def read_record_keys(path: Path) -> tuple[X25519PrivateKey, ...]:
+    """Return the keys in a file, none if there is no file. Raises: ConfigurationError, code NOT_AN_ENTERPRISE."""
+    try:
+        lines = path.read_text(encoding="ascii").split() if path.exists() else []
+        return tuple(X25519PrivateKey.from_private_bytes(bytes.fromhex(line)) for line in lines)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path}: not keys of 32 bytes, one a line", code=CODE) from error

@@ -15,6 +15,17 @@ from protocols.enterprise.verifying import TRAINING, VerifiedLeaf, reference_of
 from protocols.transparency.leaves import LeafKind
 
 
+class StatementRecord(msgspec.Struct, frozen=True):
+    """What a party says of the enterprise in a leaf's body, signed, and opened with the enterprise's own key."""
+
+    leaf: int
+    party: str
+    kind: str
+    decision: str
+    code: str
+    rule: str
+
+
 class QueryRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One query about the enterprise, or a run whose cohort it was in.
 
@@ -33,6 +44,7 @@ class QueryRecord(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str
     leaves: tuple[int, ...]
     witnessed: bool
+    statements: tuple[StatementRecord, ...]
 
 
 class ObjectionRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,6 +141,11 @@ def _query(reference: bytes, entries: dict[PartyId, RecordEntry], own: Sequence[
         outcome=str(outcome),
         leaves=tuple(one.index for one in own),
         witnessed=bool(own) and all(one.witnessed for one in own),
+        statements=tuple(
+            StatementRecord(one.index, said.party, said.leaf.value, said.decision, said.code, said.rule)
+            for one in own
+            if (said := one.statement) is not None
+        ),
     )
 
 

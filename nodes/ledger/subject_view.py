@@ -10,11 +10,11 @@ from nodes.ledger.database import Database, Row
 
 TRAINING: Final = "training"
 _ASKED: Final = """
-    SELECT at, query, 'assessment' AS kind, bank, decision, code, model, response FROM answer
+    SELECT at, query, 0 AS place, 'assessment' AS kind, bank, decision, code, model, response FROM answer
     WHERE subject = ? AND at >= ? AND at < ?
     UNION ALL
-    SELECT a.at, e.query, 'batch', a.bank, CASE WHEN e.code = '' THEN 'RELEASE' ELSE 'DENY' END, e.code, a.model,
-        a.response
+    SELECT a.at, e.query, e.position, 'batch', a.bank, CASE WHEN e.code = '' THEN 'RELEASE' ELSE 'DENY' END, e.code,
+        a.model, a.response
     FROM batch_entry AS e JOIN answer AS a ON a.query = e.query WHERE e.subject = ? AND a.at >= ? AND a.at < ?
     ORDER BY at, query LIMIT ?
 """
@@ -26,10 +26,14 @@ _RUNS: Final = """
 
 @dataclass(frozen=True, slots=True)
 class SubjectEntry:
-    """One query about an enterprise, or one run; `evidence` is the SHA-256 of what was answered, b"" of a run."""
+    """One query about an enterprise, or one run; `evidence` is the SHA-256 of what was answered, b"" of a run.
+
+    `place` is the enterprise's in a batch, else 0.
+    """
 
     at: int
     reference: bytes
+    place: int
     kind: str
     bank: str
     decision: str
@@ -52,7 +56,7 @@ class SubjectView:
         span = (subject, since, until)
         asked = [_answered(*row) for row in self._database.rows(_ASKED, *span, *span, limit)]
         runs = [
-            SubjectEntry(at, transcript, TRAINING, bank, "RELEASE", "", b"", b"")
+            SubjectEntry(at, transcript, 0, TRAINING, bank, "RELEASE", "", b"", b"")
             for at, transcript, bank, names in self._database.rows(_RUNS, since, until)
             if _holds(names, name)
         ]
@@ -61,8 +65,8 @@ class SubjectView:
 
 def _answered(*row: object) -> SubjectEntry:
     fields: Row = row
-    at, query, kind, bank, decision, code, model, response = fields
-    return SubjectEntry(at, query, kind, bank, decision, code, model or b"", hashlib.sha256(response).digest())
+    at, query, place, kind, bank, decision, code, model, response = fields
+    return SubjectEntry(at, query, place, kind, bank, decision, code, model or b"", hashlib.sha256(response).digest())
 
 
 def _holds(names: bytes, name: bytes) -> bool:

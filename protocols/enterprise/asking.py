@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
 from protocols.channel.envelope import EVERYONE, Channel, Envelope
 from protocols.channel.identity import PartyCard, PartyId, PartyKeys, PartyRole, Randomness
 from protocols.enterprise.messages import (
@@ -30,13 +32,22 @@ from protocols.transparency.notes import parse_note
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """An enterprise with its key, and the credential that binds the two: `token` for the nodes, `slip` for the rest."""
+    """An enterprise with its key, and the credential that binds the two: `token` for the nodes, `slip` for the rest.
+
+    `earlier` are further keys to which statements about it were sealed.
+    """
 
     enterprise: str = field(repr=False)
     keys: PartyKeys = field(repr=False)
     card: PartyCard
     token: str = field(repr=False)
     slip: str = field(repr=False)
+    earlier: tuple[X25519PrivateKey, ...] = field(default=(), repr=False)
+
+    @property
+    def readers(self) -> tuple[X25519PrivateKey, ...]:
+        """All keys that open statements about the enterprise."""
+        return (self.keys.sealing, *self.earlier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +138,8 @@ class RecordRole:
                 answers[sender] = self._channel.unwrap(envelope, RecordEntries)
         if logged is None:
             raise UnexpectedMessage("the coordinator has shown no leaves")
-        return Page(answers, refusals, tuple(verify_leaves(logged, self._trust.log)))
+        leaves = verify_leaves(logged, self._trust.log, self._trust.cards, self._identity.readers)
+        return Page(answers, refusals, tuple(leaves))
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from protocols.channel.identity import Key32, PartyCard, PartyName
 from protocols.channel.wire import Message, encode
 from protocols.enterprise.objections import Ground, Verdict
 from protocols.errors import VerificationFailed
+from protocols.transparency.statements import MAX_ENTRIES
 
 ENTRY_LIMIT: Final = 100
 """The most queries of one node in one answer; an enterprise asks again for those after them."""
@@ -42,6 +43,7 @@ Reference = Annotated[bytes, Meta(min_length=16, max_length=32)]
 Nodes = Annotated[tuple[PartyName, ...], Meta(min_length=1, max_length=MAX_NODES)]
 Count = Annotated[int, Meta(ge=0, lt=1 << 53)]
 Name = Annotated[str, Meta(max_length=128)]
+Place = Annotated[int, Meta(ge=0, lt=MAX_ENTRIES)]
 
 
 class RecordRequest(Message, frozen=True):
@@ -74,14 +76,14 @@ class RecordSubject(Message, frozen=True):
 
 
 class RecordReferences(Message, frozen=True):
-    """The queries, runs and objections about the enterprise, by their ids in the log.
+    """The queries, runs and objections about the enterprise, by their ids in the log, with its place in a batch.
 
     Reveals: to the coordinator, which of them are about one enterprise.
     """
 
     OPEN: ClassVar[bool] = True
 
-    references: Annotated[tuple[Reference, ...], Meta(max_length=2 * ENTRY_LIMIT)]
+    references: Annotated[tuple[tuple[Reference, Place], ...], Meta(max_length=2 * ENTRY_LIMIT)]
 
 
 class RecordRefusal(Message, frozen=True):
@@ -95,11 +97,12 @@ class RecordRefusal(Message, frozen=True):
 class RecordEntry(Message, frozen=True):
     """One query that a node has answered, or denied, about the enterprise; or a run whose cohort it was in.
 
-    `reference` is the query's id, or a run's transcript; `evidence` the SHA-256 of what the node answered, as its leaf
-    states it, empty for a run. Units: `at` in seconds since 1970.
+    `reference` is the query's id, or a run's transcript; `place` the enterprise's in a batch, else 0; `evidence` the
+    SHA-256 of what the node answered, as its leaf states it, empty for a run. Units: `at` in seconds since 1970.
     """
 
     reference: Reference
+    place: Place
     what: Name
     bank: Name
     at: Seconds
@@ -149,11 +152,15 @@ class RecordEntries(Message, frozen=True):
 
 
 class ProvedLeaf(Message, frozen=True):
-    """A leaf, and its path to the tree of the `note`-th note; `body` is what the leaf's body hash commits to."""
+    """A leaf, and its path to the tree of the `note`-th note.
+
+    `statements` are the encoded `SealedStatements` of its body, with the enterprise's own entry alone; empty if it has
+    none, or if they were shredded.
+    """
 
     index: Count
     leaf: Annotated[bytes, Meta(max_length=1 << 13)]
-    body: Annotated[bytes, Meta(max_length=1 << 20)]
+    statements: Annotated[bytes, Meta(max_length=1 << 17)]
     path: Annotated[tuple[Key32, ...], Meta(max_length=64)]
     note: Annotated[int, Meta(ge=0, lt=2)]
 

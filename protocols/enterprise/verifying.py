@@ -8,16 +8,20 @@ out; and one node's omission convicts it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
-from protocols.channel.identity import PartyId
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from protocols.channel.identity import PartyCard, PartyId
+from protocols.channel.wire import decode
 from protocols.enterprise.messages import LoggedEntries, ProvedLeaf, RecordEntry
 from protocols.errors import MalformedMessage, VerificationFailed
 from protocols.transparency.checkpoints import LogKeys
-from protocols.transparency.leaves import LeafCommitment, LeafKind, decode_leaf
+from protocols.transparency.leaves import LeafCommitment, LeafKind, decode_commitment
 from protocols.transparency.log_proofs import LogProof
+from protocols.transparency.statements import SealedStatements, Statement, open_for_subject, verify_statements
 
 TRAINING: Final = "training"
 GRACE_SECONDS: Final = 300
@@ -32,6 +36,7 @@ class Finding(StrEnum):
     NOT_LOGGED = "NOT_LOGGED"
     EVIDENCE_DIFFERS = "EVIDENCE_DIFFERS"
     WITHHELD = "WITHHELD"
+    STATEMENT_DIFFERS = "STATEMENT_DIFFERS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,26 +51,58 @@ class Discrepancy:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedLeaf:
-    """A leaf whose proof holds; `witnessed` if a quorum of witnesses stands behind it, else the log's own signature."""
+    """A leaf whose proof holds; `witnessed` if a quorum of witnesses stands behind it, else the log's own signature.
+
+    `statement` is what its party says there about the enterprise, signed, None if it cannot be opened.
+    """
 
     index: int
     leaf: LeafCommitment
-    body: bytes = field(repr=False)
     witnessed: bool
+    statement: Statement | None = field(default=None, repr=False)
 
 
-def verify_leaves(logged: LoggedEntries, keys: LogKeys) -> list[VerifiedLeaf]:
+def verify_leaves(
+    logged: LoggedEntries,
+    keys: LogKeys,
+    cards: Mapping[PartyId, PartyCard],
+    readers: Sequence[X25519PrivateKey],
+) -> list[VerifiedLeaf]:
     """Return every leaf that was shown, each proved under the log's key and, as far as it goes, the witnesses'.
 
-    Raises: MalformedMessage, VerificationFailed for the first that is not proved.
+    `readers` are the keys with which the enterprise opens what parties state about it.
+    Raises: MalformedMessage, VerificationFailed for the first that is not proved, or stated by another than its party.
     """
-    return [_verify(shown, logged.notes, keys) for shown in logged.leaves]
+    found = []
+    for shown in logged.leaves:
+        proved = _verify(shown, logged.notes, keys)
+        found.append(replace(proved, statement=_statement(shown, proved.leaf, cards, readers)))
+    return found
+
+
+def _statement(
+    shown: ProvedLeaf,
+    leaf: LeafCommitment,
+    cards: Mapping[PartyId, PartyCard],
+    readers: Sequence[X25519PrivateKey],
+) -> Statement | None:
+    if not shown.statements:
+        return None
+    sealed, card = decode(shown.statements, SealedStatements), cards.get(PartyId(leaf.actor))
+    if card is None or sealed.head.leaf is not leaf.kind:
+        raise VerificationFailed("a statement is of another leaf than the one that it came with", code="BODY_INVALID")
+    verify_statements(sealed, card)
+    for key in readers:
+        opened = open_for_subject(sealed, key)
+        if opened:
+            return next(iter(opened.values()))
+    return None
 
 
 def _verify(shown: ProvedLeaf, notes: tuple[bytes, ...], keys: LogKeys) -> VerifiedLeaf:
     if shown.note >= len(notes):
         raise MalformedMessage("a leaf is proved in a tree that was not shown")
-    leaf = decode_leaf(shown.leaf, shown.body)
+    leaf = decode_commitment(shown.leaf)
     proof = LogProof(shown.index, shown.path, notes[shown.note])
     try:
         if not keys.threshold:
@@ -75,7 +112,7 @@ def _verify(shown: ProvedLeaf, notes: tuple[bytes, ...], keys: LogKeys) -> Verif
     except VerificationFailed:
         proof.verify(shown.leaf, LogKeys(keys.log))
         witnessed = False
-    return VerifiedLeaf(shown.index, leaf.commitment(), shown.body, witnessed)
+    return VerifiedLeaf(shown.index, leaf, witnessed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +131,18 @@ class Span:
 
 
 def compare(
-    answers: Mapping[PartyId, Sequence[RecordEntry]], leaves: Iterable[VerifiedLeaf], span: Span
+    answers: Mapping[PartyId, Sequence[RecordEntry]], leaves: Iterable[VerifiedLeaf], span: Span, enterprise: str
 ) -> list[Discrepancy]:
-    """Return what the lists of the nodes that answered, and the proved leaves, do not agree on."""
+    """Return what the lists of the nodes that answered, the proved leaves and the statements do not agree on."""
     by_reference: dict[bytes, list[LeafCommitment]] = {}
+    stated = []
     for one in leaves:
+        said = one.statement
+        if said is not None and (said.enterprise, said.reference) != (enterprise, one.leaf.reference):
+            stated.append(Discrepancy(Finding.STATEMENT_DIFFERS, one.leaf.actor, one.leaf.reference))
         by_reference.setdefault(reference_of(one.leaf), []).append(one.leaf)
     lists = {node: {entry.reference for entry in entries} for node, entries in answers.items()}
-    found = [
+    found = stated + [
         discrepancy
         for node, entries in answers.items()
         for entry in entries

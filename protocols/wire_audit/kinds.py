@@ -17,11 +17,12 @@ from protocols.boosting import messages as b
 from protocols.channel.wire import Message
 from protocols.consent.messages import RevocationNotice
 from protocols.consortium import messages as c
+from protocols.enterprise import messages as e
 from protocols.scorecard import messages as m
 from protocols.scorecard.messages import LeakClass
 from protocols.transparency import messages as t
-from protocols.transparency.statements import SealedStatements
-from protocols.transparency.views import AuditView
+from protocols.transparency.statements import SealedStatements, Statement
+from protocols.transparency.views import AuditView, OpenedBody
 
 
 class KeyOf(StrEnum):
@@ -75,6 +76,14 @@ OPEN_KINDS: Final[Mapping[str, OpenKind]] = {
         OpenKind(a.LogReceipt),
         OpenKind(a.Acknowledgement),
         OpenKind(SealedStatements),
+        OpenKind(e.RecordRequest),
+        OpenKind(e.RecordReferences),
+        OpenKind(e.RecordRefusal),
+        OpenKind(e.Objection),
+        OpenKind(e.ObjectionFiled),
+        OpenKind(e.ObjectionPoll),
+        OpenKind(e.ObjectionReceipt),
+        OpenKind(e.ObjectionDecision),
         OpenKind(AuditView),
         OpenKind(t.CheckpointOffer),
         OpenKind(t.CheckpointCosignature),
@@ -109,7 +118,13 @@ SEALED_KINDS: Final[frozenset[str]] = frozenset(
         b.ValidationGain,
         b.TreeTables,
         a.Subject,
+        Statement,
+        OpenedBody,
         batch.BatchSubjects,
+        e.RecordSubject,
+        e.RecordEntries,
+        e.LoggedEntries,
+        e.ObjectionSubject,
     )
 )
 """All that must be sealed. The auditor enforces the complement of `OPEN_KINDS`; a test holds the two against the

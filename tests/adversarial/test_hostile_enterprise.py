@@ -23,6 +23,7 @@ from federation.enterprise.filing import MAX_OPEN
 from federation.local import COORDINATOR, LocalFederation
 from nodes.data_node.agent import DataNodeAgent
 from nodes.data_node.deciding import signed_decision
+from nodes.enterprise.record import EnterpriseRecord
 from protocols.channel.envelope import Envelope, open_parcel, pack_parcel
 from protocols.channel.identity import PartyId
 from protocols.channel.wire import decode, encode
@@ -33,6 +34,8 @@ from protocols.enterprise.messages import LoggedEntries, Objection, ObjectionDec
 from protocols.enterprise.objections import Ground, Verdict
 from protocols.enterprise.verifying import Discrepancy, Finding, Span
 from protocols.errors import CreditFederationError, PeerRefused
+from protocols.transparency.leaves import decode_commitment
+from protocols.transparency.statements import SealedStatements
 from tests.conftest import TrainedFederation
 from tests.enterprise_client import AtEnterprise, Moving, identity_of
 from tests.small_federation import NODES, NOW, codes
@@ -82,6 +85,68 @@ def test_an_enterprise_sees_exactly_the_queries_about_it(enterprise: AtEnterpris
     )
     assert sum(query.kind == "training" for query in record.queries) == in_training
     assert all(query.witnessed and query.leaves for query in record.queries)
+
+
+def said(record: EnterpriseRecord, kind: str) -> set[tuple[str, str, str]]:
+    (query,) = [query for query in record.queries if query.kind == kind]
+    return {(one.party, one.kind, one.decision) for one in query.statements}
+
+
+ASKED = {("bank", "REQUEST", "ASKED"), *((node, "RELEASE", "RELEASE") for node in NODES)}
+
+
+def test_every_party_states_under_its_own_signature_what_it_did_and_the_enterprise_opens_it(
+    enterprise: AtEnterprise,
+) -> None:
+    record = enterprise.record()
+    assert said(record, "assessment") == {*ASKED, ("bank", "ACK", "ACCEPTED")}
+    assert said(record, "batch") == ASKED
+
+
+def test_what_is_logged_once_the_service_vouches_opens_with_the_enterprises_own_key_alone(
+    enterprise: AtEnterprise,
+) -> None:
+    alone = dataclasses.replace(enterprise.identity, earlier=())
+    enterprise = dataclasses.replace(enterprise, identity=alone)
+    assert said(enterprise.record(), "assessment") == set()
+    enterprise.clock.now += 10
+    (asked,) = enterprise.federation.assess([MINE])
+    query = next(q for q in enterprise.record().queries if q.reference == asked.request)
+    assert {(one.party, one.kind) for one in query.statements} >= {("bank", "REQUEST"), ("tax", "RELEASE")}
+
+
+def test_what_is_said_of_others_in_a_batch_does_not_leave(
+    enterprise: AtEnterprise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[LoggedEntries] = []
+    honest = enterprise_desk.prove_leaves
+    monkeypatch.setattr(enterprise_desk, "prove_leaves", lambda *given: seen.append(honest(*given)) or seen[-1])
+    enterprise.fetch()
+    sealed = [decode(leaf.statements, SealedStatements) for leaf in seen[0].leaves if leaf.statements]
+    assert max(len(one.entries) for one in sealed) == 20
+    assert all(sum(map(bool, one.entries)) == 1 for one in sealed)
+
+
+def test_a_statement_that_the_coordinator_moves_to_another_leaf_is_noticed(
+    enterprise: AtEnterprise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def swapped(logged: LoggedEntries, same: bool) -> LoggedEntries:
+        """Exchange what two leaves state: of the same party in two queries, or of two parties."""
+        leaves = list(logged.leaves)
+        commitments = [decode_commitment(leaf.leaf) for leaf in leaves]
+        stated = [i for i, leaf in enumerate(leaves) if leaf.statements and commitments[i].kind == "RELEASE"]
+        first = stated[0]
+        second = next(i for i in stated[1:] if (commitments[i].actor == commitments[first].actor) is same)
+        one, other = leaves[first], leaves[second]
+        leaves[first] = msgspec.structs.replace(one, statements=other.statements)
+        leaves[second] = msgspec.structs.replace(other, statements=one.statements)
+        return msgspec.structs.replace(logged, leaves=tuple(leaves))
+
+    assert shown(enterprise, monkeypatch, lambda logged: swapped(logged, same=False)) == "BODY_INVALID"
+    monkeypatch.undo()
+    honest = enterprise_desk.prove_leaves
+    monkeypatch.setattr(enterprise_desk, "prove_leaves", lambda *given: swapped(honest(*given), same=True))
+    assert {one.finding for one in enterprise.fetch().discrepancies} == {Finding.STATEMENT_DIFFERS}
 
 
 # ---- in another enterprise's name
@@ -203,7 +268,7 @@ def test_an_answer_that_the_coordinator_does_not_show_is_missed(
 
 def shown(enterprise: AtEnterprise, monkeypatch: pytest.MonkeyPatch, change: Callable[[LoggedEntries], object]) -> str:
     honest = enterprise_desk.prove_leaves
-    monkeypatch.setattr(enterprise_desk, "prove_leaves", lambda log, leaves: change(honest(log, leaves)))
+    monkeypatch.setattr(enterprise_desk, "prove_leaves", lambda *given: change(honest(*given)))
     return refused(enterprise.fetch)
 
 

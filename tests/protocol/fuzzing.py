@@ -11,9 +11,10 @@ from protocols.assessment import manifest as manifest_module
 from protocols.assessment import messages as assessment_messages
 from protocols.channel import envelope, identity
 from protocols.channel.wire import Message
+from protocols.enterprise import messages as enterprise_messages
 from protocols.scorecard import messages as scorecard_messages
 
-_MODULES = (assessment_messages, scorecard_messages, manifest_module, envelope, identity)
+_MODULES = (assessment_messages, enterprise_messages, scorecard_messages, manifest_module, envelope, identity)
 MESSAGES: tuple[type[Message], ...] = tuple(
     sorted(
         {
@@ -80,7 +81,8 @@ def _value(kind: msgspec.inspect.Type) -> st.SearchStrategy[object]:
         case inspect.BytesType():
             return st.binary(min_size=kind.min_length or 0, max_size=kind.max_length or 400)
         case inspect.VarTupleType():
-            return st.lists(_value(kind.item_type), min_size=kind.min_length or 0, max_size=4).map(tuple)
+            most = 4 if kind.max_length is None else min(4, kind.max_length)
+            return st.lists(_value(kind.item_type), min_size=kind.min_length or 0, max_size=most).map(tuple)
         case inspect.TupleType():
             return st.tuples(*map(_value, kind.item_types))
         case inspect.UnionType():

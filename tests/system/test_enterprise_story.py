@@ -122,6 +122,11 @@ def test_ask_object_repair_and_ask_again(federation: Path, tmp_path: Path) -> No
     assert mine["decisions"] == {OFFICE: "CORRECTED, RECORD_CORRECTED"}
     assert mine["reassessments"] == [again["request"]]
     assert len(mine["leaves"]) == 2
+    (last,) = [query for query in record["queries"] if query["reference"] == again["request"]]
+    assert {(one["party"], one["decision"]) for one in last["statements"]} == {
+        *(("bank", "ASKED"), ("bank", "ACCEPTED")),
+        *((office, "RELEASE") for office in ("electricity", "housing_fund", "social", "tax")),
+    }
     assert {(one["node"], one["what"]) for one in record["repairs"]} == {(OFFICE, f"bills month {month}")}
     assert [q["objection"] for q in record["queries"] if q["reference"] == again["request"]] == [objection]
 

@@ -18,16 +18,30 @@ from protocols.channel.identity import PartyId, PartyKeys, PartyRole, make_card
 from protocols.channel.wire import Message
 from protocols.consent import messages as consent
 from protocols.consortium import messages as consortium
+from protocols.enterprise import messages as enterprise
 from protocols.scorecard import messages as scorecard
 from protocols.scorecard.messages import LEAKS, LeakClass
 from protocols.transparency import messages as transparency
+from protocols.transparency import statements, views
 from protocols.wire_audit import REASONS, Code, Observation, Terms, audit
 from protocols.wire_audit.kinds import OPEN_KINDS, RELEASES, SEALED_KINDS
 
 BANK, TAX, COORDINATOR = PartyId("bank"), PartyId("tax"), PartyId("coordinator")
 
 
-MODULES = (scorecard, boosting, consortium, consent, assessment, batch, manifests, transparency)
+MODULES = (
+    scorecard,
+    boosting,
+    consortium,
+    consent,
+    assessment,
+    batch,
+    enterprise,
+    manifests,
+    transparency,
+    statements,
+    views,
+)
 """Where the protocols' messages stand."""
 
 
