@@ -171,6 +171,11 @@ def _decision(leaf: LeafCommitment, values: Values) -> str:
     return f"{leaf.actor} decided an objection: {decided}, {values.get('code', 'no code')}"
 
 
+def _shred(leaf: LeafCommitment, values: Values) -> str:
+    what = f"all years before {values['before_year']}" if "before_year" in values else "one enterprise's tag"
+    return f"{leaf.actor} destroyed the keys to the bodies of {what}, for good"
+
+
 _SENTENCES: Final[Mapping[LeafKind, Callable[[LeafCommitment, Values], str]]] = {
     LeafKind.REQUEST: _request,
     LeafKind.RELEASE: _release,
@@ -184,6 +189,7 @@ _SENTENCES: Final[Mapping[LeafKind, Callable[[LeafCommitment, Values], str]]] = 
     LeafKind.POLICY: _policy,
     LeafKind.MANIFEST: _manifest,
     LeafKind.AUDIT_VIEW: _view,
+    LeafKind.SHRED: _shred,
     LeafKind.OBJECTION: _objection,
     LeafKind.DECISION: _decision,
 }

@@ -1,4 +1,6 @@
-"""Where auditors' views enter the log: each is on disk before its auditor gets the receipt, or a body uncovered.
+"""Where auditors' views, and orders to shred, enter the log: each is on disk before anything comes of it.
+
+An auditor gets the receipt, or a body uncovered, and a key is destroyed, only once the log says so.
 
 One door for parcels, as every party has: at the coordinator process behind a socket (`audit.sock`), and in a command's
 own process while no coordinator runs.
@@ -14,12 +16,19 @@ from threading import Lock
 from typing import Final
 
 from federation.audit.log import AuditLog
-from federation.audit.shredder import Shredder
+from federation.audit.shredder import Shredder, year_of
 from protocols.assessment.messages import LogReceipt
 from protocols.channel.envelope import Channel, Envelope, open_parcel, pack_parcel, pack_refusal
 from protocols.channel.identity import PartyCard, PartyId, PartyKeys, PartyRole
 from protocols.channel.wire import decode, encode
-from protocols.errors import CreditFederationError, MalformedMessage, UnexpectedMessage, VerificationFailed
+from protocols.errors import (
+    CreditFederationError,
+    MalformedMessage,
+    PolicyDenied,
+    UnexpectedMessage,
+    VerificationFailed,
+)
+from protocols.transparency.orders import RETENTION_YEARS, ShredOrder
 from protocols.transparency.views import OPEN_VIEW, VIEW_SECONDS, AuditView, OpenedBody
 
 logger = logging.getLogger(__name__)
@@ -45,13 +54,38 @@ class ViewDesk:
     def handle(self, parcel: bytes) -> bytes:
         """Return the reply to an auditor's parcel: receipts and opened bodies, or the code of a refusal."""
         try:
-            return pack_parcel(tuple(answer for envelope in open_parcel(parcel) for answer in self.view(envelope)))
+            return pack_parcel(tuple(answer for envelope in open_parcel(parcel) for answer in self._answer(envelope)))
         except CreditFederationError as error:
             logger.warning("view refused", extra={"code": error.code, "bytes": len(parcel)})
             return pack_refusal(error.code)
         except Exception as error:
             logger.error("view failed", extra={"error": type(error).__name__}, exc_info=error)
             return pack_refusal("INTERNAL_ERROR")
+
+    def _answer(self, envelope: Envelope) -> list[Envelope]:
+        return self.shred(envelope) if envelope.message == ShredOrder.__name__ else self.view(envelope)
+
+    def shred(self, envelope: Envelope) -> list[Envelope]:
+        """Log an order of the coordinator's own operator, then destroy the keys; return the receipt of the last leaf.
+
+        Raises: MalformedMessage, VerificationFailed; UnexpectedMessage, code VIEW_REPEATED; PolicyDenied, code
+        RETENTION, for a year whose bodies are still to be kept; ConfigurationError.
+        """
+        order = decode(envelope.body, ShredOrder)
+        channel = Channel(self._keys, self._cards, order.transcript())
+        channel.unwrap(envelope, ShredOrder)
+        if not self._keys.party == order.coordinator == envelope.sender:
+            raise VerificationFailed("an order to shred is the coordinator's own", code="NOT_THE_COORDINATOR")
+        if order.before_year > year_of(self._clock_ms()) - RETENTION_YEARS:
+            raise PolicyDenied(f"bodies are kept for {RETENTION_YEARS} years after their own", code="RETENTION")
+        if not order.tags and not order.before_year:
+            raise UnexpectedMessage("an order that shreds nothing", code="NOTHING_TO_SHRED")
+        self._check_new(order)
+        receipts = self._log.append(order.leaves(self._clock_ms(), hashlib.sha256(encode(envelope)).digest()))
+        self._shredder.shred(order.tags)
+        if order.before_year:
+            self._shredder.shred_before(order.before_year)
+        return [channel.wrap(self._keys.party, LogReceipt(receipts[-1].index, receipts[-1].note), sealed=False)]
 
     def view(self, envelope: Envelope) -> list[Envelope]:
         """Log one view; return the receipt and, if it opens a body, that.
@@ -71,8 +105,8 @@ class ViewDesk:
         answers = [channel.wrap(auditor, LogReceipt(receipt.index, receipt.note), sealed=False)]
         return answers if opened is None else [*answers, channel.wrap(auditor, opened)]
 
-    def _check_new(self, view: AuditView) -> None:
-        """Return if a view is of now and was not logged before: a copy of one would accuse its auditor again."""
+    def _check_new(self, view: AuditView | ShredOrder) -> None:
+        """Return if a message is of now and was not logged before: a copy of one would accuse its sender again."""
         now = self._clock_ms() // 1000
         if abs(now - view.issued) > VIEW_SECONDS:
             raise VerificationFailed("the view is not of this time", code="VIEW_STALE")

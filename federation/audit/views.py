@@ -24,6 +24,7 @@ from protocols.channel.identity import PartyCard, PartyId, PartyKeys, PartyRole
 from protocols.errors import TransportError, UnexpectedMessage, VerificationFailed
 from protocols.transparency.checkpoints import verify_log_signature
 from protocols.transparency.notes import VerifierKey, parse_note
+from protocols.transparency.orders import ShredOrder
 from protocols.transparency.statements import SealedStatements, Statement, open_for_auditor
 from protocols.transparency.views import OPEN_VIEW, AuditView, OpenedBody, selection_hash
 
@@ -36,7 +37,7 @@ Desk = Callable[[bytes], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Auditor:
-    """Who looks: the auditor's keys, the cards that it has pinned, the log's key."""
+    """Who looks, or orders: the keys, the cards that are pinned, the log's key."""
 
     keys: PartyKeys = field(repr=False)
     cards: Mapping[PartyId, PartyCard] = field(repr=False)
@@ -77,6 +78,18 @@ def open_body(desk: Desk, auditor: Auditor, leaf: int) -> tuple[SealedStatements
     if opened is None or opened.leaf != leaf:
         raise UnexpectedMessage("another body was opened than the one that was asked for")
     return opened.statements, open_for_auditor(opened.statements, auditor.keys.sealing), receipt
+
+
+def order_shredding(desk: Desk, operator: Auditor, tags: tuple[bytes, ...], before_year: int = 0) -> LogReceipt:
+    """Have keys destroyed for good, by the coordinator's own `operator`; return the receipt of the leaf that says so.
+
+    Raises: PeerRefused, code RETENTION for a year that is still to be kept; TransportError, VerificationFailed.
+    """
+    order = ShredOrder(operator.name, tags, before_year, int(operator.clock()), secrets.token_bytes(16))
+    channel = Channel(operator.keys, operator.cards, order.transcript())
+    asked = channel.wrap(operator.name, order, sealed=False)
+    answers = {envelope.message: envelope for envelope in open_parcel(desk(pack_parcel((asked,))))}
+    return _receipt(answers.get(LogReceipt.__name__), channel, operator.name, operator.log_key)
 
 
 def _take(

@@ -22,6 +22,7 @@ from federation.cli.audit_alarms import alarms
 from federation.cli.audit_objections import objections
 from federation.cli.audit_open import init_auditor, open_command
 from federation.cli.audit_report import report_command
+from federation.cli.audit_shred import retain, shred
 from federation.cli.criteria import read_criteria
 from federation.cli.ledgers import open_ledgers, own_entries
 from federation.cli.logs import judge, open_log, show_failure
@@ -35,6 +36,8 @@ app.command()(alarms)
 app.command(name="report")(report_command)
 app.command(name="init-auditor")(init_auditor)
 app.command(name="open")(open_command)
+app.command()(shred)
+app.command()(retain)
 app.command()(objections)
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a federation, or of an export.")]

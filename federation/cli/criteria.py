@@ -34,7 +34,7 @@ def read_criteria(
         purpose=purpose or None,
         decision=decision.upper() or None,
         model=model.lower() or None,
-        tag=_tag(tag) if tag else None,
+        tag=read_tag(tag) if tag else None,
     )
 
 
@@ -53,7 +53,8 @@ def _milliseconds(text: str, option: str, *, whole_day: bool) -> int | None:
         raise ConfigurationError(f"{option} {text!r} is not a time like 2026-03-01T08:30", code=BAD_OPTION) from None
 
 
-def _tag(text: str) -> bytes:
+def read_tag(text: str) -> bytes:
+    """Return the tag that an option spells. Raises: ConfigurationError."""
     try:
         tag = bytes.fromhex(text)
     except ValueError:

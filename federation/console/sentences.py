@@ -79,6 +79,11 @@ def _decision(leaf: LeafCommitment, values: Values) -> str:
     return f"{leaf.actor} 就异议作出决定：{values.get('decision', '未注明')}，{values.get('code', '无代码')}"
 
 
+def _shred(leaf: LeafCommitment, values: Values) -> str:
+    what = f"{values['before_year']} 年以前各年" if "before_year" in values else "一家企业（一个标签）"
+    return f"{leaf.actor} 永久销毁了{what}密封内容的密钥"
+
+
 CHINESE: Final[Mapping[str, Callable[[LeafCommitment, Values], str]]] = {
     "REQUEST": _request,
     "RELEASE": _release,
@@ -94,5 +99,6 @@ CHINESE: Final[Mapping[str, Callable[[LeafCommitment, Values], str]]] = {
     "OBJECTION": _objection,
     "DECISION": _decision,
     "AUDIT_VIEW": _view,
+    "SHRED": _shred,
 }
 """By kind; a kind that has no sentence here is told in English."""

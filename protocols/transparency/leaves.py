@@ -51,6 +51,7 @@ class LeafKind(StrEnum):
     POLICY = "POLICY"
     MANIFEST = "MANIFEST"
     AUDIT_VIEW = "AUDIT_VIEW"
+    SHRED = "SHRED"
     OBJECTION = "OBJECTION"
     DECISION = "DECISION"
 
@@ -106,6 +107,8 @@ ATTRIBUTES: Final[Mapping[str, AttributeForm]] = {
     "entry": AttributeForm.NAME,
     "objection": AttributeForm.NAME,
     "corrections": AttributeForm.COUNT,
+    # what was destroyed for good
+    "before_year": AttributeForm.COUNT,
     # an auditor's own reading of the log
     "view": AttributeForm.NAME,
     "selection_hash": AttributeForm.HASH,

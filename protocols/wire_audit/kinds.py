@@ -21,6 +21,7 @@ from protocols.enterprise import messages as e
 from protocols.scorecard import messages as m
 from protocols.scorecard.messages import LeakClass
 from protocols.transparency import messages as t
+from protocols.transparency.orders import ShredOrder
 from protocols.transparency.statements import SealedStatements, Statement
 from protocols.transparency.views import AuditView, OpenedBody
 
@@ -85,6 +86,7 @@ OPEN_KINDS: Final[Mapping[str, OpenKind]] = {
         OpenKind(e.ObjectionReceipt),
         OpenKind(e.ObjectionDecision),
         OpenKind(AuditView),
+        OpenKind(ShredOrder),
         OpenKind(t.CheckpointOffer),
         OpenKind(t.CheckpointCosignature),
         OpenKind(t.CheckpointRefusal),

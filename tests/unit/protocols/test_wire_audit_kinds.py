@@ -22,7 +22,7 @@ from protocols.enterprise import messages as enterprise
 from protocols.scorecard import messages as scorecard
 from protocols.scorecard.messages import LEAKS, LeakClass
 from protocols.transparency import messages as transparency
-from protocols.transparency import statements, views
+from protocols.transparency import orders, statements, views
 from protocols.wire_audit import REASONS, Code, Observation, Terms, audit
 from protocols.wire_audit.kinds import OPEN_KINDS, RELEASES, SEALED_KINDS
 
@@ -41,6 +41,10 @@ MODULES = (
     transparency,
     statements,
     views,
+<<<<<<< HEAD
+=======
+    orders,
+>>>>>>> 21cfa18 (credfed audit shred and retain: orders of the coordinator's own, logged before a key is destroyed)
 )
 """Where the protocols' messages stand."""
 

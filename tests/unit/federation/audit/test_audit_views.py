@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -22,7 +23,7 @@ from federation.audit.search import Criteria, search
 from federation.audit.shredder import SHRED_FILE, Shredder
 from federation.audit.verify import verify_directory
 from federation.audit.view_desk import ViewDesk
-from federation.audit.views import SOCKET_FILE, Auditor, Reach, open_body, record_view, socket_desk
+from federation.audit.views import SOCKET_FILE, Auditor, Reach, open_body, order_shredding, record_view, socket_desk
 from federation.cli.main import app
 from federation.local import LocalFederation
 from nodes.door import door
@@ -137,6 +138,51 @@ def test_a_shredded_body_opens_for_no_auditor(scene: Scene) -> None:
     opened = json.loads(run("open", str(scene.folder), str(scene.start), "--as", str(scene.keys), "--json"))
     assert (opened["statements"], opened["shredded"]) == ([], [0])
     assert verify_directory(scene.folder).ok
+
+
+def test_shred_by_command_says_so_in_the_log_and_leaves_it_verifying(scene: Scene) -> None:
+    folder, me = str(scene.folder), ["--as", str(scene.keys), "--json"]
+    done = json.loads(run("shred", folder, "--leaf", str(scene.start), "--json"))
+    opened = json.loads(run("open", folder, str(scene.start), *me))
+    assert (opened["statements"], opened["shredded"]) == ([], [0])
+    shown = json.loads(run("show", folder, str(done["leaf"]), "--json"))["leaf"]
+    assert (shown["kind"], shown["actor"], [shown["subject"]]) == ("SHRED", "coordinator", done["tags"])
+    assert verify_directory(scene.folder).ok
+    for wrong in (["shred", folder], ["shred", folder, "--leaf", "0"], ["shred", folder, "--tag", "zz"]):
+        assert CliRunner().invoke(app, ["audit", *wrong]).exit_code == 2
+
+
+def test_bodies_end_with_their_retention_and_not_before(desk: ViewDesk, chen: Auditor, scene: Scene) -> None:
+    home = scene.folder / "coordinator"
+    now = datetime(2029, 1, 1, tzinfo=UTC).timestamp()  # the question is of 2023
+    operator = Auditor(read_keys(home), chen.cards, chen.log_key, clock=lambda: now)
+    later = ViewDesk(desk._log, Shredder(home / SHRED_FILE), read_keys(home), chen.cards, lambda: round(1000 * now))
+    with pytest.raises(PeerRefused) as refusal:
+        order_shredding(later.handle, operator, (), before_year=2025)
+    assert refusal.value.code == "RETENTION"
+    assert open_body(desk.handle, chen, scene.start)[1]
+    receipt = order_shredding(later.handle, operator, (), before_year=2024)
+    assert open_body(desk.handle, chen, scene.start)[1] == {}
+    (leaf,) = [entry.leaf for entry in desk._log.entries(receipt.leaf, receipt.leaf + 1)]
+    assert (leaf.kind, dict(leaf.attributes)) == (LeafKind.SHRED, {"before_year": 2024})
+
+
+def test_only_the_coordinator_orders_to_shred_and_only_once_its_leaf_is_on_disk(
+    desk: ViewDesk, chen: Auditor, scene: Scene, log: AuditLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tag = next(entry.leaf.subject for entry in log.entries(scene.start))
+    with pytest.raises(PeerRefused) as refusal:
+        order_shredding(desk.handle, chen, (tag,))
+    assert refusal.value.code in ("NOT_THE_COORDINATOR", "UNEXPECTED_MESSAGE")
+    operator = Auditor(read_keys(scene.folder / "coordinator"), chen.cards, chen.log_key, clock=lambda: NOW)
+    with pytest.raises(PeerRefused) as nothing:
+        order_shredding(desk.handle, operator, ())
+    assert nothing.value.code == "NOTHING_TO_SHRED"
+    with monkeypatch.context() as full:
+        full.setattr(log, "append", lambda _: pytest.fail("disk full"))
+        with pytest.raises((PeerRefused, pytest.fail.Exception)):
+            order_shredding(desk.handle, operator, (tag,))
+    assert open_body(desk.handle, chen, scene.start)[1]
 
 
 def test_nothing_is_opened_before_its_leaf_is_on_disk(
