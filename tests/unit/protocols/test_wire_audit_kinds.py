@@ -41,10 +41,7 @@ MODULES = (
     transparency,
     statements,
     views,
-<<<<<<< HEAD
-=======
     orders,
->>>>>>> 21cfa18 (credfed audit shred and retain: orders of the coordinator's own, logged before a key is destroyed)
 )
 """Where the protocols' messages stand."""
 
