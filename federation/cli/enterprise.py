@@ -14,7 +14,15 @@ from federation.cli.enterprise_shown import show_record
 from federation.cli.output import FAILED, console, errors, print_json, quiet_libraries, reported_errors
 from federation.cli.reaching import Reached, reached
 from federation.local.layout import COORDINATOR
-from nodes.enterprise.home import CARD_FILE, CREDENTIAL_FILE, EnterpriseFacts, create_home, read_facts
+from nodes.enterprise.home import (
+    CARD_FILE,
+    CREDENTIAL_FILE,
+    EnterpriseFacts,
+    create_home,
+    keep_receipt,
+    read_facts,
+    read_receipts,
+)
 from nodes.enterprise.record import describe
 from nodes.keystore import read_cards
 from protocols.channel.identity import PartyId
@@ -85,7 +93,9 @@ def record(home: Home, federation: Federation = None, as_json: AsJson = False) -
     quiet_libraries()
     with reported_errors(as_json):
         with errors.status("asking every data node") as status, reached(home, federation) as site:
-            fetched = site.client.fetch(on_page=lambda leaves: status.update(f"{leaves} leaves verified"))
+            fetched = site.client.fetch(
+                read_receipts(home), on_page=lambda leaves: status.update(f"{leaves} leaves verified")
+            )
         found = describe(fetched, read_facts(home).enterprise, site.clock())
     print_json(found) if as_json else show_record(found)
     if not found.ok:
@@ -127,6 +137,7 @@ def object_command(
                 known = ", ".join(site.trust.nodes)
                 raise ConfigurationError(f"--node: {', '.join(unknown) or 'none'}; known: {known}", code="UNKNOWN_NODE")
             filed = site.client.object(Grievance(ground, contested, about, words))
+        keep_receipt(home, filed)
     told = {"objection": filed.objection.hex(), "leaf": filed.leaf, "nodes": list(contested), "days": OBJECTION_DAYS}
     if as_json:
         print_json(told)

@@ -14,6 +14,7 @@ _MEANING = {
     "NOT_LOGGED": "lists what the log does not have",
     "EVIDENCE_DIFFERS": "answered something else than the log says",
     "STATEMENT_DIFFERS": "states something about another enterprise or query in this leaf",
+    "NOT_TOLD": "does not hold this objection, so its answers do not count it",
     "WITHHELD": "answered this, by the log, and does not list it",
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,13 +15,13 @@ import msgspec
 import numpy as np
 from flwr.app import Context, RecordDict
 from flwr.clientapp import ClientApp
-from flwr.serverapp import Grid
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
 from federation.enterprise import EnterpriseDesk
 from federation.grid import EmbeddedGrid, Observer
 from federation.local.consents import ConsentService
+from federation.local.enterprises import LocalEnterprises
 from federation.local.layout import (
     CONSENT_SERVICE,
     COORDINATOR,
@@ -32,8 +32,8 @@ from federation.local.layout import (
     write_federation,
 )
 from federation.local.parties import PartyOpener, read_records
-from federation.rounds import Mailroom, RoundEvent, Rounds, Traffic, addresses, exchange, server_app
-from federation.witnessing import Deliver, Witnessing
+from federation.rounds import Mailroom, RoundEvent, Rounds, Traffic, server_app
+from federation.witnessing import Witnessing
 from nodes.bank.agent import BankAgent
 from nodes.bank.model_file import ModelFile, RunFacts, read_model_file, write_model_file
 from nodes.bank.results import AssessmentResult
@@ -101,10 +101,9 @@ class LocalFederation:
         with ExitStack() as files:
             self._opener = PartyOpener(folder, self.file, self.pins, clock, self.consents.revocations, files)
             self._grid = self._connect(observer)
-            self._desk = EnterpriseDesk(self._opener.coordinator_site, folder / COORDINATOR)
-            files.callback(self._desk.close)
-            if self._desk.rounds.due:
-                self._run(_Delivering(self._desk.rounds.run))
+            desk = files.enter_context(closing(EnterpriseDesk(self._opener.coordinator_site, folder / COORDINATOR)))
+            self._enterprises = LocalEnterprises(desk, self._run)
+            self._enterprises.bring()
             if self.log.witnessed_size < self.log.size:  # a new log, or a run that broke off
                 self._collect_cosignatures()
             self._files = files.pop_all()
@@ -288,30 +287,15 @@ class LocalFederation:
     # ---- what enterprises ask for
 
     def serve_enterprise(self, parcel: bytes) -> bytes:
-        """Return the coordinator's answer to an enterprise's parcel, then bring what it has led to where it belongs."""
-        answers: list[bytes] = []
-        self._run(_Delivering(lambda deliver: answers.append(self._desk.serve(parcel, deliver))))
-        if self._desk.rounds.due:
-            self._run(_Delivering(self._desk.rounds.run))
+        """Return the coordinator's answer to an enterprise's parcel; what it led to is then brought about."""
+        answer = self._enterprises.serve(parcel)
         if self.log.witnessed_size < self.log.size:
             self._collect_cosignatures()
-        return answers[0]
+        return answer
 
     def withhold_consent(self, enterprise: str) -> None:
         """Let an enterprise refuse: the consent service issues no consent for it any more."""
         self.consents.withhold(enterprise)
-
-
-class _Delivering:
-    """Rounds in which something takes parcels to data nodes, whenever it likes, and gets their replies."""
-
-    def __init__(self, work: Callable[[Deliver], None]) -> None:
-        self._work = work
-
-    def run(self, grid: Grid) -> None:
-        """Do the work over a grid."""
-        nodes = addresses(grid)
-        self._work(lambda parcels: exchange(grid, nodes, parcels, "enterprise"))
 
 
 def read_bank_model(folder: Path, file: FederationFile, pins: Pins, bank: PartyId) -> ModelFile:

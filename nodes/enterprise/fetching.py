@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from protocols.channel.envelope import Envelope, open_parcel, pack_parcel
 from protocols.channel.identity import PartyId, Randomness
 from protocols.enterprise.asking import Grievance, Identity, ObjectionRole, Page, RecordRole, Trust
 from protocols.enterprise.messages import CLOCK_SKEW, HeldObjection, HeldRepair, ObjectionFiled, RecordEntry
-from protocols.enterprise.verifying import Discrepancy, Finding, Span, VerifiedLeaf, compare
+from protocols.enterprise.verifying import Discrepancy, Finding, Span, VerifiedLeaf, compare, untold
 from protocols.errors import PeerRefused
 
+NOTHING_FILED: Final[Mapping[bytes, int]] = {}
 Reach = Callable[[bytes], bytes]
 """Takes a parcel to the coordinator and returns its reply. Raises: TransportError."""
 
@@ -38,22 +40,25 @@ class EnterpriseClient:
         self._clock, self._randomness = clock, randomness
 
     def fetch(
-        self, since: int = 0, until: int | None = None, on_page: Callable[[int], None] = lambda leaves: None
+        self, filed: Mapping[bytes, int] = NOTHING_FILED, on_page: Callable[[int], None] = lambda leaves: None
     ) -> Fetched:
-        """Return all that there is about the enterprise in a time, verified; `on_page` is told how many leaves so far.
+        """Return all that there is about the enterprise, verified; `on_page` is told how many leaves so far.
+
+        `filed` says when each objection was logged that the enterprise has a receipt of.
 
         Raises: PeerRefused with the coordinator's code; TransportError; MalformedMessage, UnexpectedMessage,
         VerificationFailed for an answer that does not verify.
         """
-        span = Span(since, self._clock() + CLOCK_SKEW if until is None else until)
+        span = Span(0, self._clock() + CLOCK_SKEW)
         found = Fetched(span, {}, {}, {}, {}, [])
-        begin: int | None = since
+        begin: int | None = span.since
         while begin is not None:
             page = self._page(Span(begin, span.until))
             self._keep(page, found)
             on_page(len(found.leaves))
             begin = page.following(begin)
         found.discrepancies.extend(compare(found.entries, found.leaves.values(), span, self._identity.enterprise))
+        found.discrepancies.extend(untold(found.objections, filed, span))
         return found
 
     def _page(self, span: Span) -> Page:

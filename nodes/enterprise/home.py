@@ -22,12 +22,14 @@ from protocols.channel.wire import decode, encode
 from protocols.consent import split_consent
 from protocols.enterprise.asking import Identity
 from protocols.enterprise.credential import draw_keys, make_enterprise_card, restore_keys
+from protocols.enterprise.messages import ObjectionFiled
 from protocols.errors import ConfigurationError, MalformedMessage
 
 FACTS_FILE: Final = "enterprise.json"
 KEY_FILE: Final = "enterprise.key"
 CARD_FILE: Final = "enterprise.card"
 CREDENTIAL_FILE: Final = "credential.jwt"
+FILED_FILE: Final = "filed.jsonl"
 RECORD_KEYS_FILE: Final = "record.keys"
 AUTHORITY_FILE: Final = "authority.pem"
 CODE: Final = "NOT_AN_ENTERPRISE"
@@ -38,6 +40,36 @@ class EnterpriseFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     enterprise: str
     coordinator: str = ""
+
+
+class FiledReceipt(msgspec.Struct, frozen=True):
+    """The receipt of one objection, kept for good: its leaf, when (seconds since 1970), and the log's signed note."""
+
+    objection: str
+    leaf: int
+    at: int
+    note: str
+
+
+def keep_receipt(home: Path, filed: ObjectionFiled) -> None:
+    """Keep the receipt of an objection. Raises: ConfigurationError."""
+    receipt = FiledReceipt(filed.objection.hex(), filed.leaf, filed.at, filed.note.decode())
+    try:
+        with (home / FILED_FILE).open("ab") as file:
+            file.write(msgspec.json.encode(receipt) + b"\n")
+    except OSError as error:
+        raise ConfigurationError(f"{home / FILED_FILE}: {error.strerror}", code="OUT_NOT_WRITABLE") from error
+
+
+def read_receipts(home: Path) -> dict[bytes, int]:
+    """Return when each objection was logged that there is a receipt of. Raises: ConfigurationError."""
+    path = home / FILED_FILE
+    try:
+        lines = path.read_bytes().splitlines() if path.exists() else []
+        receipts = [msgspec.json.decode(line, type=FiledReceipt) for line in lines]
+        return {bytes.fromhex(receipt.objection): receipt.at for receipt in receipts}
+    except (OSError, msgspec.DecodeError, ValueError) as error:
+        raise ConfigurationError(f"{path}: not receipts of objections", code=CODE) from error
 
 
 def create_home(home: Path, facts: EnterpriseFacts) -> PartyCard:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from protocols.channel.identity import PartyCard, PartyId
 from protocols.channel.wire import decode
-from protocols.enterprise.messages import LoggedEntries, ProvedLeaf, RecordEntry
+from protocols.enterprise.messages import HeldObjection, LoggedEntries, ProvedLeaf, RecordEntry
 from protocols.errors import MalformedMessage, VerificationFailed
 from protocols.transparency.checkpoints import LogKeys
 from protocols.transparency.leaves import LeafCommitment, LeafKind, decode_commitment
@@ -37,6 +37,7 @@ class Finding(StrEnum):
     EVIDENCE_DIFFERS = "EVIDENCE_DIFFERS"
     WITHHELD = "WITHHELD"
     STATEMENT_DIFFERS = "STATEMENT_DIFFERS"
+    NOT_TOLD = "NOT_TOLD"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +157,22 @@ def compare(
             if due and node in lists and reference not in lists[node]:
                 found.append(Discrepancy(Finding.WITHHELD, node, reference))
     return found
+
+
+def untold(
+    held: Mapping[PartyId, Sequence[HeldObjection]], filed: Mapping[bytes, int], span: Span
+) -> list[Discrepancy]:
+    """Return which nodes do not hold an objection that they must have been told of: a receipt, or another node, has it.
+
+    `filed` says when each objection was logged that the enterprise has a receipt of.
+    """
+    known = {one.objection: one.filed for objections in held.values() for one in objections} | dict(filed)
+    return [
+        Discrepancy(Finding.NOT_TOLD, node, objection)
+        for node, objections in sorted(held.items())
+        for objection, at in sorted(known.items())
+        if span.covers(at) and objection not in {one.objection for one in objections}
+    ]
 
 
 def reference_of(leaf: LeafCommitment) -> bytes:

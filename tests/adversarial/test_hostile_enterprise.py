@@ -258,7 +258,7 @@ def test_an_answer_that_the_coordinator_does_not_show_is_missed(
     whole = enterprise.record()
     query = next(q for q in whole.queries if q.kind == "assessment")
     monkeypatch.setattr(
-        enterprise.federation._desk._references,
+        enterprise.federation._enterprises.desk._references,
         "leaves_of",
         lambda references: [leaf for q in whole.queries for leaf in q.leaves if q is not query],
     )
@@ -298,6 +298,20 @@ def test_a_node_that_is_silent_or_stopped_is_named(enterprise: AtEnterprise) -> 
 
     enterprise.alter = without_social
     assert Discrepancy(Finding.NO_ANSWER, "social") in enterprise.fetch().discrepancies
+
+
+def test_a_node_that_was_not_told_of_an_objection_or_forgot_it_is_named(enterprise: AtEnterprise) -> None:
+    filed = enterprise.client.object(Grievance(Ground.RECORD_WRONG, (TAX,)))
+    enterprise.clock.now += 1000
+    assert enterprise.fetch().discrepancies == []
+    with sqlite3.connect(enterprise.federation.folder / "housing" / "ledger.sqlite") as ledger:
+        ledger.execute("DELETE FROM objection_node")
+        ledger.execute("DELETE FROM objection")
+    ledger.close()
+    assert enterprise.fetch().discrepancies == [Discrepancy(Finding.NOT_TOLD, "housing", filed.objection)]
+    lost = {b"objection of mine": NOW + 5000}
+    found = enterprise.client.fetch(lost).discrepancies
+    assert {one.party for one in found if one.reference == b"objection of mine"} == set(NODES)
 
 
 # ---- objections
@@ -395,7 +409,7 @@ def test_a_node_cannot_decide_what_is_anothers_to_decide(enterprise: AtEnterpris
     envelope = decode(social.ledger.objections.unconfirmed("social")[0].envelope, Envelope)
     before = enterprise.federation.log.size
     with pytest.raises(CreditFederationError):
-        enterprise.federation._desk._filing.decide(envelope)
+        enterprise.federation._enterprises.desk._filing.decide(envelope)
     assert enterprise.federation.log.size == before
 
 
