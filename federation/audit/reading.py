@@ -90,9 +90,12 @@ class LogView(Protocol):
 class StoredLog:
     """The coordinator's own file, as of its last commit when it was opened. Implements `LogView`."""
 
-    def __init__(self, directory: Path) -> None:
-        """Open the log of the federation in `directory`. Raises: ConfigurationError, VerificationFailed."""
-        home = (directory / LOG_FILE).parent
+    def __init__(self, directory: Path, home: Path | None = None) -> None:
+        """Open the log of the federation in `directory`, or that of the coordinator's folder `home`, wherever it is.
+
+        Raises: ConfigurationError, VerificationFailed.
+        """
+        home = (directory / LOG_FILE).parent if home is None else home
         self._reader = LogReader(log_location(home))
         try:
             self.keys: LogKeys = read_log_keys(home)

@@ -17,6 +17,7 @@ from federation.coordinator import Coordinator, CoordinatorSite
 from federation.enterprise import EnterpriseDesk
 from federation.enterprise.http import serve_enterprises
 from federation.flower.desk import TrainingDesk
+from federation.relay.daily import DailyRounds
 from federation.relay.desk import RelayDesk
 from federation.relay.enterprises import EnterpriseRelay
 from federation.relay.membership import KeptRoster, Membership
@@ -98,7 +99,8 @@ class CoordinatorService:
         server = await relay.start()
         logger.info("serving", extra={"address": self._settings.listen, "leaves": self._log.size})
         self._serving = True
-        works = (self._witness_rounds().run(), members.run(), lists.run(), *self._enterprise_work())
+        daily = DailyRounds(self._home, self._settings.daily_audit)
+        works = (self._witness_rounds().run(), members.run(), lists.run(), daily.run(), *self._enterprise_work())
         tasks = [asyncio.create_task(work) for work in works]
         try:
             ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

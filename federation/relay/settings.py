@@ -60,7 +60,9 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     lies; it is passed on to every node. `desk` is the socket at which Flower's ServerApp asks for routing; empty means
     that nothing is trained here. `enterprises` is where those ask for their own records; `objection_seconds` is how
     often nodes are brought objections, and asked for decisions, while there are any. `log` is the URL of the PostgreSQL
-    database that holds the audit log, which is the file log.sqlite otherwise. `enrolment` is where invited parties ask
+    database that holds the audit log, which is the file log.sqlite otherwise. `daily_audit` is
+    when, UTC and in quotes ("19:30"), the log is verified and held against the alarms every day; empty for never.
+    `enrolment` is where invited parties ask
     to be enrolled; empty means that nobody can. Certificates are good for `certificate_seconds`, and are refused
     `overlap_seconds` after the party's next one.
     """
@@ -81,4 +83,5 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     desk: str = ""
     enterprises: EnterpriseOptions = EnterpriseOptions()
     objection_seconds: Seconds = 15.0
+    daily_audit: Annotated[str, Meta(pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?\Z")] = "19:30"
     log: Annotated[str, Meta(pattern=r"^(postgres(ql)?://\S+)?\Z")] = ""
