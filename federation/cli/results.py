@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import msgspec
@@ -146,9 +147,9 @@ def compare(
             exact = validate(alike.calibration.log_odds(alike.totals)[n:], training.data.bad[n:])
         same = centralised_scorecard(pooled, training.scorecard.features)
         return Comparison(same, gradient_boosting(pooled, seed), without_noise=exact)
-    boosted = boost_pooled(federation.lead, training.data, nodes, plan, minimum_bin)
-    additive = additive_boosting(pooled, plan.depth, seed)
-    return Comparison(validate(boosted.log_odds[n:], training.data.bad[n:]), gradient_boosting(pooled, seed), additive)
+    boosted = boost_pooled(federation.lead, training.data, nodes, replace(plan, rho=0), minimum_bin)
+    same, additive = validate(boosted.log_odds[n:], training.data.bad[n:]), additive_boosting(pooled, plan.depth, seed)
+    return Comparison(same, gradient_boosting(pooled, seed), additive, same if plan.rho else None)
 
 
 def split_domains(federation: LocalFederation) -> dict[PartyId, tuple[PartyId, ...]]:
@@ -240,7 +241,7 @@ def pooled_measures(comparison: Comparison) -> dict[str, float | None]:
 
 
 def _privacy(plan: TrainingPlan | BoostingPlan) -> PrivacyResult | None:
-    if isinstance(plan, BoostingPlan) or not plan.rho:
+    if not plan.rho:
         return None
     return PrivacyResult(plan.rho / NANO, round(epsilon(plan.rho / NANO, DELTA), 4), DELTA)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -27,6 +28,9 @@ from protocols.errors import ConfigurationError
 from protocols.paillier.cores import Cores, available_cores
 from protocols.privacy import NANO
 from protocols.scorecard.model import TrainingPlan
+
+NOISY_TREES: Final = 40
+"""Most trees a party grows where sums carry noise: each step more makes the noise of all wider."""
 
 
 class Monotone(StrEnum):
@@ -104,7 +108,7 @@ class Job:
         """Create the federation; every data owner's policy admits every bank."""
         self._check_regions()
         allowed = self._row_totals()
-        rho = self.plan.rho / NANO if isinstance(self.plan, TrainingPlan) else 0
+        rho = self.plan.rho / NANO
         rules = TrainingRules(
             minimum_bin=self.minimum_bin,
             minimum_nodes=min(3, len(self.description.nodes)),
@@ -161,9 +165,20 @@ def declared_signs(rules: BinningRules) -> dict[tuple[str, str], int]:
 
 
 def boosting_plan(
-    trees: int, depth: int, learning_rate: float, row_totals: int, seed: int, rules: BinningRules = DEFAULT_RULES
+    trees: int,
+    depth: int,
+    learning_rate: float,
+    row_totals: int,
+    seed: int,
+    rules: BinningRules = DEFAULT_RULES,
+    rho: int = 0,
 ) -> BoostingPlan:
-    """Return the plan of a boosting run. Raises: ConfigurationError, code BAD_PLAN, for fewer trees than turns."""
+    """Return the plan of a boosting run; one with noise has one turn, and no more trees than noise leaves room for.
+
+    Raises: ConfigurationError, code BAD_PLAN, for fewer trees than turns.
+    """
+    if rho:
+        trees, row_totals = min(trees, NOISY_TREES), 1
     if trees < row_totals:
         raise ConfigurationError(f"--trees {trees} is fewer than one in each of {row_totals} turns", code="BAD_PLAN")
     group = min(GROUP, trees // row_totals)
@@ -178,6 +193,7 @@ def boosting_plan(
         themes=catalogue_themes(),
         rules=rules,
         signs=declared_signs(rules),
+        rho=rho,
     )
 
 

@@ -112,7 +112,7 @@ class BankRuns:
             fine_bins=terms.fine_bins,
             row_totals=plan.row_totals,
             labels=labels,
-            rho=plan.rho if isinstance(plan, TrainingPlan) else 0,
+            rho=plan.rho,
         )
         if isinstance(plan, TrainingPlan):
             return spec

@@ -7,6 +7,8 @@ import msgspec
 from nodes.budgets import Budget, Charge
 from nodes.data_node.site import NodeSite
 from nodes.policy import Request, TrainingRules, decide
+from protocols.boosting.messages import BoostingSpec
+from protocols.boosting.noise import TreeNoise
 from protocols.consent import Purpose
 from protocols.privacy import NANO
 from protocols.scorecard.messages import LeakClass, RunSpec
@@ -23,7 +25,8 @@ def release_charges(rules: TrainingRules, spec: RunSpec, step: str, leak: LeakCl
 
     Raises: ValueError for a step that has no share.
     """
-    return _charges(rules, int(leak is LeakClass.ROW_TOTALS), RunNoise.of(spec).share(step))
+    noise = TreeNoise.of(spec) if isinstance(spec, BoostingSpec) else RunNoise.of(spec)
+    return _charges(rules, int(leak is LeakClass.ROW_TOTALS), noise.share(step))
 
 
 def _charges(rules: TrainingRules, row_totals: int, rho: int) -> tuple[Charge, ...]:

@@ -35,9 +35,10 @@ def fold_of(rows: int, folds: int) -> Integers:
     return np.arange(rows, dtype=np.int64) % folds
 
 
-def gradient_packing(rows: int, modulus_bits: int) -> Packing:
-    """Pairs of slots for sums of residuals and curvatures over all rows, plain or weighted by their gain."""
-    packing = Packing.for_sums(RESIDUAL_LIMIT, rows * GAIN_LEVELS**2, modulus_bits, MASK_BITS)
+def gradient_packing(rows: int, modulus_bits: int, noise: int = 0) -> Packing:
+    """Pairs of slots for sums of residuals and curvatures over all rows, plain or weighted by their gain, and noise."""
+    addends = rows * GAIN_LEVELS**2 + -(-noise // RESIDUAL_LIMIT)
+    packing = Packing.for_sums(RESIDUAL_LIMIT, addends, modulus_bits, MASK_BITS)
     return replace(packing, slots=packing.slots - packing.slots % 2)
 
 

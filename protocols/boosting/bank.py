@@ -9,6 +9,7 @@ from protocols.boosting import messages as b
 from protocols.boosting.arithmetic import gradient_packing, pack_gradients
 from protocols.boosting.growth import Closing, Deepening, Grower, Order
 from protocols.boosting.model import BoostingPlan, ServedModel, TrainedBoosting
+from protocols.boosting.noise import TreeNoise
 from protocols.boosting.offer import open_offer
 from protocols.boosting.report import report_features
 from protocols.boosting.splits import Shape
@@ -22,7 +23,7 @@ from protocols.channel.wire import Message
 from protocols.credit.binning import FineHistogram
 from protocols.credit.woe import Outcomes
 from protocols.errors import UnexpectedMessage
-from protocols.paillier import CiphertextVector, OwnerEncryptor, PrivateKey, decrypt
+from protocols.paillier import CiphertextVector, OwnerEncryptor, Packing, PrivateKey, decrypt
 from protocols.scorecard import messages as m
 from protocols.scorecard.arithmetic import unmask_sums
 from protocols.scorecard.bank_role import BankRole, Handlers, Sent
@@ -51,7 +52,8 @@ class BankBoosting(BankRole):
     ) -> None:
         super().__init__(spec, channel)
         self._paillier, self._data, self._plan, self._randomness = paillier, data, plan, randomness
-        self._packing = gradient_packing(spec.training_rows, spec.key_bits)
+        self._noise = TreeNoise.of(spec)
+        self._packings: dict[PartyId, Packing] = {}
         self._shapes: dict[PartyId, list[Shape]] = {}
         self._histograms: dict[PartyId, list[FineHistogram]] = {}
         self._turns = Turns(self._me, data, plan, spec.minimum_bin)
@@ -76,9 +78,13 @@ class BankBoosting(BankRole):
         node, message = self._from_node(envelope, b.FeatureHistograms)
         if node in self._shapes:
             raise UnexpectedMessage(f"features of {node} were already received")
-        fitted = self._fitted()
-        shapes, histograms = open_offer(message, self._domains[node], fitted.total, self._paillier, self._plan.signs)
-        require_outcomes(histograms, fitted)
+        fitted, count = self._fitted(), len(message.features)
+        noise, smallest = self._noise.histograms(count), self._noise.smallest_count(self.spec.minimum_bin)
+        shapes, histograms = open_offer(
+            message, self._domains[node], fitted.total, self._paillier, self._plan.signs, noise, smallest
+        )
+        require_outcomes(histograms, fitted, noise.bound + smallest)
+        self._packings[node] = gradient_packing(fitted.total, self.spec.key_bits, self._noise.bound(count))
         self._shapes[node], self._histograms[node] = shapes, histograms
         return self._open_turn() if len(self._shapes) == len(self._domains) else []
 
@@ -92,7 +98,8 @@ class BankBoosting(BankRole):
     def _open_turn(self) -> Sent:
         turn, sent = self._turn, Sent()
         if turn:
-            plaintexts = pack_gradients(*self._turns.ensemble.gradients(), self._packing)
+            packing = gradient_packing(self.spec.training_rows, self.spec.key_bits)  # noise is of the first turn alone
+            plaintexts = pack_gradients(*self._turns.ensemble.gradients(), packing)
             vector = OwnerEncryptor(self._paillier, self._randomness).encrypt(plaintexts)
             sent.append(self._channel.wrap(EVERYONE, b.Gradients(turn, vector.to_bytes())))
         self._growers = {node: self._turns.grower(node, turn, shapes) for node, shapes in self._shapes.items()}
@@ -118,7 +125,7 @@ class BankBoosting(BankRole):
             return []  # the answer to a step that was opened before the last gain was known
         if (message.step, message.level) != grower.due():
             raise UnexpectedMessage(f"sums of step {message.step}, level {message.level} of {node} are not due")
-        sums = self._open_sums(message.vector, grower.expected(message.leaves))
+        sums = self._open_sums(node, message.vector, grower.expected(message.leaves))
         return self._orders(node, grower.take(message.leaves, sums)) + self._close_turn_when_ready()
 
     def _on_gain(self, envelope: Envelope) -> Sent:
@@ -126,7 +133,7 @@ class BankBoosting(BankRole):
         grower = self._grower(node, message.turn)
         if message.step != grower.gains_due():
             raise UnexpectedMessage(f"the gain of step {message.step} of {node} is not due")
-        grower.take_gain(self._open_sums(message.vector, 2))
+        grower.take_gain(self._open_sums(node, message.vector, 2))
         return self._close_turn_when_ready()
 
     def _grower(self, node: PartyId, turn: int) -> Grower:
@@ -134,11 +141,11 @@ class BankBoosting(BankRole):
             raise UnexpectedMessage(f"nothing of turn {turn} of {node} is due")
         return self._growers[node]
 
-    def _open_sums(self, vector: bytes, cells: int) -> NDArray[np.int64]:
-        """Return residual and curvature of each cell. Shapes: (cells, 2)."""
+    def _open_sums(self, node: PartyId, vector: bytes, cells: int) -> NDArray[np.int64]:
+        """Return residual and curvature of each cell of a node. Shapes: (cells, 2)."""
         key = self._paillier.public_key
         plain = decrypt(self._paillier, CiphertextVector.from_bytes(key, vector))
-        return np.array(unmask_sums(plain, self._packing, key, 2 * cells), dtype=np.int64).reshape(-1, 2)
+        return np.array(unmask_sums(plain, self._packings[node], key, 2 * cells), dtype=np.int64).reshape(-1, 2)
 
     def _close_turn_when_ready(self) -> Sent:
         if not all(grower.finished for grower in self._growers.values()) or self._collection is not None:

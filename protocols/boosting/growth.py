@@ -16,6 +16,7 @@ from protocols.boosting.arithmetic import gain_unit
 from protocols.boosting.groups import is_grouping
 from protocols.boosting.leaves import Leaf, after, bounded
 from protocols.boosting.messages import LeafShape
+from protocols.boosting.noise import EXACT, TreeNoise
 from protocols.boosting.splits import GroupSums, Shape, Shrinkage, best_split
 from protocols.boosting.trees import Level, PointedTree, Split, Tree
 from protocols.credit.scale import POINTS_PER_LOG_ODDS
@@ -31,7 +32,7 @@ PATIENCE = 2
 class GrowthRules:
     """How a turn's trees are grown, each fitted to all `folds` but one, if there are several.
 
-    `share` of the features are open to each tree, drawn from `seed`.
+    `share` of the features are open to each tree, drawn from `seed`; the sums carry `noise`.
     """
 
     depth: int
@@ -40,6 +41,11 @@ class GrowthRules:
     share: float
     seed: int
     shrinkage: Shrinkage
+    noise: TreeNoise = EXACT
+
+    def chosen(self, features: int) -> int:
+        """Return how many of so many features are open to each tree."""
+        return max(1, int(np.ceil(self.share * features)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,7 @@ class Grower:
     def __init__(self, name: str, turn: int, steps: int, shapes: Sequence[Shape], rules: GrowthRules) -> None:
         self._name, self._turn, self._steps = f"{name}/{turn}", turn, steps if shapes else 0
         self._shapes, self._rules, self._validated = list(shapes), rules, rules.folds > 1
+        self._shrinkage = rules.shrinkage.under(rules.noise.variance([rules.chosen(len(shapes))] * rules.group))
         self._step, self._level = 0, 0
         self._growing: list[_Growing] = []
         self._grown: list[list[PointedTree]] = []
@@ -123,7 +130,7 @@ class Grower:
     def _draw(self, tree: int) -> tuple[int, ...]:
         """Return the features open to one tree: a fixed function of seed, party, turn and step."""
         count = len(self._shapes)
-        chosen = max(1, int(np.ceil(self._rules.share * count)))
+        chosen = self._rules.chosen(count)
         told = f"{self._rules.seed}/{self._name}/{self._step}/{tree}/"
         rank = sorted(range(count), key=lambda j: hashlib.sha256(f"{told}{j}".encode()).digest())
         return tuple(sorted(rank[:chosen]))
@@ -157,7 +164,7 @@ class Grower:
 
         Raises: MalformedMessage if curvatures are negative.
         """
-        parts = self._parts(shapes, sums)
+        parts = self._parts(shapes, self._plausible(sums))
         if self._level == 0:
             for tree, root in zip(self._growing, parts, strict=True):
                 tree.leaves = [Leaf.of(root)]
@@ -170,6 +177,10 @@ class Grower:
                 tree.levels.append(level)
             return [Deepening(self._step, self._level, splits)]
         return self._close(splits)
+
+    def _plausible(self, sums: Integers) -> Integers:
+        """Return the sums, with no curvature below zero where noise may have put it there."""
+        return np.column_stack([sums[:, 0], np.maximum(sums[:, 1], 0)]) if self._rules.noise.rho else sums
 
     def _parts(self, shapes: Sequence[LeafShape], sums: Integers) -> list[dict[int, GroupSums]]:
         if (sums[:, 1] < 0).any():
@@ -188,9 +199,12 @@ class Grower:
         children: dict[tuple[int, int], tuple[Leaf, Leaf]] = {}
         for shape, part, (tree, leaf, _) in zip(shapes, parts, self._wanted(), strict=True):
             above = self._growing[tree]
-            split, pair = above.levels[-1][leaf], above.leaves[leaf].children(part, shape.left)
+            split, pair = (
+                above.levels[-1][leaf],
+                above.leaves[leaf].children(part, shape.left, noisy=self._rules.noise.rho > 0),
+            )
             sign = self._shapes[split.feature].sign if split else 0
-            children[tree, leaf] = bounded(pair, sign, self._rules.shrinkage)
+            children[tree, leaf] = bounded(pair, sign, self._shrinkage)
         for index, growing in enumerate(self._growing):
             below: list[Leaf] = []
             for leaf, split in enumerate(growing.levels[-1]):
@@ -202,7 +216,7 @@ class Grower:
 
     def _choose(self, tree: _Growing) -> Level:
         splits: list[Split | None] = []
-        shrinkage, last = self._rules.shrinkage, self._level == self._rules.depth - 1
+        shrinkage, last = self._shrinkage, self._level == self._rules.depth - 1
         for leaf in tree.leaves:
             sums = None if leaf.sums is None else [*leaf.sums.items()]
             best = None if sums is None else best_split(sums, self._shapes, shrinkage, last, leaf.bounds)
@@ -214,7 +228,7 @@ class Grower:
     def _close(self, splits: tuple[Level, ...]) -> list[Order]:
         points, decrements, grown = [], [], []
         for tree, level in zip(self._growing, splits, strict=True):
-            shrinkage, leaves = self._rules.shrinkage, after(tree.leaves, level, self._shapes, self._rules.shrinkage)
+            shrinkage, leaves = self._shrinkage, after(tree.leaves, level, self._shapes, self._shrinkage)
             steps = shrinkage.learning_rate * np.array([leaf.step(shrinkage) for leaf in leaves])
             values = np.rint(steps * POINTS_PER_LOG_ODDS).astype(np.int64)
             points.append(tuple(values.tolist()))

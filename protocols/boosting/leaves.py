@@ -35,12 +35,15 @@ class Leaf:
         """Return the leaf's step, within its bounds."""
         return float(np.clip(shrinkage.step(self.residual, self.curvature), *self.bounds))
 
-    def children(self, part: dict[int, GroupSums], left: bool) -> tuple[Leaf, Leaf]:
-        """Return left and right child, from the sums of one of them. Raises: MalformedMessage if they do not fit."""
-        one, other = Leaf.of(part, self.bounds), Leaf.of(self._without(part), self.bounds)
+    def children(self, part: dict[int, GroupSums], left: bool, noisy: bool = False) -> tuple[Leaf, Leaf]:
+        """Return left and right child, from the sums of one of them, which may be `noisy`.
+
+        Raises: MalformedMessage if they do not fit.
+        """
+        one, other = Leaf.of(part, self.bounds), Leaf.of(self._without(part, noisy), self.bounds)
         return (one, other) if left else (other, one)
 
-    def _without(self, part: dict[int, GroupSums]) -> dict[int, GroupSums]:
+    def _without(self, part: dict[int, GroupSums], noisy: bool) -> dict[int, GroupSums]:
         found = {}
         for feature, child in part.items():
             above = (self.sums or {})[feature]
@@ -51,6 +54,8 @@ class Leaf:
             residual, curvature = -child.residual, -child.curvature
             np.add.at(residual, table, above.residual)
             np.add.at(curvature, table, above.curvature)
+            if noisy:
+                curvature = np.maximum(curvature, 0)
             if (curvature < 0).any():
                 raise MalformedMessage("a child's curvature exceeds its parent's")
             found[feature] = GroupSums(child.groups, residual, curvature)
@@ -62,7 +67,8 @@ class Leaf:
         left_of = dict(zip(sums.groups, split.left, strict=True))
         marks = np.array([left_of[group] for group in range(len(sums.residual))])
         r, h = int(sums.residual[marks].sum()), int(sums.curvature[marks].sum())
-        return Leaf(r, h, None, self.bounds), Leaf(self.residual - r, self.curvature - h, None, self.bounds)
+        rest = max(0, self.curvature - h)
+        return Leaf(r, h, None, self.bounds), Leaf(self.residual - r, rest, None, self.bounds)
 
 
 def bounded(pair: tuple[Leaf, Leaf], sign: int, shrinkage: Shrinkage) -> tuple[Leaf, Leaf]:

@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 def shapes_of(rows: BinnedRows, domain: str, signs: Mapping[tuple[str, str], int]) -> list[Shape]:
     """Return the shapes of a party's features."""
-    return [Shape(len(f.counts), f.ordered, signs.get((domain, f.name), 0)) for f in rows.features]
+    return [Shape(len(f.counts), f.ordered, signs.get((domain, f.name), 0), f.special) for f in rows.features]
 
 
 def grow_turn(

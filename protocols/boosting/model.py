@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from protocols.assessment.manifest import SignedManifest, Theme
 from protocols.boosting.growth import GrowthRules
 from protocols.boosting.messages import BoostingSpec
+from protocols.boosting.noise import TreeNoise
 from protocols.boosting.splits import Shrinkage
 from protocols.boosting.trees import Tree
 from protocols.channel.identity import PartyId
@@ -40,6 +41,9 @@ class BoostingPlan:
 
     Within a step a party grows `group` trees on the same gradients, each on a share of its features. `signs` gives the
     sign of the risk as a feature's values rise, by domain and name: no tree then says otherwise.
+
+    Units: `rho`, the privacy that each node spends on noise, in billionths, 0 for exact sums; a plan with noise has one
+    turn, in which no residual depends on another enterprise's record.
     """
 
     trees: int = 192
@@ -52,12 +56,15 @@ class BoostingPlan:
     rules: BinningRules = DEFAULT_RULES
     themes: ThemeNames = field(default_factory=dict)
     signs: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    rho: int = 0
 
     def __post_init__(self) -> None:
         if not (1 <= self.row_totals <= 16 and 1 <= self.depth <= 6 and 1 <= self.group <= 16):
             raise ValueError("a boosting plan has 1 to 16 turns, depth 1 to 6, and groups of 1 to 16 trees")
         if self.trees < self.group * self.row_totals or not 0 < self.share <= 1:
             raise ValueError("a boosting plan has at least one group of trees a turn, on a positive share of features")
+        if self.rho and self.row_totals > 1:
+            raise ValueError("a boosting plan with noise has one turn")
         if not 0 < self.shrinkage.learning_rate <= 1:
             raise ValueError("a learning rate is above 0 and at most 1")
 
@@ -66,13 +73,6 @@ class BoostingPlan:
         groups, later = self.trees // self.group, self.row_totals - 1
         each = max(1, groups // (later + 2)) if later else 0
         return (groups - later * each, *(later * [each]))
-
-    def most_steps(self, turn: int, kept: int) -> int:
-        """Return how many steps a party may grow in a turn, having kept `kept` trees of the first.
-
-        No more than were worth keeping then: later turns start from all parties' labels, so no row can watch over them.
-        """
-        return min(self.steps()[turn], kept // self.group) if turn else self.steps()[turn]
 
     def folds(self, training_rows: int, minimum: int) -> int:
         """Return in how many folds the rows are: as many as divide a group and are large enough to be summed apart."""
@@ -89,7 +89,8 @@ class BoostingPlan:
             shrinkage = replace(shrinkage, learning_rate=UNSEEN_WEIGHT * shrinkage.learning_rate)
         if turn:
             shrinkage = replace(shrinkage, least_gain=LATER_GAIN)
-        return GrowthRules(self.depth, self.group, 1 if turn else folds, self.share, self.seed, shrinkage)
+        noise = TreeNoise(self.rho, sum(self.steps()), self.depth, self.group, folds)
+        return GrowthRules(self.depth, self.group, 1 if turn else folds, self.share, self.seed, shrinkage, noise)
 
 
 def announce(run: RunSpec, plan: BoostingPlan) -> BoostingSpec:
@@ -107,6 +108,7 @@ def announce(run: RunSpec, plan: BoostingPlan) -> BoostingSpec:
         fine_bins=run.fine_bins,
         row_totals=plan.row_totals,
         labels=run.labels,
+        rho=run.rho,
         depth=plan.depth,
         group=plan.group,
         steps=plan.steps(),

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from protocols.boosting import messages as b
 from protocols.boosting.admission import check_boosting
 from protocols.boosting.arithmetic import gradient_packing, to_log_odds
+from protocols.boosting.noise import TreeNoise
 from protocols.boosting.offer import offer_features
 from protocols.boosting.partition import Summary, TurnPartition
 from protocols.boosting.rows import EncryptedRows, Weighing
@@ -21,8 +22,10 @@ from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import Randomness
 from protocols.errors import MalformedMessage, UnexpectedMessage, VerificationFailed
 from protocols.paillier import CiphertextVector, PublicKey
+from protocols.privacy import NO_NOISE, Noise
 from protocols.scorecard import messages as m
 from protocols.scorecard.arithmetic import TOTAL_BITS, histogram_packing, masked_sums
+from protocols.scorecard.histograms import noisy_shapes
 from protocols.scorecard.node_role import Handlers, NodeRole, Sent, Site, require
 from protocols.scorecard.rows import BinnedRows
 
@@ -40,6 +43,7 @@ class NodeBoosting(NodeRole):
     ) -> None:
         check_boosting(spec, channel.cards)
         super().__init__(spec, channel, bank_key, site, randomness)
+        self._noise = TreeNoise.of(spec)
         self._packing = gradient_packing(spec.training_rows, bank_key.bits)
         self._rows: BinnedRows | None = None
         self._turn, self._step, self._level = 0, 0, -1  # level −1: no step is open
@@ -47,6 +51,7 @@ class NodeBoosting(NodeRole):
         self._gradients: EncryptedRows | None = None
         self._grown: set[Tree] = set()
         self._leaves: tuple[int, ...] = ()
+        self._leaf_noise: Noise = NO_NOISE
         self._releases = 0
 
     def _handlers(self) -> Handlers:
@@ -63,9 +68,13 @@ class NodeBoosting(NodeRole):
     def _begin(self, labels: CiphertextVector, rows: BinnedRows) -> Sent:
         self._site.release(self.spec, "FeatureHistograms", m.LeakClass.AGGREGATE)
         self._rows = rows
+        bits, count = self._bank_key.bits, len(rows.features)
+        self._packing = gradient_packing(len(labels), bits, self._noise.bound(count))
         self._open_turn(labels)
         features, groups, cells = offer_features(rows, self.spec, labels)
-        sums = masked_sums(cells, histogram_packing(len(labels), self._bank_key.bits), self._randomness)
+        noise = self._noise.histograms(count)
+        features, added = noisy_shapes(features, noise, self._randomness)
+        sums = masked_sums(cells, histogram_packing(len(labels), bits, noise.bound), self._randomness, noise=added)
         return [self._channel.wrap(self._bank, b.FeatureHistograms(features, groups, sums.to_bytes()))]
 
     # ---- a turn
@@ -81,7 +90,8 @@ class NodeBoosting(NodeRole):
     def _open_turn(self, vector: CiphertextVector) -> None:
         spec, rows = self.spec, require(self._rows)
         folds = spec.folds_of(self._turn)
-        self._partition = TurnPartition(rows, spec.training_rows, folds, spec.minimum_bin, self._turn == 0)
+        first, noisy = self._turn == 0, spec.rho > 0
+        self._partition = TurnPartition(rows, spec.training_rows, folds, spec.minimum_bin, first, noisy)
         self._gradients = EncryptedRows(vector.prepared(), self._packing)
         self._step, self._level = 0, -1
 
@@ -95,6 +105,7 @@ class NodeBoosting(NodeRole):
         if len(message.features) != self.spec.group or not usable:
             raise MalformedMessage("the trees of a step do not match this node's features")
         self._level, self._leaves = 0, (1,) * self.spec.group
+        self._leaf_noise = self._noise.leaves([len(features) for features in message.features])
         return self._histograms(partition.open_step(message.features, to_log_odds(message.base)))
 
     def _on_growth(self, envelope: Envelope) -> Sent:
@@ -113,7 +124,8 @@ class NodeBoosting(NodeRole):
         self._site.release(self.spec, f"LeafHistograms/{where}", m.LeakClass.AGGREGATE)
         gradients, adjustment = require(self._gradients), require(self._partition).adjustment
         sums = CiphertextVector.concat([gradients.cells(cells, adjustment) for cells in summary.cells])
-        message = b.LeafHistograms(self._turn, self._step, self._level, summary.shapes, self._masked(sums))
+        added = self._leaf_noise.draw(2 * len(sums), self._randomness)
+        message = b.LeafHistograms(self._turn, self._step, self._level, summary.shapes, self._masked(sums, added))
         return [self._channel.wrap(self._bank, message)]
 
     def _on_closing(self, envelope: Envelope) -> Sent:
@@ -137,11 +149,12 @@ class NodeBoosting(NodeRole):
         self._site.release(self.spec, f"ValidationGain/{self._turn}.{self._step}", m.LeakClass.AGGREGATE)
         adjustment = require(self._partition).adjustment
         sums = require(self._gradients).weighted(weighing, adjustment)
-        message = b.ValidationGain(self._turn, self._step, self._masked(sums))
+        added = [extra for noise in self._noise.gain() for extra in noise.draw(2, self._randomness)]
+        message = b.ValidationGain(self._turn, self._step, self._masked(sums, added))
         return [self._channel.wrap(self._bank, message)]
 
-    def _masked(self, sums: CiphertextVector) -> bytes:
-        return masked_sums(sums, self._packing, self._randomness, filled=2).to_bytes()
+    def _masked(self, sums: CiphertextVector, noise: Sequence[int]) -> bytes:
+        return masked_sums(sums, self._packing, self._randomness, filled=2, noise=noise).to_bytes()
 
     def _check_splits(self, splits: Sequence[Level]) -> None:
         """Raises: MalformedMessage if they are not one for each leaf of each tree that is growing."""

@@ -55,12 +55,15 @@ class TurnPartition:
     """One party's rows in one turn. Each tree belongs to a fold, and is not fitted to that fold's rows.
 
     Shapes: `rows` counts its bins on the training rows. `first` tells that the turn starts from the labels, so that
-    the residuals are those of this party's own models, one for each fold.
+    the residuals are those of this party's own models, one for each fold; `noisy` that the sums will carry noise.
     """
 
-    def __init__(self, rows: BinnedRows, training_rows: int, folds: int, minimum: int, first: bool) -> None:
+    def __init__(
+        self, rows: BinnedRows, training_rows: int, folds: int, minimum: int, first: bool, noisy: bool = False
+    ) -> None:
         self._codes = rows.codes[:training_rows].astype(np.int64)
         self._bins, self._minimum, self._first, self._folds = rows.fine_bins(), minimum, first, folds
+        self._noisy = noisy
         self._fold_of = fold_of(training_rows, folds)
         self._fitted = [(self._fold_of != fold) | (folds == 1) for fold in range(folds)]
         self._points, self._residual, self._curvature, self._latest = (
@@ -93,7 +96,7 @@ class TurnPartition:
         """Return the groups of a feature's fine bins that are safe in every fold, and so in sums without one."""
         bins = self._bins[feature]
         counts = [np.bincount(self._codes[fitted, feature], minlength=bins) for fitted in self._fitted]
-        return safe_groups(counts, range(bins), self._minimum)
+        return safe_groups(counts, range(bins), self._minimum, self._noisy)
 
     def _root_cells(self, together: Sequence[int], groups: Groups) -> Cells:
         """Return cells by fold and group of each feature: a tree's root is the sum over the folds it is fitted to."""
@@ -187,7 +190,7 @@ class TurnPartition:
         joint = {}
         for feature in tree.features:
             counts = [np.bincount(self._codes[side, feature], minlength=self._bins[feature]) for side in sides]
-            joint[feature] = safe_groups(counts, parent[feature], self._minimum)
+            joint[feature] = safe_groups(counts, parent[feature], self._minimum, self._noisy)
         return joint
 
     def _child_cells(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from protocols.boosting.growth import Grower
 from protocols.boosting.local import grow_turn, shapes_of
 from protocols.boosting.model import BoostingPlan
+from protocols.boosting.noise import EXACT
 from protocols.boosting.partition import TurnPartition
 from protocols.boosting.rows import PlainRows
 from protocols.boosting.splits import Shape
@@ -28,13 +30,20 @@ class Turns:
     def __init__(self, bank: PartyId, data: BankRows, plan: BoostingPlan, minimum: int) -> None:
         self._bank, self._data, self._plan, self._minimum = bank, data, plan, minimum
         self._first_folds = plan.folds(data.training_rows, minimum)
-        self._kept: dict[PartyId, int] = {}
+        self._kept = 0
         self.ensemble = Ensemble(bank, 1 - data.training_bad, len(data.bad), weighed=self._first_folds > 1)
 
     def grower(self, party: PartyId, turn: int, shapes: Sequence[Shape]) -> Grower:
-        """Return what grows a party's trees of a turn."""
-        steps = self._plan.most_steps(turn, self._kept.get(party, 0))
-        return Grower(party, turn, steps, shapes, self._plan.growth(turn, self._first_folds))
+        """Return what grows a party's trees of a turn.
+
+        Later turns start from all parties' labels, so that no row can watch over them: none takes more steps than were
+        worth keeping, in the first, to the party that had most to say.
+        """
+        rules = self._plan.growth(turn, self._first_folds)
+        if party == self._bank:
+            rules = replace(rules, noise=EXACT)
+        steps = self._plan.steps()[turn]
+        return Grower(party, turn, min(steps, self._kept) if turn else steps, shapes, rules)
 
     def partition_folds(self, turn: int) -> int:
         """Return in how many folds the training rows are in a turn."""
@@ -55,7 +64,7 @@ class Turns:
             return
         everyone = {**trees, self._bank: own}
         self.ensemble.add_first(everyone, points, own_points)
-        self._kept = {party: len(grown) for party, grown in everyone.items()}
+        self._kept = max(len(grown) for grown in everyone.values()) // self._plan.group
 
     def _grow_own(self, turn: int) -> list[PointedTree]:
         data, bad = self._data, self._data.training_bad

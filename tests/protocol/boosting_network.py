@@ -52,6 +52,7 @@ class BoostingNetwork:
             fine_bins=32,
             row_totals=plan.row_totals,
             labels=digest(self.labels),
+            rho=plan.rho,
             depth=plan.depth,
             group=plan.group,
             steps=plan.steps(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from protocols.boosting.offer import special_bins, special_groups
 from protocols.boosting.splits import GroupSums, Shape, Shrinkage, best_split
 from protocols.boosting.trees import Split, Tree, well_formed
 from protocols.scorecard.arithmetic import RESIDUAL_SCALE
@@ -24,6 +25,44 @@ def test_missing_values_go_to_the_side_that_is_like_them() -> None:
     assert like_high is not None
     assert like_low.split.left == (True, True, False, False, True)
     assert like_high.split.left == (True, True, False, False, False)
+
+
+def test_codes_stand_outside_the_order_and_each_goes_to_the_side_that_is_like_it() -> None:
+    """Bins 4 and 5 hold codes. As the highest values in order, the one like the low end would stay with the high."""
+    found = [(0, sums([-5, -5, 5, 5, -6, 6, 0], [4] * 6 + [0]))]
+    apart = best_split(found, [Shape(7, True, special=2)], BOLD, last=True)
+    ordered = best_split(found, [Shape(7, True)], BOLD, last=True)
+    assert apart is not None
+    assert ordered is not None
+    assert apart.split.left == (True, True, False, False, True, False, False)
+    assert apart.gain > ordered.gain
+
+
+def test_a_code_that_shares_its_group_with_values_in_order_stays_with_them() -> None:
+    found = [(0, sums([-5, -5, 5, -4], [4] * 4, (0, 1, 2, 2, 3)))]
+    best = best_split(found, [Shape(5, True, special=1)], BOLD, last=True)
+    assert best is not None
+    assert best.split.left == (True, True, False, False, True)
+
+
+def test_a_split_of_noisy_sums_gains_more_than_noise_would() -> None:
+    found = [(0, sums([-6, 6, 0], [20, 20, 0]))]
+    assert best_split(found, [Shape(3, True)], BOLD, last=True) is not None
+    assert best_split(found, [Shape(3, True)], BOLD.under(400.0), last=True) is None
+    assert BOLD.under(0.0) == BOLD
+    noisy = BOLD.under(25.0)
+    steps = [abs(float(s.step(np.int64(8 * RESIDUAL_SCALE), np.int64(20 * RESIDUAL_SCALE)))) for s in (BOLD, noisy)]
+    assert steps[1] < steps[0]
+
+
+def test_bank_and_node_agree_on_which_groups_hold_codes() -> None:
+    for groups, special in [((0, 1, 2, 3, 4), 2), ((0, 1, 1, 2, 3), 2), ((0, 1, 2, 2), 1), ((0, 0, 1, 1, 2), 0)]:
+        told = special_groups(groups, special)
+        bins = special_bins(groups, told)
+        apart = {g for g in groups if all(i >= len(groups) - 1 - special for i, h in enumerate(groups) if h == g)}
+        assert {groups[i] for i in range(len(groups) - 1 - bins, len(groups) - 1)} == apart - (
+            {groups[-1]} if groups.count(groups[-1]) == 1 else set()
+        )
 
 
 def test_categories_are_cut_by_their_steps_and_numbers_in_their_order() -> None:
