@@ -16,6 +16,7 @@ from federation.cli.results import (
     federated_validation,
     finite,
     pooled_measures,
+    privacy_of,
     warnings_of,
 )
 from federation.local import ConsortiumTraining, LocalFederation
@@ -68,6 +69,7 @@ def consortium_results(
         leaks=lead.leaks,
         accounts=lead.accounts,
         features=features,
+        privacy=privacy_of(plan),
         warnings=warnings_of(sum(o.bad for o in outcomes), spec.training_rows, len(spec.nodes), features),
         banks={
             federation.file.bank_parties[bank]: _bank_result(

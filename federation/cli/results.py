@@ -220,7 +220,7 @@ def build_results(
         warnings=warnings_of(
             int(training.data.training_bad.sum()), n, len(training.scorecard.manifest.manifest.nodes), features
         ),
-        privacy=_privacy(plan),
+        privacy=privacy_of(plan),
         engine_seconds={part: round(took, 3) for part, took in training.traffic.engine_seconds.items()} or None,
     )
     return results if comparison is None else msgspec.structs.replace(results, **pooled_measures(comparison))
@@ -240,7 +240,8 @@ def pooled_measures(comparison: Comparison) -> dict[str, float | None]:
     }
 
 
-def _privacy(plan: TrainingPlan | BoostingPlan) -> PrivacyResult | None:
+def privacy_of(plan: TrainingPlan | BoostingPlan) -> PrivacyResult | None:
+    """Return what a plan's noise promises, or None where sums are exact."""
     if not plan.rho:
         return None
     return PrivacyResult(plan.rho / NANO, round(epsilon(plan.rho / NANO, DELTA), 4), DELTA)

@@ -83,8 +83,6 @@ class Job:
         """Do the same with several banks: one model, at each of them. Raises: ConfigurationError for boosted trees."""
         if not isinstance(self.plan, TrainingPlan):
             raise ConfigurationError("several banks train a scorecard together, no boosted trees", code="UNKNOWN_MODEL")
-        if self.plan.rho:
-            raise ConfigurationError("--rho is for one bank: a consortium's sums carry no noise", code="NO_NOISE")
         if self.plan.signs is not Signs.FREE:
             raise ConfigurationError("--signs is for one bank: a consortium's are free", code="FREE_SIGNS")
         self._found(folder)

@@ -42,12 +42,12 @@ class ConsortiumTerms:
 
     @property
     def plan(self) -> TrainingPlan:
-        """Return the plan. Raises: TypeError for one of another family, ValueError for noise or constrained signs."""
+        """Return the plan. Raises: TypeError for one of another family, ValueError for constrained signs."""
         plan = self.training.plan
         if not isinstance(plan, TrainingPlan):
             raise TypeError("a consortium trains a scorecard")
-        if plan.rho or plan.signs is not Signs.FREE:
-            raise ValueError("a consortium's sums carry no noise, and its coefficients' signs are free")
+        if plan.signs is not Signs.FREE:
+            raise ValueError("the signs of a consortium's coefficients are free")
         return plan
 
 
@@ -101,6 +101,7 @@ class Consortia:
             row_totals=plan.row_totals,
             columns=tuple(self._site.table.columns),
             plan=plan_digest(plan),
+            rho=plan.rho,
         )
         self._prepare(terms, invitation)
         return [self._site.channel(invitation.transcript()).wrap(EVERYONE, invitation)]
@@ -146,8 +147,9 @@ class Consortia:
         offered = (invitation.lead, invitation.banks, invitation.nodes, invitation.minimum_bin, invitation.fine_bins)
         agreed = (terms.lead, terms.banks, training.nodes, training.minimum_bin, training.fine_bins)
         bits = self._site.paillier.public_key.bits
-        steps = (invitation.key_bits, invitation.row_totals, invitation.plan)
-        return offered == agreed and steps == (bits, terms.plan.row_totals, plan_digest(terms.plan))
+        steps = (invitation.key_bits, invitation.row_totals, invitation.plan, invitation.rho)
+        plan = terms.plan
+        return offered == agreed and steps == (bits, plan.row_totals, plan_digest(plan), plan.rho)
 
     def _collect(self, envelope: Envelope, prepared: _Prepared) -> list[Envelope]:
         """Take an acceptance; with the last one, announce the run. Raises: UnexpectedMessage, VerificationFailed."""

@@ -31,6 +31,9 @@ FOLD_MINIMA: Final = 4
 LATER_GAIN: Final = 1.5
 """Least gain of a split in the turns after the first; by chance alone, a cut that nobody chose gains 1."""
 
+REDUNDANT: Final = (0.2, 0.4)
+"""Weights of the nodes' first trees at which they are taken to say all the same, and not to."""
+
 UNSEEN_WEIGHT: Final = 0.5
 """Share of the learning rate where no row is held out, so that none can tell how much of a step is chance."""
 
@@ -79,16 +82,19 @@ class BoostingPlan:
         least = FOLD_MINIMA * minimum
         return max(d for d in range(1, self.group + 1) if d == 1 or (not self.group % d and training_rows >= d * least))
 
-    def growth(self, turn: int, folds: int) -> GrowthRules:
-        """Return how the trees of a turn are grown, where the first has so many folds.
+    def growth(self, turn: int, folds: int, weight: float = 1.0) -> GrowthRules:
+        """Return how the trees of a turn are grown, where the first has so many folds and its trees so much weight.
 
-        Where no row is held out, a split must gain more than chance, or a step is half as bold.
+        Where no row is held out, a split must gain more than chance, or a step is half as bold. Where the nodes' first
+        trees say so much alike that little of them counts, later turns have to say it anew, and may take any gain.
         """
         shrinkage = self.shrinkage
         if folds == 1:
             shrinkage = replace(shrinkage, learning_rate=UNSEEN_WEIGHT * shrinkage.learning_rate)
         if turn:
-            shrinkage = replace(shrinkage, least_gain=LATER_GAIN)
+            least, most = REDUNDANT
+            anew = min(1.0, max(0.0, (weight - least) / (most - least)))
+            shrinkage = replace(shrinkage, least_gain=LATER_GAIN * anew)
         noise = TreeNoise(self.rho, sum(self.steps()), self.depth, self.group, folds)
         return GrowthRules(self.depth, self.group, 1 if turn else folds, self.share, self.seed, shrinkage, noise)
 

@@ -48,7 +48,8 @@ class Ensemble:
     """The model as it grows: weighted trees, and the log-odds of every enterprise of the cohort. At the bank alone.
 
     Shapes: `good` (training rows,), the first of `rows` rows. Points are those of `honest_totals`; `weighed`
-    tells that the first ones are by trees that the rows have not shaped.
+    tells that the first ones are by trees that the rows have not shaped; `first_weight` is what the nodes' first trees
+    have come to count.
     """
 
     def __init__(self, bank: PartyId, good: Integers, rows: int, weighed: bool) -> None:
@@ -57,6 +58,7 @@ class Ensemble:
         share = (good.sum() + 0.5) / (len(good) + 1.0)
         self._good, self._constant = good, float(np.log(share / (1.0 - share)))
         self._parts: list[_Part] = []
+        self.first_weight = 1.0
         self.log_odds: Floats = np.full(rows, self._constant)
 
     @property
@@ -79,6 +81,7 @@ class Ensemble:
             shift, weight, own_weight = _fit_weights(self.log_odds[:n], nodes[:n], own[:n], self._good)
         self.log_odds = self.log_odds + shift + weight * nodes + own_weight * own
         self._constant += shift
+        self.first_weight = weight
         self._keep(trees, weight, own_weight)
 
     def add_nodes(self, trees: Stage, points: Integers) -> None:

@@ -39,7 +39,7 @@ class Turns:
         Later turns start from all parties' labels, so that no row can watch over them: none takes more steps than were
         worth keeping, in the first, to the party that had most to say.
         """
-        rules = self._plan.growth(turn, self._first_folds)
+        rules = self._plan.growth(turn, self._first_folds, self.ensemble.first_weight)
         if party == self._bank:
             rules = replace(rules, noise=EXACT)
         steps = self._plan.steps()[turn]

@@ -17,7 +17,7 @@ from protocols.consortium.messages import (
     all_labels,
 )
 from protocols.errors import VerificationFailed
-from protocols.scorecard.admission import check_exact, check_spec, check_undivided
+from protocols.scorecard.admission import check_spec, check_undivided
 from protocols.scorecard.model import TrainingPlan
 
 _MODEL_CONTEXT = b"credit-federation/consortium-model/v1\0"
@@ -26,7 +26,7 @@ _MODEL_CONTEXT = b"credit-federation/consortium-model/v1\0"
 def plan_digest(plan: TrainingPlan) -> bytes:
     """Return a plan's name: banks that follow different plans would compute different models."""
     themes = sorted(plan.themes.items())
-    return hashlib.sha256(repr((plan.refinements, plan.rules, themes)).encode()).digest()
+    return hashlib.sha256(repr((plan.refinements, plan.rules, themes, plan.rho)).encode()).digest()
 
 
 def check_banks(
@@ -70,6 +70,7 @@ def form(invitation: Invitation, acceptances: Mapping[PartyId, Acceptance]) -> C
         minimum_bin=invitation.minimum_bin,
         fine_bins=invitation.fine_bins,
         row_totals=invitation.row_totals,
+        rho=invitation.rho,
         labels=all_labels(members),
         members=members,
         columns=tuple(column for column in invitation.columns if column in common),
@@ -83,7 +84,6 @@ def check_consortium(spec: ConsortiumSpec, cards: Mapping[PartyId, PartyCard]) -
     Raises: VerificationFailed with codes WRONG_BANKS, WRONG_NODE_SET, WRONG_ROWS.
     """
     check_spec(spec, cards)
-    check_exact(spec)
     check_undivided(spec)
     entries = tuple(BankEntry(member.party, member.card) for member in spec.members)
     check_banks(spec.bank, entries, tuple(node.party for node in spec.nodes), cards)

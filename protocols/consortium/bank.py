@@ -129,11 +129,16 @@ class BankConsortium(BankColumns):
         if require(self._collection).release == self._plan.refinements:
             return self._serve(Candidate.build(span.coefficients, self._features))
         self._residuals = residuals(span.log_odds[: data.training_rows], data.training_bad)
-        plaintexts = pack_pooled(*self._residuals, self.spec.training_rows, self.spec.key_bits)
+        rows, bits = self.spec.training_rows, self.spec.key_bits
+        plaintexts = pack_pooled(*self._residuals, rows, bits, self._gradient_bound())
         vector = OwnerEncryptor(self._paillier, self._randomness).encrypt(plaintexts)
         self._gradients = {}
         sent = [self._channel.wrap(EVERYONE, m.EncryptedResiduals(vector.to_bytes()))]
         return sent + self._pool_gradients_when_ready()
+
+    def _gradient_bound(self) -> int:
+        """Return what a node may add to a sum of the gradient."""
+        return self._noise.gradient_bound(max(self._woe_columns.values()))
 
     def _with_columns(self) -> list[PartyId]:
         return [node for node in self._nodes if self._woe_columns[node]]
@@ -142,7 +147,7 @@ class BankConsortium(BankColumns):
         node, message = self._from_node(envelope, c.GradientPoolShare)
         if node in self._gradients or self._residuals is None or node not in self._with_columns():
             raise UnexpectedMessage(f"no gradient of {node} is due")
-        packing = gradient_packing(self.spec.training_rows, self.spec.key_bits)
+        packing = gradient_packing(self.spec.training_rows, self.spec.key_bits, self._gradient_bound())
         self._gradients[node] = open_share(
             message.vector, sum_bits(4 * self._woe_columns[node], packing), self._paillier
         )
@@ -158,8 +163,11 @@ class BankConsortium(BankColumns):
 
     def _refine(self, pooled: Residues) -> Sent:
         counts = [self._woe_columns[BANKS], *(self._woe_columns[node] for node in self._with_columns())]
-        residual, weight, sums = open_gradients(pooled, counts, self.spec.training_rows, self.spec.key_bits)
-        curvature = to_curvature(sums, np.array([residual]), np.array([weight])).restrict(self._kept)
+        rows, bits = self.spec.training_rows, self.spec.key_bits
+        residual, weight, sums = open_gradients(pooled, counts, rows, bits, self._gradient_bound())
+        spread = [self._noise.gradient(self._levels(node))[1].deviation for node in self._with_columns()]
+        floor = 2 * max(spread, default=0.0)
+        curvature = to_curvature(sums, np.array([residual]), np.array([weight]), floor).restrict(self._kept)
         self._residuals = None
         better = refine(require(self._span).coefficients, require(self._moments), curvature)
         return self._release(Candidate.build(better, self._features))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,7 +77,8 @@ class BankColumns(BankMemberRole):
         node, message = self._from_node(envelope, c.HistogramShare)
         if node in self._shares:
             raise UnexpectedMessage(f"histograms of {node} were already received")
-        self._shares[node] = (message, open_histogram_share(message, self.spec.training_rows, self._paillier))
+        noise = self._noise.histograms(len(message.features)).bound
+        self._shares[node] = (message, open_histogram_share(message, self.spec.training_rows, self._paillier, noise))
         return self._pool_histograms_when_ready()
 
     def _pool_histograms_when_ready(self) -> Sent:
@@ -102,11 +104,15 @@ class BankColumns(BankMemberRole):
         for node in self._nodes:
             message, share = self._shares[node]
             part = pooled.take(start, len(share.values))
-            found[node] = node_histograms(message.features, self._domains[node], part, rows, self.spec.key_bits)
+            noise, smallest = self._noise.histograms(len(message.features)).bound, self._smallest
+            found[node] = node_histograms(
+                message.features, self._domains[node], part, rows, self.spec.key_bits, noise, smallest
+            )
+            require_outcomes(found[node], self._everyone, noise + smallest)
             start += len(share.values)
-        for histograms in found.values():
-            require_outcomes(histograms, self._everyone)
-        self._features = bin_all(found, self._everyone, self._plan.rules)
+        require_outcomes(found[BANKS], self._everyone)
+        rules = replace(self._plan.rules, woe_limit=self._noise.woe_limit)
+        self._features = bin_all(found, self._everyone, rules)
         return self._send_woe()
 
     def _send_woe(self) -> Sent:
@@ -115,13 +121,13 @@ class BankColumns(BankMemberRole):
         self._own_columns = own = WoeColumns.build(data.rows, data.training_rows, tables[BANKS])
         self._woe_columns = {party: sum(t is not None for t in table) for party, table in tables.items()}
         keys = {BANKS: self._paillier.public_key} | {node: self._keys[node] for node in self._nodes}
-        self._gram = GramAssembly(self._woe_columns, rows, keys)
+        self._gram = GramAssembly(self._woe_columns, rows, keys, self._noise)
         plan = tuple(m.ColumnCount(party, columns) for party, columns in self._woe_columns.items())
         sent = [self._channel.wrap(node, m.WoeTables(tables[node], plan)) for node in self._nodes]
         if own.count:
             self._products_due = [node for node in self._nodes if self._woe_columns[node]]
             if self._products_due:
-                vector = encrypt_own(own, rows, self._paillier, self._randomness)
+                vector = encrypt_own(own, rows, self._paillier, self._randomness, self._product_bound())
                 sent.append(self._channel.wrap(EVERYONE, m.EncryptedColumns(vector)))
             return sent + self._pool_products_when_ready()
         return sent + self._solve_when_ready()
@@ -152,9 +158,8 @@ class BankColumns(BankMemberRole):
         node, message = self._from_node(envelope, c.OwnProductShare)
         if node not in self._products_due or node in self._products:
             raise UnexpectedMessage(f"no products of {node} with the banks' columns are due")
-        bits = product_bits(
-            self._woe_columns[BANKS], self._woe_columns[node], self.spec.training_rows, self.spec.key_bits
-        )
+        own, theirs = self._woe_columns[BANKS], self._woe_columns[node]
+        bits = product_bits(own, theirs, self.spec.training_rows, self.spec.key_bits, self._product_bound())
         self._products[node] = open_share(message.vector, bits, self._paillier)
         return self._pool_products_when_ready()
 
@@ -186,8 +191,33 @@ class BankColumns(BankMemberRole):
         gram = require(self._gram)
         if not gram.complete or self._moments is not None:
             return []
-        check_gram(self._features, gram.matrix())
-        full = moments(self._features, self._everyone.total, self._everyone.good, gram.matrix())
+        check_gram(self._features, gram.matrix(), self._gram_slack())
+        ridge = self._noise.ridge([self._levels(node) for node in self._nodes])
+        ridged = gram.matrix() + ridge * np.eye(len(gram.matrix()), dtype=np.int64)
+        full = moments(self._features, self._everyone.total, self._everyone.good, ridged)
         self._features, self._kept = prune_correlated(self._features, full)
         self._moments = restrict(full, self._kept)
         return self._solved(self._moments)
+
+    # ---- noise
+
+    @property
+    def _smallest(self) -> int:
+        """Return the count below which a bin is taken for empty."""
+        return self._noise.smallest_count(self.spec.minimum_bin)
+
+    def _product_bound(self) -> int:
+        """Return what may be added to a product in this run."""
+        return self._noise.product_bound(max(self._woe_columns.values()))
+
+    def _gram_slack(self) -> int:
+        """Return how far noise may set an entry of the Gram matrix apart from what the histograms say."""
+        noise = self._noise
+        counts = max((noise.histograms(len(message.features)).bound for message, _ in self._shares.values()), default=0)
+        bins = max((len(f.woe) for found in self._features.values() for f in found), default=0)
+        cells = (2 * counts + self._smallest) * bins * noise.woe_limit**2
+        return noise.gram_bound(max(self._woe_columns.values())) + cells
+
+    def _levels(self, node: PartyId) -> list[list[int]]:
+        """Return the distinct WOE of each column of a node."""
+        return [sorted(set(feature.woe)) for feature in self._features[node] if feature.selected]

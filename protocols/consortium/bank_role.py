@@ -11,6 +11,7 @@ from protocols.channel.wire import M
 from protocols.consortium import messages as c
 from protocols.consortium.admission import check_consortium, plan_digest
 from protocols.consortium.model import BankMember
+from protocols.consortium.noise import pool_noise
 from protocols.consortium.pool import BankPool
 from protocols.consortium.shares import Residues
 from protocols.errors import MalformedMessage, UnexpectedMessage, VerificationFailed
@@ -39,10 +40,12 @@ class BankMemberRole(ABC):
         randomness: Randomness,
     ) -> None:
         check_consortium(spec, channel.cards)
-        if spec.plan != plan_digest(member.plan) or spec.row_totals != member.plan.row_totals:
+        agreed = (plan_digest(member.plan), member.plan.row_totals, member.plan.rho)
+        if (spec.plan, spec.row_totals, spec.rho) != agreed:
             raise VerificationFailed("the run follows another plan than this bank's", code="PLAN_DIFFERS")
         self.spec, self._channel, self._paillier, self._keys = spec, channel, paillier, keys
         self._member, self._plan, self._randomness = member, member.plan, randomness
+        self._noise = pool_noise(spec)
         self._me = channel.keys.party
         self._banks = [PartyId(entry.party) for entry in spec.members]
         self._nodes = [PartyId(node.party) for node in spec.nodes]

@@ -26,7 +26,7 @@ from msgspec import Meta
 
 from protocols.channel.identity import Key32, PartyName, Signature
 from protocols.channel.wire import Message, encode
-from protocols.scorecard.messages import Count, FeatureShape, LeakClass, Name, NodeEntry, RunSpec
+from protocols.scorecard.messages import Count, FeatureShape, LeakClass, Name, NodeEntry, Rho, RunSpec
 
 MAX_BANKS: Final = 16
 Columns = Annotated[tuple[Name, ...], Meta(max_length=4096)]
@@ -60,6 +60,7 @@ class Invitation(Message, frozen=True):
     row_totals: Annotated[int, Meta(ge=0, le=16)]
     columns: Columns
     plan: Key32
+    rho: Rho = 0
 
     def transcript(self) -> bytes:
         """Return the transcript that invitation and acceptances are signed under, 32 bytes."""

@@ -122,13 +122,15 @@ class NodeConsortium(NodeColumns):
         if not columns.count:
             return []
         self._site.release(self.spec, f"GradientPoolShare/{releases}", m.LeakClass.AGGREGATE)
-        packing = gradient_packing(self.spec.training_rows, self.spec.key_bits)
+        bound = self._noise.gradient_bound(max(self._plan.values()))
+        packing = gradient_packing(self.spec.training_rows, self.spec.key_bits, bound)
         parts = []
         for member in self._banks:
             own, vector = self._of_bank(columns, member), vectors[member]
             sums = [*weigh_bins(vector, own, squared=False), *weigh_bins(vector, own, squared=True)]
             parts.append(CiphertextVector.concat(sums))
-        shares = share_sums(parts, packing, self._randomness, filled=2)
+        added = [x for n in self._noise.gradient(columns.levels) for x in n.draw(2 * columns.count, self._randomness)]
+        shares = share_sums(parts, packing, self._randomness, filled=2, noise=added)
         return [
             self._channel.wrap(member, c.GradientPoolShare(share))
             for member, share in zip(self._banks, shares, strict=True)

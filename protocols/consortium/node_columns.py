@@ -20,6 +20,7 @@ from protocols.consortium import messages as c
 from protocols.consortium.admission import check_consortium
 from protocols.consortium.inbox import PerBank, once, require
 from protocols.consortium.layout import Layout
+from protocols.consortium.noise import pool_noise
 from protocols.consortium.own_columns import BANKS, multiply_own
 from protocols.consortium.shares import share_sums
 from protocols.consortium.unison import Unison
@@ -30,6 +31,7 @@ from protocols.scorecard.admission import check_plan
 from protocols.scorecard.arithmetic import (
     histogram_packing,
 )
+from protocols.scorecard.histograms import noisy_shapes
 from protocols.scorecard.products import encrypt_columns, multiply_columns, open_products
 from protocols.scorecard.rows import BinnedRows, WoeColumns, owner_order
 
@@ -69,7 +71,7 @@ class NodeColumns:
     ) -> None:
         check_consortium(spec, channel.cards)
         self.spec, self._channel, self._site, self._randomness = spec, channel, site, randomness
-        self._paillier, self._keys, self._layout = paillier, keys, Layout.of(spec)
+        self._paillier, self._keys, self._layout, self._noise = paillier, keys, Layout.of(spec), pool_noise(spec)
         self._me = channel.keys.party
         self._banks = [PartyId(member.party) for member in spec.members]
         self._order = owner_order(BANKS, tuple(node.party for node in spec.nodes))
@@ -128,12 +130,14 @@ class NodeColumns:
             CiphertextVector.concat(labels[bank].histograms(rows.codes[self._layout.training[bank]], rows.fine_bins()))
             for bank in self._banks
         ]
-        packing = histogram_packing(self.spec.training_rows, self.spec.key_bits)
-        shares = share_sums(cells, packing, self._randomness)
+        noise = self._noise.histograms(len(rows.features))
+        shapes, added = noisy_shapes(rows.features, noise, self._randomness)
+        packing = histogram_packing(self.spec.training_rows, self.spec.key_bits, noise.bound)
+        shares = share_sums(cells, packing, self._randomness, noise=added)
         self._rows = rows
         self._cohort_name = "/".join(cohort_subject(cohorts[bank].ids) for bank in self._banks)
         return [
-            self._channel.wrap(bank, c.HistogramShare(rows.features, share))
+            self._channel.wrap(bank, c.HistogramShare(shapes, share))
             for bank, share in zip(self._banks, shares, strict=True)
         ]
 
@@ -157,6 +161,8 @@ class NodeColumns:
         if len(message.features) != len(rows.features) or shapes != due:
             raise MalformedMessage("WOE tables do not match the features of this node")
         columns = WoeColumns.build(rows, self.spec.training_rows, message.features)
+        if any(abs(woe) > self._noise.woe_limit for levels in columns.levels for woe in levels):
+            raise MalformedMessage(f"a WOE exceeds {self._noise.woe_limit}, the limit of this run")
         plan = {PartyId(entry.party): entry.columns for entry in message.plan}
         if set(plan) != set(self._order) or plan[self._me] != columns.count:
             raise MalformedMessage("the plan of columns does not match the run")
@@ -170,12 +176,17 @@ class NodeColumns:
         if not columns.count:
             return []
         gram = columns.gram()
-        upper = tuple(int(value) for value in gram[np.triu_indices(len(gram))])
-        sent = self._to_banks(m.LocalGram(upper))
+        upper = gram[np.triu_indices(len(gram))].tolist()
+        added = self._noise.local_gram(columns.levels).draw(len(upper), self._randomness)
+        sent = self._to_banks(m.LocalGram(tuple(entry + noise for entry, noise in zip(upper, added, strict=True))))
         if self._evaluators(self._me):
-            vector = encrypt_columns(columns, self._paillier, self._randomness)
+            vector = encrypt_columns(columns, self._paillier, self._randomness, self._product_bound())
             sent.append(self._channel.wrap(EVERYONE, m.EncryptedColumns(vector)))
         return sent
+
+    def _product_bound(self) -> int:
+        """Return what two parties together may add to a product in this run."""
+        return self._noise.product_bound(max(self._plan.values()))
 
     def _evaluators(self, owner: PartyId) -> list[PartyId]:
         """Return who multiplies the owner's columns: all later parties that have columns."""
@@ -194,7 +205,13 @@ class NodeColumns:
             return []
         self._site.release(self.spec, f"MaskedProducts/{owner}", m.LeakClass.AGGREGATE)
         products, masks = multiply_columns(
-            message.vector, self._plan[owner], self._keys[owner], columns, self._randomness
+            message.vector,
+            self._plan[owner],
+            self._keys[owner],
+            columns,
+            self._randomness,
+            self._product_bound(),
+            self._noise.products(columns.levels, self._plan[owner]),
         )
         return [
             self._channel.wrap(owner, m.MaskedProducts(products)),
@@ -216,6 +233,8 @@ class NodeColumns:
             [self._of_bank(columns, bank) for bank in self._banks],
             self.spec.training_rows,
             self._randomness,
+            self._product_bound(),
+            self._noise.products(columns.levels, self._plan[BANKS]),
         )
         return [
             self._channel.wrap(bank, c.OwnProductShare(share)) for bank, share in zip(self._banks, shares, strict=True)
@@ -233,7 +252,14 @@ class NodeColumns:
         self._site.release(self.spec, f"ProductShare/{evaluator}", m.LeakClass.AGGREGATE)
         rows = self.spec.training_rows
         share = open_products(
-            message.vector, columns.count, self._plan[evaluator], rows, self._paillier, self._randomness
+            message.vector,
+            columns.count,
+            self._plan[evaluator],
+            rows,
+            self._paillier,
+            self._randomness,
+            self._product_bound(),
+            self._noise.products(columns.levels, self._plan[evaluator]),
         )
         return self._to_banks(m.ProductShare(evaluator, share))
 

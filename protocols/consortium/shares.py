@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from protocols.channel.identity import Randomness
 from protocols.errors import MalformedMessage
 from protocols.paillier import CiphertextVector, Packing, PrivateKey, decrypt, rerandomise
-from protocols.scorecard.arithmetic import Masking, unpack, widths
+from protocols.scorecard.arithmetic import Masking, join_noise, unpack, widths
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,32 +49,40 @@ def sum_bits(count: int, packing: Packing) -> list[int]:
     return [width * packing.slot_bits + 1 for width in widths(count, packing)]
 
 
-def share_packed(parts: Sequence[CiphertextVector], bits: Sequence[int], randomness: Randomness) -> list[bytes]:
-    """Return each bank's share of the sum over banks, fit to return to the key owner.
+def share_packed(
+    parts: Sequence[CiphertextVector], bits: Sequence[int], randomness: Randomness, noise: Sequence[int] | None = None
+) -> list[bytes]:
+    """Return each bank's share of the sum over banks and of `noise`, fit to return to the key owner.
 
-    Shapes: one vector for each bank under its own key, all as long as `bits`.
+    Shapes: one vector for each bank under its own key, all as long as `bits`, and as `noise`, of less than half a sum.
     Reveals: nothing to all banks but one; the low `bits` of the sum to all of them together.
     """
     masks: list[list[int]] = [[] for _ in parts]
-    for width in bits:
+    for width, added in zip(bits, noise or [0] * len(bits), strict=True):
         low = 0
         for mask, part in zip(masks[:-1], parts[:-1], strict=True):
             mask.append(Masking(width, part.public_key.n).whole(randomness))
             low += mask[-1]
         last = Masking(width, parts[-1].public_key.n)
-        masks[-1].append(last.upper(randomness) + last.low(-low))
+        masks[-1].append(last.upper(randomness) + last.low(-low) + added)
     return [rerandomise(part.add_plain(mask), randomness).to_bytes() for part, mask in zip(parts, masks, strict=True)]
 
 
 def share_sums(
-    parts: Sequence[CiphertextVector], packing: Packing, randomness: Randomness, filled: int = 1
+    parts: Sequence[CiphertextVector],
+    packing: Packing,
+    randomness: Randomness,
+    filled: int = 1,
+    noise: Sequence[int] | None = None,
 ) -> list[bytes]:
     """Pack each bank's sums into few ciphertexts and share them, as `share_packed` does.
 
-    Shapes: each ciphertext already fills `filled` slots, a divisor of `packing.slots`.
+    Shapes: each ciphertext already fills `filled` slots, a divisor of `packing.slots`; `noise` holds one number for
+    each slot that is filled, or none.
     """
     packed = [part.compress(packing.slot_bits * filled, packing.slots // filled) for part in parts]
-    return share_packed(packed, sum_bits(len(parts[0]) * filled, packing), randomness)
+    count = len(parts[0]) * filled
+    return share_packed(packed, sum_bits(count, packing), randomness, join_noise(noise or [0] * count, packing))
 
 
 def open_share(vector: bytes, bits: Sequence[int], key: PrivateKey) -> Residues:

@@ -46,12 +46,6 @@ def check_spec(spec: RunSpec, cards: Mapping[PartyId, PartyCard]) -> None:
         raise VerificationFailed("the sums of a domain that is split by region carry no noise", code="NO_NOISE")
 
 
-def check_exact(spec: RunSpec) -> None:
-    """Return if a run asks for no noise, of a family that adds none. Raises: VerificationFailed, code NO_NOISE."""
-    if spec.rho:
-        raise VerificationFailed("the sums of this kind of run carry no noise", code="NO_NOISE")
-
-
 def check_undivided(spec: RunSpec) -> None:
     """Return if no domain is split by region, for a family that does not pool districts.
 

@@ -75,13 +75,13 @@ def _split(shapes: tuple[FeatureShape, ...], domain: str, bads: list[int], small
     histograms, start = [], 0
     for shape in shapes:
         part = bads[start : start + len(shape.counts)]
-        outcomes = tuple(_outcomes(count, bad, smallest) for count, bad in zip(shape.counts, part, strict=True))
+        outcomes = tuple(plausible(count, bad, smallest) for count, bad in zip(shape.counts, part, strict=True))
         histograms.append(FineHistogram(domain, shape.name, shape.ordered, outcomes, shape.special))
         start += len(shape.counts)
     return histograms
 
 
-def _outcomes(count: int, bad: int, smallest: int) -> Outcomes:
+def plausible(count: int, bad: int, smallest: int) -> Outcomes:
     """Return a bin's outcomes as noise leaves them plausible: neither negative, nor of a handful of enterprises."""
     return Outcomes(max(0, count - bad), max(0, bad)) if count >= smallest else Outcomes(0, 0)
 

@@ -32,12 +32,14 @@ Levels = Sequence[Sequence[int]]
 class RunNoise:
     """The noise of every release of one run at one node. Units: `rho` and shares in billionths.
 
-    Shapes: `parties` counts the bank and all nodes, `gradients` the refinements.
+    Shapes: `parties` counts the bank and all nodes, `gradients` the refinements, `rows` those of the training that one
+    enterprise may stand in: one of each bank.
     """
 
     rho: int = 0
     parties: int = 1
     gradients: int = 0
+    rows: int = 1
 
     @classmethod
     def of(cls, spec: RunSpec) -> RunNoise:
@@ -53,21 +55,25 @@ class RunNoise:
         kind = step.partition("/")[0]
         if not self.rho:
             return 0
-        if kind == "BinHistograms":
+        if kind in ("BinHistograms", "HistogramShare"):
             return 2 * self.rho // 5
-        if kind in ("LocalGram", "MaskedProducts", "ProductShare"):
+        if kind in ("LocalGram", "MaskedProducts", "ProductShare", "OwnProductShare"):
             return 2 * self.rho // 5 // self.parties
-        if kind == "GradientShare":
+        if kind in ("GradientShare", "GradientPoolShare"):
             return self.rho // 5 // max(1, self.gradients)
         if kind == "MaskedTotals":
             return 0
         raise ValueError(f"no noise is planned for {kind}")
 
+    def _noise(self, squared: int, share: int) -> Noise:
+        """Return the noise for sums that a row moves by √`squared` at most; an enterprise moves all its rows."""
+        return gaussian(self.rows**2 * squared, share)
+
     # ---- histograms
 
     def histograms(self, features: int) -> Noise:
         """Return the noise of each good and each bad count: one enterprise moves between two bins of each feature."""
-        return gaussian(2 * features, self.share("BinHistograms"))
+        return self._noise(2 * features, self.share("BinHistograms"))
 
     def smallest_count(self, minimum_bin: int) -> int:
         """Return the count below which a bin is taken for empty: a true one holds nobody, or at least k."""
@@ -83,20 +89,20 @@ class RunNoise:
     def local_gram(self, levels: Levels) -> Noise:
         """Return the noise of each entry of XᵀX, upper triangle; `levels` are the columns' WOE."""
         squares = [max(w * w for w in column) for column in levels]
-        return gaussian(sum(squares) ** 2 + sum(s * s for s in squares), self.share("LocalGram"))
+        return self._noise(sum(squares) ** 2 + sum(s * s for s in squares), self.share("LocalGram"))
 
     def products(self, levels: Levels, others: int) -> Noise:
         """Return what one side adds to the products of its columns with `others` of another party's."""
-        return gaussian(_squared_ranges(levels) * others * self.woe_limit**2, self.share("MaskedProducts"))
+        return self._noise(_squared_ranges(levels) * others * self.woe_limit**2, self.share("MaskedProducts"))
 
     def product_bound(self, columns: int) -> int:
         """Return what both sides together may add to a product, of parties with at most so many columns."""
         widest = 4 * self.woe_limit**4 * columns**2
-        return 2 * gaussian(widest, self.share("MaskedProducts")).bound
+        return 2 * self._noise(widest, self.share("MaskedProducts")).bound
 
     def gram_bound(self, columns: int) -> int:
         """Return how far any entry of the Gram matrix may lie from the truth, and a count's square sum from it."""
-        local = gaussian(2 * (columns * self.woe_limit**2) ** 2, self.share("LocalGram")).bound
+        local = self._noise(2 * (columns * self.woe_limit**2) ** 2, self.share("LocalGram")).bound
         return max(local, self.product_bound(columns))
 
     def ridge(self, parties: Sequence[Levels]) -> int:
@@ -117,14 +123,14 @@ class RunNoise:
         share = self.share("GradientShare") // 2
         squares = [[w * w for w in column] for column in levels]
         return (
-            gaussian(_squared_ranges(levels) * _RESIDUAL_SQUARED, share),
-            gaussian(_squared_ranges(squares) * _RESIDUAL_SQUARED, share),
+            self._noise(_squared_ranges(levels) * _RESIDUAL_SQUARED, share),
+            self._noise(_squared_ranges(squares) * _RESIDUAL_SQUARED, share),
         )
 
     def gradient_bound(self, columns: int) -> int:
         """Return what a party with at most so many columns may add to a sum."""
         widest = max(4 * self.woe_limit**2, self.woe_limit**4)
-        return gaussian(columns * widest * _RESIDUAL_SQUARED, self.share("GradientShare") // 2).bound
+        return self._noise(columns * widest * _RESIDUAL_SQUARED, self.share("GradientShare") // 2).bound
 
 
 EXACT: Final = RunNoise()

@@ -75,7 +75,7 @@ def multiply_columns(
     ]
     maskings = maskings_of(owner_columns, columns.count, rows, key, bound)
     masks = [mask.whole(randomness) for mask in maskings]
-    added = _noise(noise, owner_columns, columns.count, packing, randomness)
+    added = product_noise(noise, owner_columns, columns.count, packing, randomness)
     hidden = [mask + extra for mask, extra in zip(masks, added, strict=True)]
     masked = rerandomise(CiphertextVector.concat(sums).add_plain(hidden), randomness)
     return masked.to_bytes(), _low_bits(masks, maskings)
@@ -108,11 +108,11 @@ def open_products(
     if len(ciphertexts) != len(maskings):
         raise MalformedMessage(f"{len(ciphertexts)} masked products where {len(maskings)} are due")
     packing = product_packing(rows, key.public_key.bits, bound)
-    added = _noise(noise, owner_columns, evaluator_columns, packing, randomness)
+    added = product_noise(noise, owner_columns, evaluator_columns, packing, randomness)
     return _low_bits([v + extra for v, extra in zip(decrypt(key, ciphertexts), added, strict=True)], maskings)
 
 
-def _noise(
+def product_noise(
     noise: Noise, owner_columns: int, evaluator_columns: int, packing: Packing, randomness: Randomness
 ) -> list[int]:
     """Return what to add to each product: one draw for each of its slots that is used."""

@@ -130,6 +130,7 @@ class ConsortiumNetwork:
             self.plan.row_totals,
             columns,
             plan_digest(self.plan),
+            self.plan.rho,
         )
         acceptances, start = {}, 0
         for bank in self.banks:
