@@ -29,6 +29,7 @@ from federation.console.look_book import Cards, LocalLookBook, LoggedLookBook
 from federation.console.proofs import moment
 from federation.console.serving import ConsoleAddress, ConsoleServer
 from federation.console.sources import LookBook, Records, Sources
+from federation.local.layout import ADDRESS_FILE, CONSOLE
 from federation.process.http import check_http
 from federation.process.running import run_service
 from federation.relay.settings import COORDINATOR_FILE
@@ -88,6 +89,7 @@ def run(
         with closing(Accounts(sources.home)) as accounts, closing(Index(sources.home / INDEX_FILE)) as index:
             _read_once(sources, index)
             server = ConsoleServer(create_app(make_console(sources, accounts, index), address.hosts), address)
+            (sources.home / ADDRESS_FILE).write_text(f"{address.url}\n", encoding="utf-8")
             errors.print(f"the console is at [bold]{address.url}[/]", soft_wrap=True)
             if not accounts.every():
                 errors.print(f"nobody may enter yet: credfed console add-user {directory} NAME --role auditor")
@@ -186,7 +188,7 @@ def _home(directory: Path, state: Path | None) -> Path:
     if state is not None:
         return state
     if log_location((directory / LOG_FILE).parent).exists:
-        return directory / "console"
+        return directory / CONSOLE
     if is_export(directory):
         return directory.resolve().with_name(f"{directory.resolve().name}.console")
     raise ConfigurationError(f"there is no audit log at {directory / LOG_FILE}, and no export", code="LOG_UNREADABLE")

@@ -27,7 +27,7 @@ from federation.local.deployed.supervisor import (
     start_supervisor,
     stop_supervisor,
 )
-from federation.local.layout import CONSENT_SERVICE, read_federation
+from federation.local.layout import ADDRESS_FILE, CONSENT_SERVICE, CONSOLE, read_federation
 from federation.local.services import Ports, equip
 from nodes.data_node.site import system_clock
 from nodes.economy import generate, write
@@ -87,6 +87,7 @@ def up(
             enterprises=port + 5,
             bank_http=port + 10,
             bank_api=port + 20,
+            console=0 if namespaces else port + 30,
             host=placement.coordinator,
         )
         equip(folder, ports)
@@ -176,6 +177,9 @@ def _show(found: Status, folder: Path, as_json: bool) -> None:
     if any(process.place for process in found.processes):
         _show_places(found)
     console.print(f"log: {folder / RUN / LOG_FILE}")
+    address = folder / CONSOLE / ADDRESS_FILE
+    if any(process.name == CONSOLE for process in found.processes) and address.exists():
+        console.print(f"console: {address.read_text().strip()}, for whom credfed console add-user {folder} lets in")
     if any(process.name == BANK and process.state == "waiting" for process in found.processes):
         console.print(f"the bank has no model yet: credfed train --federation {folder}")
 

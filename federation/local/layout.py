@@ -15,6 +15,9 @@ from protocols.errors import ConfigurationError
 BANK: Final = PartyId("bank")
 COORDINATOR: Final = PartyId("coordinator")
 CONSENT_SERVICE: Final = PartyId("consent_service")
+CONSOLE: Final = "console"
+ADDRESS_FILE: Final = "address"
+"""In the console's folder: where it was last served."""
 FEDERATION_FILE: Final = "federation.json"
 MODEL_FILE: Final = "model.json"
 LOG_NAME: Final = "credit-federation.local/log"
@@ -26,7 +29,7 @@ RESERVED: Final = frozenset(
         CONSENT_SERVICE,
         EVERYONE,
         "cards",
-        "console",
+        CONSOLE,
         "data",
         FEDERATION_FILE,
         "results.json",

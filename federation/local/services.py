@@ -47,6 +47,7 @@ class Ports:
     superlink: int = 0
     bank_api: int = 0
     enterprises: int = 0
+    console: int = 0
     host: str = "127.0.0.1"
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
+from federation.audit.location import log_location
 from federation.local.deployed.flower import (
     LOOPBACK,
     SUPERLINK,
@@ -22,12 +25,14 @@ from federation.local.deployed.flower import (
 )
 from federation.local.deployed.namespaces import Namespaces, Placement
 from federation.local.deployed.supervisor import Member, read_status
-from federation.local.layout import BANK, COORDINATOR, MODEL_FILE
+from federation.local.layout import BANK, CONSOLE, COORDINATOR, MODEL_FILE
 from federation.local.processes import PartyProcess, bank_process, coordinator_process, node_process
 from federation.local.services import Ports
+from federation.process.asking import ask_http
 from protocols.channel.identity import PartyId
 
 _PROBE_SECONDS: Final = 0.2
+_HEALTH_SOCKET: Final = "health.sock"
 
 
 def members(folder: Path, ports: Ports, placement: Placement = LOOPBACK) -> list[Member]:
@@ -42,11 +47,28 @@ def members(folder: Path, ports: Ports, placement: Placement = LOOPBACK) -> list
             started.append(_party(node_process(folder, party), placement))
     model = folder / BANK / MODEL_FILE
     started.append(_party(bank_process(folder, BANK), placement, model.exists))
+    if ports.console:
+        started.append(_console(folder, ports.console))
     for party in parties:
         command = supernode(folder, party, ports.superlink, placement)
         answers = _answers(runtime_socket(folder, party))
         started.append(Member(command, answers, registration.done, placement.name(party)))
     return started
+
+
+def _console(folder: Path, port: int) -> Member:
+    """Return the auditors' console, which starts once there is a log."""
+    command = (sys.executable, "-m", "federation.cli.console", "run", str(folder), "--port", str(port))
+    arguments = (*command, "--http", f"unix:{_HEALTH_SOCKET}")
+
+    def ready() -> bool:
+        try:
+            return ask_http(f"unix:{_HEALTH_SOCKET}", folder / CONSOLE, "/ready")[0] == HTTPStatus.OK
+        except OSError:
+            return False
+
+    location = log_location(folder / COORDINATOR)
+    return Member(Command(CONSOLE, arguments, dict(os.environ), folder), ready, lambda: location.exists)
 
 
 def namespaces_of(folder: Path) -> Namespaces:
