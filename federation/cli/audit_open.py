@@ -11,11 +11,13 @@ import typer
 from rich.markup import escape
 
 from federation.audit.auditors import create_auditor
+from federation.audit.location import LOG_FILE
 from federation.audit.records import utc
 from federation.audit.views import open_body
 from federation.cli.logs import open_log
 from federation.cli.output import console, errors, print_json, reported_errors
 from federation.cli.viewing import ask_passphrase, viewer
+from federation.enrolment.auditors import AUDITORS_FOLDER
 from protocols.channel.identity import PartyId
 from protocols.errors import ConfigurationError, VerificationFailed
 from protocols.transparency.checkpoints import LogKeys
@@ -36,8 +38,10 @@ def init_auditor(
 ) -> None:
     """Make an auditor: keys under a passphrase, and the card by which the parties know it.
 
-    Every party that has pinned the card (in its folder of cards, from its next start on) seals the bodies of its leaves
-    to this auditor as well; older bodies stay closed. The passphrase is asked for, or taken from CREDFED_PASSPHRASE.
+    Every party that has pinned the card seals the bodies of its leaves to this auditor as well; older bodies stay
+    closed. Where parties are processes of their own, the card goes to coordinator/auditors/ and the coordinator tells
+    everybody within seconds; in a federation of one process, to the folder of cards. The passphrase is asked for, or
+    taken from CREDFED_PASSPHRASE.
     Compare the fingerprint by voice before a card is pinned.
 
     Example: credfed audit init-auditor /secure/chen --name chen --federation OUT
@@ -48,7 +52,10 @@ def init_auditor(
             raise ConfigurationError(f"{cards}: missing, or {name} is a party there already", code="BAD_NAME")
         card = create_auditor(folder, PartyId(name), ask_passphrase(f"A passphrase for {name}", confirm=True))
         if cards is not None:
-            shutil.copyfile(folder / f"{name}.card", cards / f"{name}.card")
+            let_in = (cards.parent / LOG_FILE).with_name(AUDITORS_FOLDER)
+            let_in.mkdir(exist_ok=True)
+            for place in (cards, let_in):
+                shutil.copyfile(folder / f"{name}.card", place / f"{name}.card")
     if as_json:
         print_json({"auditor": name, "card": str(folder / f"{name}.card"), "fingerprint": card.fingerprint()})
     else:

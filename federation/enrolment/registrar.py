@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from threading import RLock
 from typing import Final
@@ -41,6 +41,8 @@ Record = Callable[[str, dict[str, str | int]], None]
 class RegistrarSite:
     """What the registrar works with. `keep` puts a roster where the coordinator's own pins are read from.
 
+    `auditors` are the cards of those whom an operator has let in.
+
     Units: `clock` and `certificate_seconds` in seconds; `key_bits` is the length of every Paillier key.
     """
 
@@ -54,6 +56,7 @@ class RegistrarSite:
     key_bits: int
     certificate_seconds: float
     clock: Callable[[], int]
+    auditors: Callable[[], Sequence[PartyCard]] = tuple
 
 
 class Registrar:
@@ -80,6 +83,10 @@ class Registrar:
                 if applicant.state == APPROVED and applicant.party not in entries:
                     entries[applicant.party] = self._enrol(applicant)
                     changed.append(applicant.party)
+            for card in self._new_auditors(entries):
+                self._leaf(card, "enrolled")
+                entries[PartyId(card.party)] = RosterEntry(Lineage(card))
+                changed.append(PartyId(card.party))
             suspended = self._site.registry.suspended()
             for party, entry in entries.items():
                 if entry.suspended != (party in suspended):
@@ -89,6 +96,16 @@ class Registrar:
             if changed:
                 self._publish(entries)
             return changed
+
+    def _new_auditors(self, entries: dict[PartyId, RosterEntry]) -> Iterator[PartyCard]:
+        """Yield the auditors who are not in the roster yet, but those whose name or keys another party has."""
+        for card in self._site.auditors():
+            if PartyId(card.party) not in entries:
+                try:
+                    self._refuse_taken(card, PartyId(card.party))
+                    yield card
+                except VerificationFailed as error:
+                    logger.warning("an auditor is not let in", extra={"party": card.party, "code": error.code})
 
     def succeed(self, party: PartyId, notice: CardNotice) -> None:
         """Take a party's next card. The same notice again changes nothing.

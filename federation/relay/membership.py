@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from federation.audit import AuditLog, write_log_keys
+from federation.enrolment.auditors import auditor_cards
 from federation.enrolment.registrar import Registrar, RegistrarSite
 from federation.enrolment.registry import Registry
 from federation.enrolment.service import EnrolmentService
@@ -73,6 +74,7 @@ class Membership:
             key_bits=settings.key_bits,
             certificate_seconds=settings.certificate_seconds,
             clock=_now,
+            auditors=lambda: auditor_cards(home),
         )
         founders = {party: RosterEntry(Lineage(card)) for party, card in pins.cards.items()}
         self.registrar = Registrar(site, kept.newest, founders)
