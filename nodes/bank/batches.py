@@ -121,7 +121,7 @@ class Batches:
         opened = role.opened.get(position)
         if opened is not None:
             now, calibration = self._site.clock(), asked.model.calibration
-            return describe_answer(request, opened, enterprise, manifest, calibration, own, receipt, now)
+            return describe_answer(request, opened, enterprise, manifest, calibration, own, receipt, now, role.as_of)
         denials = role.denials or role.refused.get(position)
         if denials:
             return describe_denial(request, enterprise, manifest, denials)

@@ -129,4 +129,5 @@ class Questions:
         receipt = self._reader.leaf_of(role.receipt)
         (own,) = self._reader.own_points((enterprise,), model)
         now = self._site.clock()
-        return describe_answer(request, role.opened, enterprise, manifest, model.calibration, own, receipt, now)
+        calibration = model.calibration
+        return describe_answer(request, role.opened, enterprise, manifest, calibration, own, receipt, now, role.as_of)

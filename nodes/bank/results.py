@@ -45,6 +45,7 @@ class AssessmentResult(msgspec.Struct, frozen=True, kw_only=True):
     coverage: dict[str, str] = {}
     model: str = ""
     as_of: str = ""
+    data_as_of: dict[str, str] = {}
     valid_until: str = ""
     receipt: int | None = None
     objection_pending: bool = False
@@ -60,8 +61,13 @@ def describe_answer(
     own_points: int,
     receipt: int,
     now: int,
+    as_of: Mapping[PartyId, str] | None = None,
 ) -> AssessmentResult:
-    """Return the result that an opened sum, and the bank's own points, amount to; no score if no node knows it."""
+    """Return the result that an opened sum, and the bank's own points, amount to; no score if no node knows it.
+
+    `as_of` is as of when each node's records speak; of a domain's districts the earliest date counts.
+    """
+    dates = _dates(manifest, as_of or {})
     coverage = {domain: s.name.lower() for domain, s in zip(manifest.domains, opened.coverage, strict=True)}
     if Coverage.OK not in opened.coverage:
         return AssessmentResult(
@@ -72,6 +78,7 @@ def describe_answer(
             coverage=coverage,
             model=manifest.model_hash().hex(),
             receipt=receipt,
+            data_as_of=dates,
             objection_pending=opened.objected,
         )
     log_odds = calibration.intercept + calibration.slope * (opened.total + own_points)
@@ -94,8 +101,16 @@ def describe_answer(
         as_of=today.date().isoformat(),
         valid_until=(today + datetime.timedelta(days=VALID_DAYS)).date().isoformat(),
         receipt=receipt,
+        data_as_of=dates,
         objection_pending=opened.objected,
     )
+
+
+def _dates(manifest: Manifest, as_of: Mapping[PartyId, str]) -> dict[str, str]:
+    said: dict[str, list[str]] = {}
+    for entry in manifest.nodes:
+        said.setdefault(entry.domain, []).append(as_of.get(PartyId(entry.party), ""))
+    return {domain: min(dates) for domain, dates in said.items() if all(dates)}
 
 
 def describe_denial(

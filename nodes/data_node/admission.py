@@ -69,4 +69,4 @@ def offered_features(table: FeatureTable, rule: Rule) -> FeatureTable:
     columns = {name: column for name, column in table.columns.items() if rule.admits_features([name])}
     if not columns:
         raise PolicyDenied(f"rule {rule.name!r} lists no feature of this node", code="FEATURES_DENIED")
-    return FeatureTable(table.ids, columns, table.special)
+    return FeatureTable(table.ids, columns, table.special, table.as_of)

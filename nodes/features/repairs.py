@@ -99,7 +99,7 @@ def correct_values(table: FeatureTable, repairs: Sequence[Repair]) -> FeatureTab
             )
         if row is not None and column is not None:
             column[row] = _value(repair, column)
-    return FeatureTable(table.ids, columns, table.special)
+    return FeatureTable(table.ids, columns, table.special, table.as_of)
 
 
 def _value(repair: Repair, column: Column) -> float | str | None:

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nodes.features import FeatureTable, compute_features
+from nodes.features import DEFAULT_AS_OF, FeatureTable, compute_features
 from nodes.features.owned import FEATURES_FILE
 from nodes.features.repairs import correct_values
 from nodes.ledger.repairs import Repair, RepairKind
@@ -42,9 +42,12 @@ def read_node_source(description: DatasetDescription, node: str, repairs: Sequen
 def _node_table(description: DatasetDescription, node: str, repairs: Sequence[Repair]) -> FeatureTable:
     path, columns = description.source(node), description.node_columns(node)
     if (path / FEATURES_FILE).exists():
-        return _checked(path, read_views(path, repairs)[1], columns)
+        file, records = read_views(path, repairs)
+        as_of = file.as_of or records.newest or datetime.datetime.now(datetime.UTC).date()
+        return replace(_checked(path, records, columns), as_of=as_of)
     if path.is_dir():
-        return _selected(path, compute_features(description.nodes[node], path, repairs=repairs), columns)
+        table = compute_features(description.nodes[node], path, repairs=repairs)
+        return replace(_selected(path, table, columns), as_of=DEFAULT_AS_OF)
     if any(repair.kind is RepairKind.EVENT for repair in repairs):
         raise ConfigurationError(f"{path}: a table of features has no events; correct a value", code="BAD_REPAIR")
     raw = _Raw(path)
@@ -53,7 +56,7 @@ def _node_table(description: DatasetDescription, node: str, repairs: Sequence[Re
             f"{path}: column {description.label_column!r} is the label, which only the bank may hold",
             code="LABEL_IN_DATA_NODE",
         )
-    return raw.table(description.id_column, columns)
+    return replace(raw.table(description.id_column, columns), as_of=_modified(path))
 
 
 def read_raw(description: DatasetDescription, domain: str) -> Records:

@@ -44,6 +44,7 @@ class BankQuery:
         self._closed = False
         self.sealed: SealedSum | None = None
         self.denials: dict[PartyId, str] = {}
+        self.as_of: dict[PartyId, str] = {}
         self.failure: CreditFederationError | None = None
         self.opened: Opened | None = None
         self.receipt: LogReceipt | None = None
@@ -81,7 +82,8 @@ class BankQuery:
         elif envelope.message == "Denial":
             self.denials[sender] = self._channel.unwrap(envelope, Denial).code
         else:
-            self._shares[sender] = self._channel.unwrap(envelope, ScoreShare).ciphertext
+            share = self._channel.unwrap(envelope, ScoreShare)
+            self._shares[sender], self.as_of[sender] = share.ciphertext, share.as_of
         return self._close_when_ready()
 
     @property

@@ -19,6 +19,7 @@ class Evaluation:
 
     `enterprises` enter the masks: shares open only if every node was asked about the same ones, in the same order.
     `absent` holds the places of an enterprise that the node does not know: districts of a split domain need them.
+    `as_of` is the day as of which the node's records speak, as an ISO date, "" if it does not say.
     `objected` tells of whom an objection is not decided, whichever node it is about; by default of nobody.
     Shapes: `places` (enterprises, entries of the part), `coverage`, `enterprises`, `objected` (enterprises,), `absent`
     (entries,).
@@ -29,6 +30,7 @@ class Evaluation:
     enterprises: Sequence[str] = field(repr=False)
     absent: NDArray[np.int64] | None = field(default=None, repr=False)
     objected: Sequence[bool] = field(default=(), repr=False)
+    as_of: str = ""
 
 
 def plain_shares(manifest: Manifest, node: int, part: Sequence[FeaturePoints], evaluation: Evaluation) -> list[int]:

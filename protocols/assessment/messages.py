@@ -20,6 +20,7 @@ from protocols.channel.wire import Message, encode
 
 Code = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Z_]+\Z")]
 CardName = Annotated[str, Meta(min_length=64, max_length=64)]
+IsoDate = Annotated[str, Meta(max_length=10, pattern=r"^(\d{4}-\d{2}-\d{2})?\Z")]
 Seconds = Annotated[int, Meta(ge=0, lt=1 << 40)]
 
 
@@ -59,12 +60,15 @@ class Subject(Message, frozen=True):
 
 
 class ScoreShare(Message, frozen=True):
-    """One node's part of the answer. Reveals nothing short of the product over all nodes of the query."""
+    """One node's part of the answer. Reveals nothing short of the product over all nodes of the query; `as_of`, the
+    same for all enterprises, as of which day the node's records speak.
+    """
 
     OPEN: ClassVar[bool] = True
 
     ciphertext: bytes
     policy: Key32
+    as_of: IsoDate = ""
 
 
 class Denial(Message, frozen=True):

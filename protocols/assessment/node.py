@@ -71,7 +71,7 @@ def share_of(
     values = plain_shares(manifest, _position(manifest, keys), part, evaluation)
     told = query.transcript() + b"subject/" + enterprise.encode()
     masked = _masked(values, told, manifest, keys, cards, bank_key)
-    return ScoreShare(encrypt(masked).to_bytes(), policy)
+    return ScoreShare(encrypt(masked).to_bytes(), policy, evaluation.as_of)
 
 
 def batch_shares_of(
@@ -93,7 +93,8 @@ def batch_shares_of(
     values = plain_shares(manifest, _position(manifest, keys), part, evaluation)
     packed = pack_answers(values, manifest, bank_key.bits)
     told = opening + cohort_subject(evaluation.enterprises).encode()
-    return BatchShares(encrypt(_masked(packed, told, manifest, keys, cards, bank_key)).to_bytes(), policy)
+    masked = _masked(packed, told, manifest, keys, cards, bank_key)
+    return BatchShares(encrypt(masked).to_bytes(), policy, evaluation.as_of)
 
 
 def _position(manifest: Manifest, keys: PartyKeys) -> int:

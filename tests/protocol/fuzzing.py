@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 
 import msgspec
 from hypothesis import strategies as st
 
+import protocols
 from protocols.assessment import manifest as manifest_module
 from protocols.assessment import messages as assessment_messages
 from protocols.channel import envelope, identity
@@ -26,6 +29,21 @@ MESSAGES: tuple[type[Message], ...] = tuple(
         key=lambda kind: kind.__name__,
     )
 )
+
+
+def every_message() -> tuple[type[Message], ...]:
+    """Every class of message that there is, wherever it is declared."""
+    for module in pkgutil.walk_packages(protocols.__path__, "protocols."):
+        importlib.import_module(module.name)
+    found, kinds = set[type[Message]](), [Message]
+    while kinds:
+        below = kinds.pop().__subclasses__()
+        found.update(below)
+        kinds += below
+    ours = (kind for kind in found if kind.__module__.startswith("protocols."))
+    return tuple(sorted(ours, key=lambda kind: (kind.__name__, kind.__module__)))
+
+
 NAMES = ("bank", "coordinator", "electricity", "fund", "social", "tax", "_everyone", "a")
 EDGES = (
     0,

@@ -141,6 +141,9 @@ class AssessmentOut(BaseModel):
     coverage: dict[str, str] = Field(examples=[{"tax": "ok", "social": "absent"}])
     model: ModelOut
     as_of: str = Field(examples=["2026-11-22"], description="ISO date of the answer, or empty without a score.")
+    data_as_of: dict[str, str] = Field(
+        examples=[{"tax": "2026-10-31"}], description="As of which day each domain's records speak, where it says so."
+    )
     valid_until: str = Field(examples=["2026-12-22"], description="ISO date, or empty without a score.")
     receipt: int | None = Field(examples=[106], description="Leaf of the audit log that records the result.")
     objection_pending: bool = Field(
@@ -175,6 +178,7 @@ class AssessmentOut(BaseModel):
                 data_as_of=kept.model.data_as_of,
             ),
             as_of=r.as_of,
+            data_as_of=r.data_as_of,
             valid_until=r.valid_until,
             receipt=r.receipt,
             objection_pending=r.objection_pending,

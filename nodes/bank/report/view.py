@@ -171,7 +171,10 @@ def _state(result: AssessmentResult, domain: str, words: Words) -> str:
     """Return what an office knows, with the code of its refusal."""
     state = result.coverage[domain]
     said, code = words.states.get(state, _spaced(state)), result.denied_by.get(domain, "")
-    return f"{said} {visible(code)}" if code else said
+    if code:
+        return f"{said} {visible(code)}"
+    as_of = result.data_as_of.get(domain, "")
+    return f"{said} · {written_date(as_of, words)}" if as_of else said
 
 
 def _spaced(code: str) -> str:

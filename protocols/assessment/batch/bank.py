@@ -54,6 +54,7 @@ class BankBatch:
         self.closed = False
         self.sealed: SealedSum | None = None
         self.denials: dict[PartyId, str] = {}
+        self.as_of: dict[PartyId, str] = {}
         self.failure: CreditFederationError | None = None
         self.opened: dict[int, Opened] = {}
         self.refused: dict[int, dict[PartyId, str]] = {}
@@ -123,7 +124,7 @@ class BankBatch:
     def _note_shares(self, node: PartyId, shares: BatchShares) -> None:
         if not self._all_decided or node in self._shares:
             raise UnexpectedMessage(f"no shares of {node} are due")
-        self._shares[node] = shares.vector
+        self._shares[node], self.as_of[node] = shares.vector, shares.as_of
 
     def _close_when_ready(self) -> list[Envelope]:
         """Acknowledge once, when nothing more is due, or have the sums opened first."""

@@ -18,7 +18,7 @@ from typing import Annotated, ClassVar, Final
 
 from msgspec import Meta
 
-from protocols.assessment.messages import CardName, Seconds, Subject
+from protocols.assessment.messages import CardName, IsoDate, Seconds, Subject
 from protocols.channel.identity import Key32, PartyName
 from protocols.channel.wire import Message, encode
 
@@ -95,12 +95,13 @@ class BatchOpening(Message, frozen=True):
 
 
 class BatchShares(Message, frozen=True):
-    """One node's part of the answers. Reveals nothing short of the product over all nodes of the query."""
+    """One node's part of the answers. Reveals: as `ScoreShare`."""
 
     OPEN: ClassVar[bool] = True
 
     vector: bytes
     policy: Key32
+    as_of: IsoDate = ""
 
 
 class CombinedBatch(Message, frozen=True):

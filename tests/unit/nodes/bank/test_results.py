@@ -80,3 +80,17 @@ def test_an_answer_that_did_not_verify_is_a_failure_with_its_code() -> None:
     result = describe_failure(REQUEST, "e", MANIFEST, "RESULT_OUT_OF_RANGE")
     assert (result.status, result.code, result.denied_by) == ("failed", "RESULT_OUT_OF_RANGE", {})
     assert (result.request, result.score, result.model) == (REQUEST, None, MANIFEST.model_hash().hex())
+
+
+def test_each_domain_says_as_of_which_day_its_records_speak_and_of_districts_the_earliest() -> None:
+    opened = Opened(500, (1,) * len(MANIFEST.themes), (Coverage.OK,) * len(MANIFEST.domains))
+    parties = [PartyId(entry.party) for entry in MANIFEST.nodes]
+    dates = {party: f"2026-10-{30 - place:02}" for place, party in enumerate(parties)}
+    said = describe_answer(REQUEST, opened, "e", MANIFEST, CALIBRATION, 0, 7, NOW, dates).data_as_of
+    by_domain = {
+        domain: min(dates[PartyId(entry.party)] for entry in MANIFEST.nodes if entry.domain == domain)
+        for domain in MANIFEST.domains
+    }
+    assert said == by_domain
+    silent = describe_answer(REQUEST, opened, "e", MANIFEST, CALIBRATION, 0, 7, NOW, dates | {parties[0]: ""})
+    assert MANIFEST.nodes[0].domain not in silent.data_as_of

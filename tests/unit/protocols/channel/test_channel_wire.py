@@ -14,10 +14,15 @@ from protocols.channel.envelope import Parcel, open_parcel, pack_parcel, pack_re
 from protocols.channel.wire import MAX_MESSAGE_BYTES, Message, decode, digest, encode
 from protocols.errors import CreditFederationError, MalformedMessage
 from protocols.scorecard import messages as m
-from tests.protocol.fuzzing import MESSAGES, any_message, damaged, message_of
+from tests.protocol.fuzzing import MESSAGES, any_message, damaged, every_message, message_of
+
+EVERY_MESSAGE = [
+    pytest.param(kind, id=kind.__name__, marks=[] if kind in MESSAGES else [pytest.mark.slow])
+    for kind in every_message()
+]
 
 
-@pytest.mark.parametrize("kind", MESSAGES, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", EVERY_MESSAGE)
 @settings(max_examples=12)
 @given(data=st.data())
 def test_every_message_comes_back_from_its_bytes_and_from_no_others(kind: type[Message], data: st.DataObject) -> None:
@@ -33,7 +38,7 @@ def test_every_message_comes_back_from_its_bytes_and_from_no_others(kind: type[M
     assert (other == message) == (changed == raw)
 
 
-@pytest.mark.parametrize("kind", MESSAGES, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", EVERY_MESSAGE)
 @settings(max_examples=12)
 @given(data=st.binary(max_size=200))
 def test_arbitrary_bytes_raise_nothing_but_malformed_message(kind: type[Message], data: bytes) -> None:
