@@ -36,6 +36,7 @@ from federation.rounds import Mailroom, RoundEvent, Rounds, Traffic, server_app
 from federation.witnessing import Witnessing
 from nodes.bank.agent import BankAgent
 from nodes.bank.model_file import ModelFile, RunFacts, read_model_file, write_model_file
+from nodes.bank.reported import TRAINS_NOTHING, reported_labels, with_reported
 from nodes.bank.results import AssessmentResult
 from nodes.bank.training import Split, TrainingTerms
 from nodes.data_node.agent import DataNodeAgent
@@ -96,7 +97,11 @@ class LocalFederation:
         self.consents = ConsentService(folder / CONSENT_SERVICE, self.file.domains, self.pins, clock)
         self.domains = self.file.node_parties
         records = read_records(self.description, self.file)
-        self.bank_tables, self.bank_outcomes = records.banks, records.outcomes
+        self.bank_tables = records.banks
+        self.bank_outcomes = {
+            bank: with_reported(table, records.outcomes[bank], reported_labels(folder / bank))
+            for bank, table in records.banks.items()
+        }
         self.lead = next(iter(self.bank_tables))
         with ExitStack() as files:
             self._opener = PartyOpener(folder, self.file, self.pins, clock, self.consents.revocations, files)
@@ -316,14 +321,13 @@ def known_bank(folder: Path, file: FederationFile, bank: PartyId) -> PartyId:
 
 
 def split_rows(outcomes: NDArray[np.int64], test_size: float, seed: int) -> Split:
-    """Return the split that every report names: stratified, by row numbers of the bank's file.
+    """Return the split that every report names: stratified, by row numbers of the bank's file, of those that train.
 
     Raises: ConfigurationError, code BAD_SPLIT, if the rows are too few to split so.
     """
+    rows = np.flatnonzero(outcomes != TRAINS_NOTHING)
     try:
-        training, test = train_test_split(
-            np.arange(len(outcomes)), test_size=test_size, random_state=seed, stratify=outcomes
-        )
+        training, test = train_test_split(rows, test_size=test_size, random_state=seed, stratify=outcomes[rows])
     except ValueError as error:
-        raise ConfigurationError(f"{len(outcomes)} rows cannot be split: {error}", code="BAD_SPLIT") from error
+        raise ConfigurationError(f"{len(rows)} rows cannot be split: {error}", code="BAD_SPLIT") from error
     return Split(training, test, seed)

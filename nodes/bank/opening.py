@@ -9,6 +9,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from nodes.bank.reported import reported_labels, with_reported
 from nodes.bank.settings import BankSettings
 from nodes.bank.site import BankSite
 from nodes.keyring import Keyring
@@ -24,7 +25,8 @@ def open_bank_site(home: Path, settings: BankSettings) -> Iterator[BankSite]:
 
     Raises: ConfigurationError, VerificationFailed.
     """
-    table, outcomes = read_bank_source(read_description(home / settings.data), settings.bank)
+    table, on_file = read_bank_source(read_description(home / settings.data), settings.bank)
+    outcomes = with_reported(table, on_file, reported_labels(home))
     ring, log_key = Keyring.open(home, home / settings.cards), read_log_key(home)
     with closing(open_bank_ledger(ledger_location(home))) as ledger:
         witness = None
