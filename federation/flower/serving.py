@@ -26,6 +26,7 @@ from protocols.errors import CreditFederationError, PeerRefused, TransportError,
 GATHER_SECONDS: Final = 60.0
 DESK_SECONDS: Final = 30.0
 """For how long a desk that does not answer is asked again: a coordinator that ended is started anew."""
+RETRY_SECONDS: Final = 0.5
 ALIVE_SECONDS: Final = 5.0
 Ask = Callable[[Path, bytes], bytes]
 
@@ -103,7 +104,7 @@ class Desk:
                 if time.monotonic() > limit:
                     text = "the coordinator's desk does not answer"
                     raise TransportError(text, code="DESK_UNAVAILABLE") from error
-                time.sleep(0.5)
+                time.sleep(RETRY_SECONDS)
 
 
 @contextmanager

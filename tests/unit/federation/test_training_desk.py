@@ -1,0 +1,109 @@
+"""The coordinator's desk for training: what it says of runs that it has not begun, and what keeps a record alive."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from federation.flower import desk_messages as d
+from federation.flower import serving
+from federation.flower.desk import RECORDS, TrainingDesk
+from federation.flower.serving import Desk
+from federation.local import BANK, COORDINATOR, LocalFederation
+from federation.rounds import RoundEvent, Traffic
+from protocols.channel.envelope import pack_parcel
+from protocols.channel.identity import PartyId
+from protocols.errors import PeerRefused, TransportError
+from tests.small_federation import NODES
+
+RUN = "a-run"
+END = d.End("", "", {}, {}, 1, {})
+
+
+@pytest.fixture
+def desk(federation_folder: Path) -> Iterator[tuple[TrainingDesk, Path]]:
+    """A desk over a real coordinator and log, and the folder of its records; one run was asked for."""
+    records = federation_folder / COORDINATOR / RECORDS
+    records.mkdir(exist_ok=True)
+    (records / f"{RUN}.parcel").write_bytes(pack_parcel(()))
+    with LocalFederation(federation_folder) as federation:
+        made = TrainingDesk(records.parent, federation.coordinator, lambda: [BANK, *map(PartyId, NODES)])
+        yield made, records
+        made.close()
+
+
+def ask(desk: TrainingDesk, request: d.Request) -> d.Answer:
+    return d.decode_answer(asyncio.run(desk.serve(d.encode(request))))
+
+
+def lines(records: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (records / f"{RUN}.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def test_a_run_is_begun_once_and_its_record_grows(desk: tuple[TrainingDesk, Path]) -> None:
+    made, records = desk
+    begun = ask(made, d.Begin(RUN))
+    assert isinstance(begun, d.Parties)
+    assert (begun.first, set(begun.parties)) == (BANK, {BANK, *NODES})
+    assert ask(made, d.Alive(RUN)) == d.Noted()
+    assert ask(made, d.Report(RUN, RoundEvent(1, "histograms", ("tax",), 10, 0.5))) == d.Noted()
+    assert ask(made, d.Finished(RUN, END)) == d.Noted()
+    assert [next(iter(line)) for line in lines(records)] == ["alive", "round", "end"]
+    assert ask(made, d.Begin(RUN)) == d.Refused("RUN_UNKNOWN", "nobody has asked for this run")
+
+
+def test_a_run_that_an_earlier_coordinator_began_is_lost_and_says_so(desk: tuple[TrainingDesk, Path]) -> None:
+    made, records = desk
+    for request in (d.Route(RUN, {BANK: pack_parcel(())}), d.Alive(RUN)):
+        answer = ask(made, request)
+        assert isinstance(answer, d.Refused)
+        assert answer.code == "RUN_LOST"
+    assert ask(made, d.Finished(RUN, d.End("RUN_LOST", "why", {}, {}, 1, {}))) == d.Noted()
+    (line,) = lines(records)
+    assert line["end"]["code"] == "RUN_LOST"  # type: ignore[index]
+
+
+def test_only_a_sign_of_life_is_taken_for_one() -> None:
+    assert d.is_sign_of_life(d.encode(d.Alive(RUN)))
+    assert not d.is_sign_of_life(d.encode(d.Begin(RUN)))
+    assert not d.is_sign_of_life(d.encode(d.Route(RUN, {BANK: bytes(10_000)})))
+    assert not d.is_sign_of_life(b"\xc1")
+
+
+def test_a_desk_that_is_away_for_a_moment_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "RETRY_SECONDS", 0.01)
+    calls = []
+
+    def bring(request: bytes) -> bytes:
+        calls.append(request)
+        if len(calls) < 3:
+            raise ConnectionRefusedError
+        return d.encode(d.Noted())
+
+    Desk(bring, RUN).finish(Traffic(), 0.0)
+    assert len(calls) == 3
+    assert len(set(calls)) == 1
+
+
+def test_a_desk_that_stays_away_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(serving, "DESK_SECONDS", 0.05)
+
+    def bring(request: bytes) -> bytes:
+        raise ConnectionRefusedError
+
+    desk = Desk(bring, RUN)
+    desk.alive()  # not worth an error
+    with pytest.raises(TransportError) as caught:
+        desk.begin()
+    assert caught.value.code == "DESK_UNAVAILABLE"
+
+
+def test_a_refusal_of_the_desk_keeps_its_code() -> None:
+    with pytest.raises(PeerRefused) as caught:
+        Desk(lambda request: d.encode(d.Refused("RUN_LOST", "why")), RUN).begin()
+    assert caught.value.code == "RUN_LOST"
