@@ -165,7 +165,7 @@ class Case:
 AWAY = frozenset({"NODE_UNAVAILABLE"})
 COORDINATOR_AWAY = frozenset({"COORDINATOR_UNAVAILABLE", "NODE_UNAVAILABLE"})
 BANK_AWAY = frozenset({"NO_CONNECTION", "COORDINATOR_UNAVAILABLE"})
-SLOW = frozenset({"TIMEOUT"})
+SLOW = frozenset({"TIMEOUT", "NODE_UNAVAILABLE", "COORDINATOR_UNAVAILABLE"})
 """What a machine that has other work to do may always answer."""
 AHEAD = frozenset({"QUERY_EXPIRED", "CONSENT_EXPIRED", "CONSENT_NOT_YET_VALID", "REVOCATIONS_STALE"})
 CASES = [
