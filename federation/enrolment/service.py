@@ -13,8 +13,8 @@ import secrets
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -65,31 +65,42 @@ class EnrolmentService:
         self._key = public_key_digest(tls[0].read_bytes())
         self._registry, self._registrar, self._card = registry, registrar, card
         self._relay_port, self._clock = relay_port, clock
-        self._open = 0
+        self._attending: set[asyncio.Task[object]] = set()
         self._refused = _Refusals()
 
-    async def start(self, address: str) -> asyncio.Server:
-        """Listen. Raises: ConfigurationError, code BAD_ADDRESS."""
+    @asynccontextmanager
+    async def serving(self, address: str) -> AsyncIterator[None]:
+        """Listen while the block runs. Raises: ConfigurationError, code BAD_ADDRESS."""
         host, _, port = address.rpartition(":")
         try:
-            return await asyncio.start_server(self._attend, host, int(port), backlog=CONNECTIONS)
+            server = await asyncio.start_server(self._attend, host, int(port), backlog=CONNECTIONS)
         except OSError as error:
             raise ConfigurationError(f"enrolment: {address} cannot be listened on", code="BAD_ADDRESS") from error
+        try:
+            yield
+        finally:
+            server.close()
+            for task in self._attending:
+                task.cancel()
+            await asyncio.gather(*self._attending, return_exceptions=True)
 
     async def _attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         address = str((writer.get_extra_info("peername") or ("",))[0])
-        if self._open >= CONNECTIONS or self._refused.too_many(address):
+        if len(self._attending) >= CONNECTIONS or self._refused.too_many(address):
             ANSWERED.labels("TOO_MANY_REQUESTS").inc()
             writer.close()
             return
-        self._open += 1
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a connection is attended by a task")
+        self._attending.add(task)
         try:
             with suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
                 async with asyncio.timeout(SECONDS):
                     await writer.start_tls(self._context, ssl_handshake_timeout=SECONDS)
                     await self._converse(reader, writer, address)
         finally:
-            self._open -= 1
+            self._attending.discard(task)
             writer.close()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str) -> None:

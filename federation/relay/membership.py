@@ -122,8 +122,7 @@ class Membership:
                     int(self._settings.listen.rpartition(":")[2]),
                     _now,
                 )
-                server = await service.start(self._settings.enrolment)
-                await serving.enter_async_context(server)
+                await serving.enter_async_context(service.serving(self._settings.enrolment))
             keeping = asyncio.create_task(self._keep_certificate())
             try:
                 await self.rosters.run()

@@ -23,6 +23,7 @@ from nodes.stream import Connection
 from nodes.stream.connection import UNAVAILABLE
 from nodes.upkeep import Upkeep
 from protocols.assessment.messages import Subject
+from protocols.channel.pins import SUSPENDED
 from protocols.consent import QUESTIONS, Purpose
 from protocols.errors import ConfigurationError, CreditFederationError, PolicyDenied, TransportError
 from protocols.stream import TOO_LARGE, Gatherer
@@ -197,7 +198,7 @@ class StreamBankService:
             try:
                 reply = await self._connection.request(parcel)
             except TransportError as error:
-                kept = error.code in (TOO_LARGE, "STREAM_FULL")
+                kept = error.code in (TOO_LARGE, "STREAM_FULL", SUSPENDED)
                 raise TransportError(str(error), code=error.code if kept else UNAVAILABLE) from error
 
         def read(turn: Turn) -> tuple[Turn, _Found | CreditFederationError | None]:

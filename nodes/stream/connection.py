@@ -15,6 +15,7 @@ import grpc.aio
 from prometheus_client import Counter, Gauge
 
 from nodes.stream.settings import StreamSettings
+from protocols.channel.pins import SUSPENDED
 from protocols.errors import TransportError
 from protocols.stream import (
     ROSTER_HEADER,
@@ -49,6 +50,7 @@ class Connection:
         self._home, self._settings, self._serve, self._roster = home, settings, serve, roster
         self._end: StreamEnd | None = None
         self._channel: grpc.aio.Channel | None = None
+        self._suspended = False
         self._up, self._fresh = asyncio.Event(), asyncio.Event()
         self._randomness = random.SystemRandom()
 
@@ -60,8 +62,11 @@ class Connection:
     async def request(self, parcel: bytes) -> bytes:
         """Return the coordinator's reply, waiting for the stream to be up if it is not; the caller sets the limit.
 
-        Raises: TransportError, with the code of the stream's end if it ends meanwhile; PARCEL_TOO_LARGE; STREAM_FULL.
+        Raises: TransportError, with the code of the stream's end if it ends meanwhile; PARCEL_TOO_LARGE; STREAM_FULL;
+        PARTY_SUSPENDED.
         """
+        if self._suspended:
+            raise TransportError("the coordinator has suspended this party", code=SUSPENDED)
         await self._up.wait()
         end = self._present()
         try:
@@ -97,6 +102,7 @@ class Connection:
         while True:
             started = time.monotonic()
             code = await self._hold()
+            self._suspended = code == SUSPENDED
             ENDED.labels(code).inc()
             lasted = time.monotonic() - started
             if lasted > self._settings.retry_limit_seconds:
@@ -162,7 +168,7 @@ class Connection:
         return self._end
 
     def _came_up(self, end: StreamEnd, channel: grpc.aio.Channel) -> None:
-        self._end, self._channel = end, channel
+        self._end, self._channel, self._suspended = end, channel, False
         self._up.set()
         CONNECTED.set(1)
         logger.info("stream up", extra={"address": self._settings.address})
