@@ -138,7 +138,8 @@ def _train_step(leaf: LeafCommitment, values: Values) -> str:
 
 
 def _key(leaf: LeafCommitment, values: Values) -> str:
-    return f"the key of {leaf.actor} as {values.get('role', 'a party')} is {_hash(values, 'key_hash')}"
+    step = f" ({values['step']})" if "step" in values else ""
+    return f"the key of {leaf.actor} as {values.get('role', 'a party')} is {_hash(values, 'key_hash')}{step}"
 
 
 def _policy(leaf: LeafCommitment, values: Values) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import typer
@@ -22,6 +23,9 @@ from federation.relay.service import CoordinatorService
 from federation.relay.settings import COORDINATOR_FILE, CoordinatorSettings
 from nodes.door import door
 from nodes.keystore import read_cards, read_keys, read_roster, write_roster
+from nodes.rotation import finish_rotation, pending_notice
+from protocols.channel.identity import PartyKeys
+from protocols.channel.pins import Pins
 
 logger = logging.getLogger(__name__)
 app = typer.Typer(help="The coordinator: relays what it cannot read, and logs it.", no_args_is_help=True)
@@ -54,9 +58,17 @@ def run(home: Home, check: Check = False, as_json: AsJson = False) -> None:
             return
         begin()
         cards = home / settings.cards
-        kept = KeptRoster(read_roster(cards), lambda signed: write_roster(cards, signed))
+        kept = KeptRoster(
+            read_roster(cards), lambda signed: write_roster(cards, signed), pending_notice(home), partial(_change, home)
+        )
         service = CoordinatorService(home, settings, keys, pins, kept)
         run_service(lambda: _serve(service, home, settings), settings.http, home, lambda: service.ready)
+
+
+def _change(home: Path, pins: Pins) -> PartyKeys:
+    """Take the coordinator's next keys into use, now that the roster names their card, and return them."""
+    finish_rotation(home, pins)
+    return read_keys(home)
 
 
 async def _serve(service: CoordinatorService, home: Path, settings: CoordinatorSettings) -> None:

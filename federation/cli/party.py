@@ -154,7 +154,8 @@ def rotate(
     """Replace this party's own keys while its process runs: nothing stops, and no question is lost.
 
     The new keys are drawn here; the new card is signed under the old one, so that all who have pinned that believe it.
-    The running process announces it, and changes over when everybody knows. `masks` are the mask and the sealing key.
+    The running process announces it, and changes over when everybody knows; the coordinator does when it is restarted.
+    `masks` are the mask and the sealing key.
 
     Example: credfed party rotate --home /srv/tax --key signing
     """
@@ -171,10 +172,12 @@ def rotate(
             prepare_rotation(home, pins, which, round(overlap_days * 86_400))
         if "tls" in chosen:
             replace_file(home / RENEW_FILE, b"")
-        done = _await_change(home, wait)
+        restart = bool(which) and (home / COORDINATOR_FILE).exists()
+        done = False if restart else _await_change(home, wait)
     names = ", ".join(sorted(which | (chosen & {"tls"})))
-    _tell(read_keys(home).party, "rotated" if done else "drawn", {"keys": names}, as_json)
-    if not done and wait:
+    state = "rotated" if done else "drawn: in use once the coordinator is restarted" if restart else "drawn"
+    _tell(read_keys(home).party, state, {"keys": names}, as_json)
+    if not (done or restart) and wait:
         raise typer.Exit(FAILED)
 
 

@@ -10,7 +10,7 @@ import datetime
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import RLock
 from typing import Final
 
@@ -74,6 +74,11 @@ class Registrar:
     def entries(self) -> dict[PartyId, RosterEntry]:
         """Return everybody's entry."""
         return {entry.party: entry for entry in self.roster.roster.entries}
+
+    def use(self, keys: PartyKeys) -> None:
+        """Sign with the coordinator's next keys from now on."""
+        with self._lock:
+            self._site = replace(self._site, keys=keys)
 
     def reconcile(self) -> list[PartyId]:
         """Bring the roster to what operators have decided; return whose entries have changed."""

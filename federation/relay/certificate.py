@@ -13,10 +13,11 @@ from protocols.channel.identity import PartyId
 from protocols.enrolment.certificates import renewal_due
 
 AUTHORITY_KEY_FILE: Final = "tls/authority.key"
+RENEW_FILE: Final = "tls/renew"
 
 
 def renew_certificate(home: Path, settings: CoordinatorSettings, party: PartyId, now: datetime.datetime) -> bool:
-    """Write a new server certificate if the present one is due and the authority's key is here; tell whether it was.
+    """Write a new server certificate if it is due or asked for, and the authority's key is here; tell whether it was.
 
     The server reads the files for each new connection; connections that are up go on.
 
@@ -24,11 +25,13 @@ def renew_certificate(home: Path, settings: CoordinatorSettings, party: PartyId,
     """
     tls = settings.tls
     present = (home / tls.certificate).read_bytes()
-    if not (home / AUTHORITY_KEY_FILE).exists() or not renewal_due(present, now):
+    asked = home / RENEW_FILE
+    if not (home / AUTHORITY_KEY_FILE).exists() or not (asked.exists() or renewal_due(present, now)):
         return False
     authority = Issued((home / tls.authority).read_bytes(), (home / AUTHORITY_KEY_FILE).read_bytes())
     renewed = issue(authority, party, now, settings.certificate_seconds / 86_400, SERVER_NAME)
     write_pair(home / tls.certificate, home / tls.key, renewed)
+    asked.unlink(missing_ok=True)
     return True
 
 

@@ -31,6 +31,7 @@ from protocols.channel.identity import PartyId, PartyKeys, PartyRole
 from protocols.channel.pins import Pins
 from protocols.channel.succession import Lineage
 from protocols.enrolment.roster import RosterEntry, SignedRoster
+from protocols.enrolment.upkeep import CardNotice
 from protocols.errors import ConfigurationError, CreditFederationError
 from protocols.transparency.leaves import Leaf, LeafKind, attributes
 from protocols.transparency.notes import VerifierKey, parse_vkey
@@ -41,10 +42,15 @@ _POLL_SECONDS: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class KeptRoster:
-    """The roster as the coordinator keeps it: the newest, None before the first, and how a newer one is kept."""
+    """The roster as the coordinator keeps it: the newest, None before the first, and how a newer one is kept.
+
+    `own_notice` is the coordinator's own next card, if one was drawn; `own_change` takes its keys into use.
+    """
 
     newest: SignedRoster | None = field(repr=False)
     keep: Callable[[SignedRoster], None] = field(repr=False)
+    own_notice: CardNotice | None = field(default=None, repr=False)
+    own_change: Callable[[Pins], PartyKeys] | None = field(default=None, repr=False)
 
 
 class Membership:
@@ -78,11 +84,20 @@ class Membership:
         )
         founders = {party: RosterEntry(Lineage(card)) for party, card in pins.cards.items()}
         self.registrar = Registrar(site, kept.newest, founders)
+        if log.size == 0:
+            self._record_founders()
+        if kept.own_notice is not None and kept.own_change is not None:
+            self.registrar.succeed(PartyId(keys.party), kept.own_notice)
+            self._keys = keys = kept.own_change(pins)
+            self.registrar.use(keys)
         self.rosters = RosterRounds(self.registrar, self._channel, keys.party, switchboard)
         self.upkeep = UpkeepDesk(self.registrar, self.rosters, self._channel)
         self.admission = Admission(pins, registry, settings.overlap_seconds, _now)
-        if log.size == 0:
-            self._record_founders()
+
+    @property
+    def keys(self) -> PartyKeys:
+        """The coordinator's own keys: the next ones, if it has just changed."""
+        return self._keys
 
     # ---- who takes part now
 

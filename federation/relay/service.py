@@ -40,19 +40,20 @@ class CoordinatorService:
     def __init__(
         self, home: Path, settings: CoordinatorSettings, keys: PartyKeys, pins: Pins, kept: KeptRoster
     ) -> None:
-        self._home, self._settings, self._keys, self._pins = home, settings, keys, pins
+        self._home, self._settings, self._pins = home, settings, pins
         log_keys = read_log_keys(home)
         self._log = AuditLog(log_location(home), read_log_signer(home), log_keys.witnesses)
+        self._switchboard = Switchboard()
+        self._membership = Membership(home, settings, keys, pins, self._log, kept, self._switchboard)
+        self._keys = self._membership.keys
         self._revocations = ListFile(home / settings.revocations)
         gate = ConsentGate(read_issuers(home, pins), self._revocations)
         self._shredder = Shredder(home / SHRED_FILE)
         site = CoordinatorSite(
-            keys, pins, self._log, settings.key_bits, lambda: time.time_ns() // 1_000_000, gate, self._shredder
+            self._keys, pins, self._log, settings.key_bits, lambda: time.time_ns() // 1_000_000, gate, self._shredder
         )
         self._coordinator, self._trainer = Coordinator(site), Coordinator(site)
         self._enterprises = EnterpriseDesk(site, home)
-        self._switchboard = Switchboard()
-        self._membership = Membership(home, settings, keys, pins, self._log, kept, self._switchboard)
         self._serving = False
 
     @property

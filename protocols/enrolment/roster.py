@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from protocols.channel.identity import PartyCard, PartyId, PartyKeys, PartyName, PartyRole, Signature, verify_any
 from protocols.channel.pins import Pins
-from protocols.channel.succession import Lineage, Seconds
+from protocols.channel.succession import BROKEN, Lineage, Seconds, verify_lineage
 from protocols.channel.wire import Message, digest
 from protocols.errors import VerificationFailed
 
@@ -135,14 +135,18 @@ def pin_first(signed: SignedRoster) -> Pins:
 def pin_next(pins: Pins, signed: SignedRoster) -> None:
     """Bring pins up to a roster that is newer than theirs, or change nothing.
 
+    It is signed under the pinned card of the coordinator, or one that follows it: so whoever was away while the
+    coordinator replaced its keys finds it again.
+
     Raises: VerificationFailed, codes ROSTER_ROLLED_BACK, ROSTER_SIGNATURE, KEY_CHANGED.
     """
     if signed.roster.sequence <= pins.sequence:
         raise VerificationFailed(f"roster {signed.roster.sequence} where {pins.sequence} is pinned", code=STALE)
-    coordinator = PartyId(pins.only(PartyRole.COORDINATOR).party)
-    verify_roster(signed, pins.signers[coordinator])
-    if coordinator_of(signed.roster).party != coordinator:
-        raise VerificationFailed("the roster names another coordinator", code="ROSTER_SIGNATURE")
+    pinned, lineage = pins.only(PartyRole.COORDINATOR), coordinator_of(signed.roster).lineage
+    if pinned not in lineage.cards:
+        raise VerificationFailed("the roster names another coordinator than the pinned one", code=BROKEN)
+    verify_lineage(lineage)
+    verify_roster(signed, lineage.cards[: lineage.cards.index(pinned) + 1])
     _take(pins, signed.roster)
 
 
