@@ -36,7 +36,7 @@ from protocols.errors import CreditFederationError, MalformedMessage, Unexpected
 
 logger = logging.getLogger(__name__)
 
-MAX_REQUEST_BYTES: Final = 1 << 20
+MAX_REQUEST_BYTES: Final = 1 << 21
 
 
 class EnterpriseDesk:
@@ -55,6 +55,10 @@ class EnterpriseDesk:
         """Let go of the files."""
         self._references.close()
         self._store.close()
+
+    def follow_log(self) -> None:
+        """Bring the index up to the log, so that no request waits for it."""
+        self._references.follow()
 
     def serve(self, data: bytes, deliver: Deliver) -> bytes:
         """Return the answer to an enterprise's parcel, or the code of a refusal; never raises.

@@ -37,7 +37,13 @@ class References:
 
     def close(self) -> None:
         """Let go of the file."""
-        self._database.close()
+        with self._lock:
+            self._database.close()
+
+    def follow(self) -> None:
+        """Take what the log has gained."""
+        with self._lock:
+            self._catch_up()
 
     def leaves_of(self, references: Iterable[bytes]) -> list[int]:
         """Return the leaves of these queries, runs and objections, in the log's order."""

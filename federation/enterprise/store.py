@@ -70,7 +70,8 @@ class ObjectionStore:
 
     def close(self) -> None:
         """Let go of the file."""
-        self._database.close()
+        with self._lock:
+            self._database.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -36,7 +36,7 @@ ENTRY_LIMIT: Final = 100
 TEXT_LIMIT: Final = 4000
 REQUEST_SECONDS: Final = 120
 CLOCK_SKEW: Final = 60
-MAX_NODES: Final = 64
+MAX_NODES: Final = 1024
 
 Id = Annotated[bytes, Meta(min_length=16, max_length=16)]
 Reference = Annotated[bytes, Meta(min_length=16, max_length=32)]

@@ -21,6 +21,7 @@ from federation.enterprise import desk as enterprise_desk
 from federation.enterprise.admission import PER_MINUTE
 from federation.enterprise.filing import MAX_OPEN
 from federation.local import COORDINATOR, LocalFederation
+from nodes.data_node import records as node_records
 from nodes.data_node.agent import DataNodeAgent
 from nodes.data_node.deciding import signed_decision
 from nodes.enterprise.record import EnterpriseRecord
@@ -85,6 +86,19 @@ def test_an_enterprise_sees_exactly_the_queries_about_it(enterprise: AtEnterpris
     )
     assert sum(query.kind == "training" for query in record.queries) == in_training
     assert all(query.witnessed and query.leaves for query in record.queries)
+
+
+def test_a_record_of_many_pages_is_the_same_record(enterprise: AtEnterprise, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(3):
+        enterprise.clock.now += 600
+        enterprise.federation.assess([MINE])
+    enterprise.clock.now += 600
+    whole = enterprise.record()
+    requests = len(enterprise.sent)
+    monkeypatch.setattr(node_records, "ENTRY_LIMIT", 3)
+    pages = enterprise.record()
+    assert len(enterprise.sent) - requests > 1
+    assert (pages.queries, pages.findings, pages.leaves) == (whole.queries, (), whole.leaves)
 
 
 def said(record: EnterpriseRecord, kind: str) -> set[tuple[str, str, str]]:
