@@ -7,6 +7,7 @@ schema. The last one, `features`, gives one row per enterprise.
 from __future__ import annotations
 
 import datetime
+import math
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -16,6 +17,7 @@ from msgspec import Meta
 
 from nodes.features.catalogue import Refresh, Theme, Unit, Use
 from protocols.errors import ConfigurationError
+from protocols.scorecard.messages import MOST_SPECIAL
 
 FEATURES_FILE: Final = "features.yaml"
 FEATURES_VIEW: Final = "features"
@@ -28,6 +30,7 @@ class OwnedFeature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One feature: a column of the view `features`, and what an auditor asks about it.
 
     Units: `grade` is a security level from 1 to 5; `sign` is the risk as the value rises, +1, -1 or 0 (no direction).
+    `special` lists numbers that are codes, not amounts: they stand outside the order.
     """
 
     name: Name
@@ -41,6 +44,7 @@ class OwnedFeature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sign: Literal[-1, 0, 1]
     theme: Theme | None = None
     definition_zh: str = ""
+    special: Annotated[tuple[float, ...], Meta(max_length=MOST_SPECIAL)] = ()
 
     @property
     def is_categorical(self) -> bool:
@@ -99,6 +103,13 @@ def _check(path: Path, file: FeaturesFile) -> None:
         for name in names:
             if names.count(name) > 1:
                 raise ConfigurationError(f"{path}: the {kind} {name!r} occurs twice", code=BAD_FEATURES)
+    for feature in file.features:
+        codes = feature.special
+        if len(set(codes)) < len(codes) or not all(map(math.isfinite, codes)) or (codes and feature.is_categorical):
+            text = (
+                f"{path}: the feature {feature.name!r}: special lists different finite numbers, of a feature in numbers"
+            )
+            raise ConfigurationError(text, code=BAD_FEATURES)
     if file.views[-1].name != FEATURES_VIEW:
         raise ConfigurationError(f"{path}: the last view is named {FEATURES_VIEW!r}", code=BAD_FEATURES)
     if file.source and not file.source.startswith(("postgresql+psycopg://", "mysql+pymysql://")):

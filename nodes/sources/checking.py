@@ -124,7 +124,9 @@ def _feature(name: str, column: Column, definition: Definition | None) -> Featur
     else:
         numbers = np.asarray(column, dtype=np.float64)
         numbers = numbers[~np.isnan(numbers)]
-        wrong, distinct, present = int(_wrong(numbers, unit).sum()), len(np.unique(numbers)), len(numbers)
+        codes = definition.special if isinstance(definition, OwnedFeature) else ()
+        amounts = numbers[~np.isin(numbers, codes)]
+        wrong, distinct, present = int(_wrong(amounts, unit).sum()), len(np.unique(numbers)), len(numbers)
     return FeatureReport(
         name=name,
         unit="" if unit is None else unit.value,

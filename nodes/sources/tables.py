@@ -33,10 +33,11 @@ Column = NDArray[np.float64] | NDArray[np.object_]
 def read_node_source(description: DatasetDescription, node: str, repairs: Sequence[Repair] = ()) -> FeatureTable:
     """Return a data node's features, computed from its own file or folder alone, with what was put right.
 
+    Which values are codes, its `features.yaml` and `domains.json` say; the latter counts more.
     Raises: ConfigurationError with a stable code and a text that names file, column and row.
     """
     table = correct_values(_node_table(description, node, repairs), repairs)
-    return replace(table, special=description.special_of(description.nodes[node]))
+    return replace(table, special={**table.special, **description.special_of(description.nodes[node])})
 
 
 def _node_table(description: DatasetDescription, node: str, repairs: Sequence[Repair]) -> FeatureTable:
@@ -44,7 +45,9 @@ def _node_table(description: DatasetDescription, node: str, repairs: Sequence[Re
     if (path / FEATURES_FILE).exists():
         file, records = read_views(path, repairs)
         as_of = file.as_of or records.newest or datetime.datetime.now(datetime.UTC).date()
-        return replace(_checked(path, records, columns), as_of=as_of)
+        special = {feature.name: tuple(sorted(feature.special)) for feature in file.features if feature.special}
+        kept = {name: codes for name, codes in special.items() if name in columns}
+        return replace(_checked(path, records, columns), special=kept, as_of=as_of)
     if path.is_dir():
         table = compute_features(description.nodes[node], path, repairs=repairs)
         return replace(_selected(path, table, columns), as_of=DEFAULT_AS_OF)

@@ -10,6 +10,7 @@ import pytest
 from federation.local import BANK, LocalFederation
 from nodes.data_node.charges import YearAccount
 from nodes.policy import PrivacyRules, usual_policy
+from protocols.boosting.model import BoostingPlan
 from protocols.errors import BudgetExceeded, ConfigurationError, PeerRefused, PolicyDenied
 from protocols.privacy import NANO
 from protocols.scorecard.model import TrainingPlan
@@ -71,3 +72,18 @@ def test_rules_admit_what_they_name_and_nothing_beyond() -> None:
         RULES.check(0)
     with pytest.raises(BudgetExceeded):
         PrivacyRules(rho_per_year=2).check(2 * NANO + 1)
+
+
+@pytest.mark.slow
+def test_boosted_trees_spend_the_same_budget_and_a_restart_keeps_it(folder: Path) -> None:
+    plan = BoostingPlan(trees=8, group=2, row_totals=1, rho=10 * NANO)
+    with LocalFederation(folder, clock=lambda: NOW) as federation:
+        accounts = federation.train(default_split(federation), plan, MINIMUM_BIN).accounts
+    assert set(accounts) == set(NODES)
+    assert all(1 <= account.rho_spent <= 10 for account in accounts.values())
+    with LocalFederation(folder, clock=lambda: NOW) as federation:
+        assert federation.accounts(BANK) == accounts
+    exact = BoostingPlan(trees=8, group=2, row_totals=1)
+    with LocalFederation(folder, clock=lambda: NOW) as federation, pytest.raises(PeerRefused) as refused:
+        federation.train(default_split(federation), exact, MINIMUM_BIN)
+    assert refused.value.code == "NOISE_REQUIRED"

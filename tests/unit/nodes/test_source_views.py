@@ -207,6 +207,10 @@ def test_a_database_that_cannot_be_reached_is_named_without_its_password(tmp_pat
         ({"features": [{k: v for k, v in FEATURES[0].items() if k != "legal_basis"}]}, "legal_basis"),
         ({"features": [FEATURES[0], FEATURES[0]]}, "'sales' occurs twice"),
         ({"features": []}, "features"),
+        ({"features": [FEATURES[0] | {"special": [-1, -1]}]}, "'sales': special"),
+        ({"features": [FEATURES[0] | {"special": [float("nan")]}]}, "'sales': special"),
+        ({"features": [FEATURES[2] | {"special": [-1]}]}, "'rating': special"),
+        ({"features": [FEATURES[0] | {"special": [*range(17)]}]}, "special"),
         ({"views": VIEWS[:1]}, "the last view is named 'features'"),
         ({"source": "sqlite:///etc/passwd"}, "source"),
         ({"sourec": "x"}, "sourec"),
@@ -220,6 +224,17 @@ def test_a_slip_in_the_file_is_named(tmp_path: Path, changes: dict[str, object],
         read_features_file(path)
     assert refusal.value.code == "BAD_FEATURES"
     assert place in str(refusal.value)
+
+
+def test_codes_that_the_file_declares_are_the_features_own_and_no_wrong_values(tmp_path: Path) -> None:
+    """domains.json says otherwise of one of the two, and counts more."""
+    declared = [FEATURES[0] | {"special": [300, -9]}, FEATURES[1] | {"special": [2.5, 1.5]}, FEATURES[2]]
+    folder = write(tmp_path, features=declared)
+    assert table(folder).special == {"sales": (-9.0, 300.0), "share_late": (1.5, 2.5)}
+    assert {entry.name: entry.valid for entry in report(folder).features}["share_late"] == 1.0
+    description = json.loads((folder / "domains.json").read_text())
+    (folder / "domains.json").write_text(json.dumps(description | {"special": {"sales": [0]}}))
+    assert table(folder).special == {"sales": (0.0,), "share_late": (1.5, 2.5)}
 
 
 # ---- the command
