@@ -106,9 +106,7 @@ def _check(path: Path, file: FeaturesFile) -> None:
     for feature in file.features:
         codes = feature.special
         if len(set(codes)) < len(codes) or not all(map(math.isfinite, codes)) or (codes and feature.is_categorical):
-            text = (
-                f"{path}: the feature {feature.name!r}: special lists different finite numbers, of a feature in numbers"
-            )
+            text = f"{path}: the feature {feature.name!r}: special lists different numbers, of a feature in numbers"
             raise ConfigurationError(text, code=BAD_FEATURES)
     if file.views[-1].name != FEATURES_VIEW:
         raise ConfigurationError(f"{path}: the last view is named {FEATURES_VIEW!r}", code=BAD_FEATURES)

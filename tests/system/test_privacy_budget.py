@@ -7,14 +7,28 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from federation.local import BANK, LocalFederation
+from federation.local import BANK, LocalFederation, create_federation, split_rows, train_consortium
 from nodes.data_node.charges import YearAccount
-from nodes.policy import PrivacyRules, usual_policy
+from nodes.policy import PrivacyRules, TrainingRules, usual_policy
+from nodes.sources import read_description
 from protocols.boosting.model import BoostingPlan
+from protocols.channel.identity import PartyId
 from protocols.errors import BudgetExceeded, ConfigurationError, PeerRefused, PolicyDenied
 from protocols.privacy import NANO
 from protocols.scorecard.model import TrainingPlan
-from tests.small_federation import MINIMUM_BIN, NODES, NOW, POLICY, default_split, make_federation, quick_keys
+from tests.small_federation import (
+    KEY_BITS,
+    MINIMUM_BIN,
+    NODES,
+    NOW,
+    POLICY,
+    codes,
+    default_split,
+    make_federation,
+    quick_keys,
+    write_dataset,
+)
+from tests.split_banks import split_bank
 
 RULES = PrivacyRules(rho_per_year=25, rho_per_run=10)
 YEAR = 366 * 86_400
@@ -87,3 +101,26 @@ def test_boosted_trees_spend_the_same_budget_and_a_restart_keeps_it(folder: Path
     with LocalFederation(folder, clock=lambda: NOW) as federation, pytest.raises(PeerRefused) as refused:
         federation.train(default_split(federation), exact, MINIMUM_BIN)
     assert refused.value.code == "NOISE_REQUIRED"
+
+
+@pytest.mark.slow
+def test_each_bank_of_a_consortium_is_charged_for_itself_and_a_restart_keeps_it(tmp_path: Path) -> None:
+    """Neither bank's year has room for a second run of the same size, whoever asks with it."""
+    banks, folder = (PartyId("bank_a"), PartyId("bank_b")), tmp_path / "together"
+    write_dataset(folder / "data", codes(500))
+    split_bank(folder / "data", dict.fromkeys(map(str, banks), 0.5))
+    rules = TrainingRules(minimum_bin=MINIMUM_BIN, minimum_key_bits=KEY_BITS, privacy=PrivacyRules(rho_per_year=25))
+    with quick_keys():
+        create_federation(folder, read_description(folder / "data"), KEY_BITS, usual_policy(banks, training=rules))
+    plan = TrainingPlan(refinements=1, rho=20 * NANO)
+    with LocalFederation(folder, clock=lambda: NOW) as federation:
+        splits = {bank: split_rows(known, 0.3, 0) for bank, known in federation.bank_outcomes.items()}
+        trained = train_consortium(federation, splits, plan, MINIMUM_BIN, "")
+        assert {held.model.bank for held in trained.banks.values()} == set(banks)
+    with LocalFederation(folder, clock=lambda: NOW) as federation:
+        for bank in banks:
+            accounts = federation.accounts(bank)
+            assert all(19.9 < account.rho_spent <= 20 and account.rho_per_year == 25 for account in accounts.values())
+        with pytest.raises(PeerRefused) as refused:
+            train_consortium(federation, splits, plan, MINIMUM_BIN, "")
+        assert refused.value.code == "PRIVACY_BUDGET"
