@@ -37,7 +37,6 @@ class StatementWriter:
     ) -> None:
         """`crowded` tells whether many banks ask about an enterprise, where that can be known."""
         self._pins, self._randomness, self._crowded = pins, randomness, crowded
-        self._auditors = auditor_keys(pins.cards)
 
     def write(
         self, kind: LeafKind, query: Query | BatchQuery, about: Sequence[About], channel: Channel, at: int
@@ -61,7 +60,7 @@ class StatementWriter:
             for position, entry in enumerate(about)
         ]
         crowded = sum(self._crowded(entry.enterprise) for entry in about)
-        to = Addressees(self._auditors, tuple(entry.record_key for entry in about))
+        to = Addressees(auditor_keys(self._pins.cards), tuple(entry.record_key for entry in about))
         sealed = seal_statements(statements, to, channel.keys, channel.transcript, self._randomness, crowded)
         coordinator = PartyId(self._pins.only(PartyRole.COORDINATOR).party)
         return channel.wrap(coordinator, sealed, sealed=False)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import secrets
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -23,9 +23,10 @@ from protocols.channel.envelope import Channel, Envelope, open_parcel, pack_parc
 from protocols.channel.identity import PartyCard, PartyId, PartyKeys, PartyRole
 from protocols.errors import TransportError, UnexpectedMessage, VerificationFailed
 from protocols.transparency.checkpoints import verify_log_signature
+from protocols.transparency.leaves import LeafCommitment
 from protocols.transparency.notes import VerifierKey, parse_note
 from protocols.transparency.orders import ShredOrder
-from protocols.transparency.statements import SealedStatements, Statement, open_for_auditor
+from protocols.transparency.statements import SealedStatements, Statement, open_for_auditor, verify_statements
 from protocols.transparency.views import OPEN_VIEW, AuditView, OpenedBody, selection_hash
 
 SOCKET_FILE: Final = "audit.sock"
@@ -71,13 +72,26 @@ def record_view(desk: Desk, auditor: Auditor, view: str, selection: Mapping[str,
 def open_body(desk: Desk, auditor: Auditor, leaf: int) -> tuple[SealedStatements, dict[int, Statement], LogReceipt]:
     """Return the body of a leaf as its party sealed it, what the auditor reads of it, and the receipt of the view.
 
-    The caller holds the statements against the leaf: `verify_statements` under the card of its actor.
+    The caller holds them against the leaf, by `check_body`.
     Raises: PeerRefused, TransportError, VerificationFailed, MalformedMessage.
     """
     receipt, opened = _take(desk, auditor, OPEN_VIEW, {"leaf": str(leaf)}, Reach(leaf, leaf, 1))
     if opened is None or opened.leaf != leaf:
         raise UnexpectedMessage("another body was opened than the one that was asked for")
     return opened.statements, open_for_auditor(opened.statements, auditor.keys.sealing), receipt
+
+
+def check_body(
+    leaf: LeafCommitment, sealed: SealedStatements, statements: Mapping[int, Statement], cards: Sequence[PartyCard]
+) -> None:
+    """Accept only a body that the leaf's own actor signed, under one of its `cards`, about the leaf's own question.
+
+    A coordinator that puts a party's true statements under another leaf does not pass. Raises: VerificationFailed.
+    """
+    told = {(s.leaf, s.party, s.reference, s.purpose) for s in statements.values()}
+    if sealed.head.leaf is not leaf.kind or told - {(leaf.kind, leaf.actor, leaf.reference, leaf.purpose)}:
+        raise VerificationFailed("the body is about something else than its leaf", code="BODY_INVALID")
+    verify_statements(sealed, *cards)
 
 
 def order_shredding(desk: Desk, operator: Auditor, tags: tuple[bytes, ...], before_year: int = 0) -> LogReceipt:

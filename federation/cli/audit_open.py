@@ -13,17 +13,18 @@ from rich.markup import escape
 from federation.audit.auditors import create_auditor
 from federation.audit.location import LOG_FILE
 from federation.audit.records import utc
-from federation.audit.views import open_body
+from federation.audit.views import check_body, open_body
 from federation.cli.logs import open_log
 from federation.cli.output import console, errors, print_json, reported_errors
 from federation.cli.viewing import ask_passphrase, viewer
 from federation.enrolment.auditors import AUDITORS_FOLDER
+from nodes.keystore import read_cards
 from protocols.channel.identity import PartyId
 from protocols.errors import ConfigurationError, VerificationFailed
 from protocols.transparency.checkpoints import LogKeys
-from protocols.transparency.leaves import decode_leaf
+from protocols.transparency.leaves import LeafCommitment, decode_leaf
 from protocols.transparency.shredding import decode_body
-from protocols.transparency.statements import Statement, StatementHead, verify_statements
+from protocols.transparency.statements import Statement, StatementHead
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -84,15 +85,16 @@ def open_command(
     Exit code 0, 1 if the body stays closed or is not what its party signed, 2 if there is no such leaf.
     """
     with reported_errors(as_json):
-        actor, head = _leaf(directory, leaf)
+        logged, head = _leaf(directory, leaf)
         with viewer(directory, as_) as looking:
             sealed, statements, receipt = open_body(looking.desk, looking.auditor, leaf)
             if sealed.head != head:
                 raise VerificationFailed("the body is not the one that the leaf commits to", code="BODY_INVALID")
-            verify_statements(sealed, looking.auditor.cards[actor])
+            cards = read_cards(directory / "cards").lineage(PartyId(logged.actor))  # also those it has replaced since
+            check_body(logged, sealed, statements, cards)
         gone = [place for place, entry in enumerate(sealed.entries) if not entry]
     if as_json:
-        print_json(_OpenedEntry(leaf, actor, receipt.leaf, list(statements.values()), gone))
+        print_json(_OpenedEntry(leaf, logged.actor, receipt.leaf, list(statements.values()), gone))
         return
     for statement in statements.values():
         _show(statement)
@@ -101,8 +103,8 @@ def open_command(
     errors.print(f"this view is leaf {receipt.leaf} of the log", soft_wrap=True)
 
 
-def _leaf(directory: Path, index: int) -> tuple[PartyId, StatementHead]:
-    """Return who acted in a leaf and the head of its body, after verifying that it is in the log.
+def _leaf(directory: Path, index: int) -> tuple[LeafCommitment, StatementHead]:
+    """Return a leaf and the head of its body, after verifying that it is in the log.
 
     Raises: ConfigurationError, codes NO_SUCH_LEAF, NO_SUCH_BODY; MalformedMessage, VerificationFailed.
     """
@@ -113,7 +115,7 @@ def _leaf(directory: Path, index: int) -> tuple[PartyId, StatementHead]:
         log.prove(index).verify(logged.data, log.keys if index < log.witnessed_size else LogKeys(log.keys.log))
     if not logged.body:
         raise ConfigurationError(f"leaf {index} has no body", code="NO_SUCH_BODY")
-    return PartyId(decode_leaf(logged.data, logged.body).actor), decode_body(logged.body).head
+    return decode_leaf(logged.data, logged.body).commitment(), decode_body(logged.body).head
 
 
 def _show(statement: Statement) -> None:

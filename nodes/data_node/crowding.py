@@ -14,11 +14,10 @@ def crowd_watch(site: NodeSite) -> Callable[[str], bool]:
 
     Where fewer banks are pinned than that, nothing is counted.
     """
-    known = sum(card.role is PartyRole.BANK for card in site.pins.cards.values())
     limit = site.many_banks
 
     def crowded(enterprise: str) -> bool:
-        if known < limit.banks:
+        if sum(card.role is PartyRole.BANK for card in site.pins.cards.values()) < limit.banks:
             return False
         since = site.clock() // SECONDS_PER_DAY - limit.days
         return site.ledger.askers.banks(enterprise, since) >= limit.banks

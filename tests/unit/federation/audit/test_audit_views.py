@@ -23,14 +23,23 @@ from federation.audit.search import Criteria, search
 from federation.audit.shredder import SHRED_FILE, Shredder
 from federation.audit.verify import verify_directory
 from federation.audit.view_desk import ViewDesk
-from federation.audit.views import SOCKET_FILE, Auditor, Reach, open_body, order_shredding, record_view, socket_desk
+from federation.audit.views import (
+    SOCKET_FILE,
+    Auditor,
+    Reach,
+    check_body,
+    open_body,
+    order_shredding,
+    record_view,
+    socket_desk,
+)
 from federation.cli.main import app
 from federation.local import LocalFederation
 from nodes.door import door
 from nodes.keystore import read_cards, read_keys
 from protocols.channel.envelope import Channel, Envelope, open_parcel, pack_parcel
 from protocols.channel.identity import PartyId
-from protocols.errors import ConfigurationError, PeerRefused, TransportError
+from protocols.errors import ConfigurationError, PeerRefused, TransportError, VerificationFailed
 from protocols.transparency.leaves import LeafKind
 from protocols.transparency.views import AuditView, selection_hash
 from tests.conftest import TrainedFederation
@@ -129,6 +138,23 @@ def test_an_auditor_opens_a_body_and_its_leaf_says_so(scene: Scene) -> None:
     people = run("open", str(scene.folder), str(scene.start + 1), "--as", str(scene.keys))
     assert scene.enterprise in people
     assert "RELEASE" in people
+
+
+def test_true_statements_under_another_leaf_are_noticed(scene: Scene, desk: ViewDesk, chen: Auditor) -> None:
+    """Who writes the log could put a node's body under another node's leaf, or under another question's."""
+    first, second = (entry.leaf.commitment() for entry in desk._log.entries(scene.start + 1, scene.start + 3))
+    sealed, statements, _ = open_body(desk.handle, chen, scene.start + 1)
+    cards = (chen.cards[PartyId(first.actor)], chen.cards[PartyId(second.actor)])
+    check_body(first, sealed, statements, cards)
+    for other in (
+        second,
+        msgspec.structs.replace(first, reference=bytes(16)),
+        msgspec.structs.replace(first, kind=LeafKind.DENY),
+    ):
+        with pytest.raises(VerificationFailed):
+            check_body(other, sealed, statements, cards)
+    with pytest.raises(VerificationFailed):
+        check_body(first, sealed, statements, cards[1:])
 
 
 def test_a_shredded_body_opens_for_no_auditor(scene: Scene) -> None:
