@@ -167,7 +167,7 @@ COORDINATOR_AWAY = frozenset({"COORDINATOR_UNAVAILABLE", "NODE_UNAVAILABLE"})
 BANK_AWAY = frozenset({"NO_CONNECTION", "COORDINATOR_UNAVAILABLE"})
 SLOW = frozenset({"TIMEOUT", "NODE_UNAVAILABLE", "COORDINATOR_UNAVAILABLE"})
 """What a machine that has other work to do may always answer."""
-AHEAD = frozenset({"QUERY_EXPIRED", "CONSENT_EXPIRED", "CONSENT_NOT_YET_VALID", "REVOCATIONS_STALE"})
+AHEAD = frozenset({"QUERY_EXPIRED", "CONSENT_LIST_STALE"})
 CASES = [
     Case("SuperLink killed", killing("superlink"), 0.0),
     Case("a SuperNode killed", killing("supernode-tax"), 0.0),
