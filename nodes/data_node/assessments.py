@@ -90,7 +90,7 @@ class Assessments:
         rule = admit_query(site, query, part)
         demand = demand_of(site, query, subject)
         consent = self._consents.admit(subject.consent, demand, rule, query.query)
-        self._consents.check_slip(query.slip, consent, demand)
+        self._consents.check_slip(query.slip, consent)
         self._check_objection(query, subject)
         envelope = channel.wrap(PartyId(query.bank), self._share(query, subject, part), sealed=False)
         site.switch.check()

@@ -21,6 +21,7 @@ from protocols.consent.slips import (
     join_consent,
     split_consent,
     unverified_handle,
+    unverified_name,
     verify_slip,
 )
 from protocols.consent.tokens import (
@@ -59,6 +60,7 @@ __all__ = [
     "split_consent",
     "unverified_claims",
     "unverified_handle",
+    "unverified_name",
     "unverified_record_key",
     "unverified_subject",
     "verify_consent",

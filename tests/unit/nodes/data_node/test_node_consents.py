@@ -162,16 +162,18 @@ def test_an_older_list_put_in_the_place_of_a_newer_one_is_not_believed_even_afte
     assert outcome(node, service.consent(node, enterprise), enterprise) == "CONSENT_REVOKED"
 
 
-@pytest.mark.parametrize("case", ["none", "another's", "expired", "forged"])
+@pytest.mark.parametrize("case", ["none", "another's", "cut", "no slip"])
 def test_a_slip_that_is_not_the_consents_is_refused(
     open_node: Callable[..., AtNode], service: Service, enterprise: str, case: str
 ) -> None:
-    """Otherwise a bank would show the coordinator a good slip, and the nodes a consent that was revoked."""
+    """Otherwise a bank would show the coordinator a good slip, and the nodes a consent that was revoked.
+
+    That a slip is signed and holds at this time, the coordinator verifies.
+    """
     node = open_node()
     token, slip = service.consent(node, enterprise)
     other = service.consent(node, enterprise, token_id=OTHER_ID)[1]
-    ended = service.consent(node, enterprise, not_before=NOW - 10, expires=NOW)[1]
-    shown = {"none": "", "another's": other, "expired": ended, "forged": slip[:-8] + "AAAAAAAA"}[case]
+    shown = {"none": "", "another's": other, "cut": slip[: len(slip) // 2], "no slip": token}[case]
     assert outcome(node, (token, shown), enterprise) == "CONSENT_MISMATCH"
 
 
