@@ -5,6 +5,8 @@
     OUT/run/                     what `credfed up` knows of the running processes, and their combined log
 
 `flower`      makes those folders, and says how SuperLink and SuperNodes are started
+`namespaces`  where processes run: all on loopback, or each party in a network namespace of its own
+`members`     which processes there are, and when each is ready
 `training`    a bank's run over the deployed engine
 `supervisor`  starts all processes, watches them, stops them
 """
