@@ -11,7 +11,7 @@ from federation.cli.events import Started, event_log
 from federation.cli.output import print_json, quiet_libraries, reported_errors
 from federation.cli.progress import round_progress
 from federation.cli.train_deployed import train_deployed
-from federation.cli.training_job import Job, Monotone, binning_rules, boosting_plan, catalogue_themes
+from federation.cli.training_job import USUAL_TREES, Job, Monotone, binning_rules, boosting_plan, catalogue_themes
 from federation.cli.training_shown import show_results
 from federation.cli.workspace import whole_folder
 from federation.local.layout import read_federation
@@ -55,11 +55,17 @@ def train(
     min_bin: Annotated[
         int, typer.Option("--min-bin", help="k: the fewest enterprises that any released sum covers.", min=2)
     ] = 50,
-    trees: Annotated[int, typer.Option("--trees", help="Boosting: trees a party grows at most.", min=1)] = 192,
+    trees: Annotated[int, typer.Option("--trees", help="Boosting: trees a party grows at most.", min=1)] = USUAL_TREES,
     depth: Annotated[int, typer.Option("--depth", help="Boosting: levels of splits in a tree.", min=1, max=6)] = 3,
     learning_rate: Annotated[
-        float, typer.Option("--learning-rate", help="Boosting: share of its step that one tree takes.", min=0.01, max=1)
-    ] = 0.07,
+        float | None,
+        typer.Option(
+            "--learning-rate",
+            help="Boosting: share of its step that one tree takes; .07 by default, more of fewer than 192 trees.",
+            min=0.01,
+            max=1,
+        ),
+    ] = None,
     monotone: Annotated[
         Monotone,
         typer.Option(

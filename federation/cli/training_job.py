@@ -29,6 +29,12 @@ from protocols.paillier.cores import Cores, available_cores
 from protocols.privacy import NANO
 from protocols.scorecard.model import TrainingPlan
 
+USUAL_TREES: Final = 192
+"""Trees a party grows at most, by default: what the default learning rate is made for."""
+
+MOST_BOLD: Final = 0.3
+"""The highest learning rate that few trees lead to."""
+
 NOISY_TREES: Final = 40
 """Most trees a party grows where sums carry noise: each step more makes the noise of all wider."""
 
@@ -165,7 +171,7 @@ def declared_signs(rules: BinningRules) -> dict[tuple[str, str], int]:
 def boosting_plan(
     trees: int,
     depth: int,
-    learning_rate: float,
+    learning_rate: float | None,
     row_totals: int,
     seed: int,
     rules: BinningRules = DEFAULT_RULES,
@@ -173,6 +179,7 @@ def boosting_plan(
 ) -> BoostingPlan:
     """Return the plan of a boosting run; one with noise has one turn, and no more trees than noise leaves room for.
 
+    By default, few trees are as bold as they must be to say what many would: by the root of how many fewer they are.
     Raises: ConfigurationError, code BAD_PLAN, for fewer trees than turns.
     """
     if rho:
@@ -180,7 +187,8 @@ def boosting_plan(
     if trees < row_totals:
         raise ConfigurationError(f"--trees {trees} is fewer than one in each of {row_totals} turns", code="BAD_PLAN")
     group = min(GROUP, trees // row_totals)
-    shrinkage = Shrinkage(learning_rate=learning_rate)
+    usual = Shrinkage().learning_rate * max(1.0, USUAL_TREES / trees) ** 0.5
+    shrinkage = Shrinkage(learning_rate=learning_rate or min(MOST_BOLD, usual))
     return BoostingPlan(
         trees,
         depth,
