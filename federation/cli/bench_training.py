@@ -199,7 +199,18 @@ def _cpu_seconds() -> float:
 def _show(report: TrainingReport) -> None:
     title = f"Training with {report.key_bits}-bit keys on {report.cores} cores · 1 mm = {report.mm_us:.2f} µs"
     table = Table("job", title=title, title_justify="left")
-    for heading in ("rows", "CPU s", "of it trees", "clock s", "phe, CPU s", "× phe", "rounds", "bank, MB", "node, MB"):
+    for heading in (
+        "rows",
+        "CPU s",
+        "ms a row",
+        "of it trees",
+        "clock s",
+        "phe, CPU s",
+        "× phe",
+        "rounds",
+        "bank, MB",
+        "node, MB",
+    ):
         table.add_column(heading, justify="right")
     for one in report.trainings:
         name = f"{one.trees} trees" if one.job == "boosting" else one.job
@@ -207,7 +218,14 @@ def _show(report: TrainingReport) -> None:
         bank = sent.pop(BANK)
         growing = f"{one.cpu_by_phase['trees']:,.1f}" if one.trees else "–"
         table.add_row(
-            *(name, f"{one.rows:,}", f"{one.cpu_seconds:,.1f}", growing, f"{one.seconds:,.1f}"),
+            *(
+                name,
+                f"{one.rows:,}",
+                f"{one.cpu_seconds:,.1f}",
+                f"{1e3 * one.cpu_seconds / one.rows:.2f}",
+                growing,
+                f"{one.seconds:,.1f}",
+            ),
             *(
                 f"{one.naive_cpu_seconds:,.0f}",
                 f"{one.ratio_phe:,.0f}",
