@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Semaphore
 from typing import Final
 
 from federation.audit.auditors import AUDITOR_FILE, auditor_name, read_auditor
@@ -33,6 +33,9 @@ LONGEST_PASSWORD: Final = 256
 _NAME: Final = re.compile(r"[a-z][a-z0-9._-]{1,31}")
 _SALT_BYTES: Final = 16
 _COST: Final = 1 << 16
+_STRETCHING: Final = Semaphore(2)
+"""How many passwords are stretched at once: visitors must not fill the machine's memory."""
+
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS account (
     name TEXT PRIMARY KEY COLLATE NOCASE, role TEXT NOT NULL, salt BLOB, password BLOB, setup BLOB, setup_until INTEGER,
@@ -191,7 +194,8 @@ class Accounts:
 
     def _unlock(self, name: str, passphrase: str) -> PartyKeys | None:
         try:
-            keys = read_auditor(self._key_folder(name), passphrase)
+            with _STRETCHING:
+                keys = read_auditor(self._key_folder(name), passphrase)
         except ConfigurationError:
             return None
         return keys if keys.party == name else None
@@ -235,4 +239,7 @@ def _digest(token: str) -> bytes:
 
 def _stretch(password: str, salt: bytes) -> bytes:
     """Return the scrypt hash: 64 MiB and about a quarter of a second for each guess, as for an auditor's key."""
-    return hashlib.scrypt(password.encode("utf-8", "replace"), salt=salt, n=_COST, r=8, p=1, maxmem=1 << 27, dklen=32)
+    with _STRETCHING:
+        return hashlib.scrypt(
+            password.encode("utf-8", "replace"), salt=salt, n=_COST, r=8, p=1, maxmem=1 << 27, dklen=32
+        )

@@ -44,8 +44,10 @@ class Brake:
             self._all.append(now)
 
     def passed(self, name: str) -> None:
-        """Forget a name's failures."""
+        """Forget a name's failures, and that the last try counted as one of everybody's."""
         with self._lock:
+            if self._all:
+                self._all.pop()
             self._failures.pop(name.lower(), None)
 
     @staticmethod

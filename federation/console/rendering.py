@@ -16,7 +16,7 @@ from federation.console.accounts import Role, Session
 from federation.console.context import console_of
 from federation.console.proofs import moment
 from federation.console.wording import Language, Words, preferred
-from federation.report.notation import count, percent, shortened, visible
+from federation.report.notation import count, shortened, visible
 
 LANGUAGE_COOKIE: Final = "credfed_language"
 PAGES: Final[Mapping[str, frozenset[Role]]] = {
@@ -82,11 +82,9 @@ def environment() -> Environment:
     )
     filters: dict[str, Callable[..., str]] = {
         "count": count,
-        "percent": percent,
         "shortened": shortened,
         "moment": moment,
         "clock": clock,
-        "day": lambda milliseconds: utc(milliseconds)[:10],
     }
     templates.filters.update(filters)
     return templates

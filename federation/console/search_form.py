@@ -29,10 +29,6 @@ class SearchForm:
     before: Place | None = None
     after: Place | None = None
 
-    def query(self) -> str:
-        """Return the fields as the query of an address, without those that ask nothing."""
-        return urlencode({name: value for name, value in self.fields.items() if value})
-
     def link(self, **changes: str) -> str:
         """Return the address of the timeline with these fields changed."""
         values = {name: value for name, value in {**self.fields, **changes}.items() if value}

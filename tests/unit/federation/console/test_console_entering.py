@@ -157,6 +157,14 @@ def test_the_brake_lets_go_after_its_window_and_counts_all_names_together() -> N
     assert brake.wait_seconds("fresh") == 0
 
 
+def test_those_who_log_in_brake_nobody() -> None:
+    brake = Brake(lambda: 0.0)
+    for _ in range(2 * TRIES_IN_ALL):
+        brake.failed("lin.wei")
+        brake.passed("Lin.Wei")
+    assert brake.wait_seconds("lin.wei") == brake.wait_seconds("other") == 0
+
+
 def test_a_setup_token_works_once_in_time_for_its_own_name(door: Door) -> None:
     token = door.accounts.add("lin.wei", Role.AUDITOR, door.clock())
     other = door.accounts.add("other", Role.OPERATOR, door.clock())
