@@ -129,6 +129,15 @@ def test_what_is_logged_once_the_service_vouches_opens_with_the_enterprises_own_
     assert {(one.party, one.kind) for one in query.statements} >= {("bank", "REQUEST"), ("tax", "RELEASE")}
 
 
+def test_what_was_shredded_is_gone_and_every_leaf_is_proved_all_the_same(enterprise: AtEnterprise) -> None:
+    federation = enterprise.federation
+    tags = [entry.leaf.subject for entry in federation.log.entries() if entry.leaf.subject]
+    federation._opener.coordinator_site.shredder.shred(tags)
+    record = enterprise.record()
+    assert record.ok
+    assert said(record, "assessment") == set()
+
+
 def test_what_is_said_of_others_in_a_batch_does_not_leave(
     enterprise: AtEnterprise, monkeypatch: pytest.MonkeyPatch
 ) -> None:
