@@ -27,7 +27,7 @@ from protocols.channel.wire import encode
 from protocols.consent import Purpose
 from protocols.errors import CreditFederationError
 from tests.conftest import TrainedFederation
-from tests.small_federation import NODES
+from tests.small_federation import NODES, answers_in
 from tests.system.failpoints import NOWHERE, POINTS, DoomedProcess, command_of
 from tests.system.judging import judge
 from tests.system.service_federation import ServiceFederation, prepare, up
@@ -128,8 +128,8 @@ def check_repeated_questions(folder: Path, sent: list[bytes]) -> None:
         agent = DataNodeAgent(site)
         for parcel in sent:
             asked = [envelope for envelope in open_parcel(parcel) if envelope.receiver in (EVERYONE, VICTIM)]
-            if asked and asked[0].message == "Query" and asked[0].transcript in given:
-                (reply,) = open_parcel(agent.handle(pack_parcel(tuple(asked))))
+            if [one.message for one in asked] == ["Query", "Subject"] and asked[0].transcript in given:
+                (reply,) = answers_in(agent.handle(pack_parcel(tuple(asked))))
                 assert encode(reply) == given[asked[0].transcript]
                 answered.add(reply.transcript)
     assert answered == given.keys()
