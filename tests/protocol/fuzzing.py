@@ -88,7 +88,7 @@ def _value(kind: msgspec.inspect.Type) -> st.SearchStrategy[object]:
     inspect = msgspec.inspect
     match kind:
         case inspect.IntType():
-            low = kind.ge if kind.ge is not None else -(1 << 63)
+            low = kind.ge if kind.ge is not None else (kind.gt + 1 if kind.gt is not None else -(1 << 63))
             high = kind.le if kind.le is not None else (kind.lt - 1 if kind.lt is not None else (1 << 64) - 1)
             edges = [edge for edge in (*EDGES, low, high) if low <= edge <= high]
             return st.sampled_from(edges) | st.integers(low, high)
