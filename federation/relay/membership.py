@@ -18,6 +18,7 @@ from federation.enrolment.auditors import auditor_cards
 from federation.enrolment.registrar import Registrar, RegistrarSite
 from federation.enrolment.registry import Registry
 from federation.enrolment.service import EnrolmentService
+from federation.enrolment.supernodes import read_statement
 from federation.relay.admission import Admission
 from federation.relay.authority import Issued
 from federation.relay.certificate import AUTHORITY_KEY_FILE, renew_certificate
@@ -82,7 +83,8 @@ class Membership:
             clock=_now,
             auditors=lambda: auditor_cards(home),
         )
-        founders = {party: RosterEntry(Lineage(card)) for party, card in pins.cards.items()}
+        cards = pins.cards.items()
+        founders = {party: RosterEntry(Lineage(card), keys=read_statement(home, card)) for party, card in cards}
         self.registrar = Registrar(site, kept.newest, founders)
         if log.size == 0:
             self._record_founders()

@@ -17,6 +17,7 @@ from protocols.boosting import messages as b
 from protocols.channel.wire import Message
 from protocols.consent.messages import RevocationNotice
 from protocols.consortium import messages as c
+from protocols.enrolment import upkeep as u
 from protocols.enterprise import messages as e
 from protocols.scorecard import messages as m
 from protocols.scorecard.messages import LeakClass
@@ -85,6 +86,10 @@ OPEN_KINDS: Final[Mapping[str, OpenKind]] = {
         OpenKind(e.ObjectionPoll),
         OpenKind(e.ObjectionReceipt),
         OpenKind(e.ObjectionDecision),
+        OpenKind(u.CertificateRequest),
+        OpenKind(u.CertificateGrant),
+        OpenKind(u.CardNotice),
+        OpenKind(u.RosterNotice),
         OpenKind(AuditView),
         OpenKind(ShredOrder),
         OpenKind(t.CheckpointOffer),

@@ -150,3 +150,19 @@ def test_a_rotation_is_a_key_leaf_of_a_log_that_verifies(rotating: ServiceFedera
     assert card_of(rotating, "electricity") in hashes
     rotating.coordinator.start()
     rotating.coordinator.wait_until_ready()
+
+
+def test_the_coordinator_s_keys_change_at_a_restart_and_all_believe_the_new_ones(rotating: ServiceFederation) -> None:
+    home, before = rotating.folder / COORDINATOR, card_of(rotating, COORDINATOR)
+    drawn = asyncio.run(run_cli("party", "rotate", "--home", str(home), "--key", "signing", "--key", "tls"))
+    assert "restart" in drawn["state"]
+    rotating.coordinator.stop()
+    rotating.coordinator.start()
+    rotating.coordinator.wait_until_ready()
+    assert card_of(rotating, COORDINATOR) != before
+
+    async def ask() -> None:
+        async with rotating.bank(query_seconds=40.0) as bank:
+            await assess_until(bank, rotating, "", DEADLINE)
+
+    asyncio.run(ask())

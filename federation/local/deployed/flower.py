@@ -18,12 +18,16 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from federation.enrolment.supernodes import STATEMENTS, write_supernode_keys
 from federation.local.deployed.namespaces import Loopback, Placement
 from federation.local.deployed.other_user import as_user, can_change_user
 from federation.local.layout import BANK, COORDINATOR, read_federation
 from federation.local.services import AGENT_SOCKET, read_authority
 from federation.relay.authority import LOCALHOST, Issued, issue
+from nodes.keystore import ROSTER_FILE, read_keys, read_roster
 from protocols.channel.identity import PartyId
+from protocols.channel.wire import encode
+from protocols.enrolment.roster import sign_other_keys
 
 LOOPBACK: Final = Loopback()
 FLOWER: Final = "flower"
@@ -82,8 +86,12 @@ def equip_flower(folder: Path, port: int, placement: Placement = LOOPBACK) -> No
         f'root-certificates = "{ca}"\n',
         encoding="utf-8",
     )
+    statements = folder / COORDINATOR / STATEMENTS
+    statements.mkdir(exist_ok=True)
     for number, party in enumerate(flower_parties(folder)):
         _equip_supernode(folder / FLOWER / party, authority, _user(number))
+        public = (folder / FLOWER / party / "supernode.pub").read_text(encoding="ascii").strip()
+        (statements / party).write_bytes(encode(sign_other_keys(read_keys(folder / party), supernode=public)))
 
 
 def superlink(folder: Path, port: int, placement: Placement = LOOPBACK) -> Command:
@@ -127,9 +135,15 @@ def supernode(folder: Path, party: PartyId, superlink_port: int, placement: Plac
 def register_supernodes(folder: Path, placement: Placement = LOOPBACK) -> None:
     """Tell the SuperLink each party's SuperNode key, under the party's name; a known one stays as it is.
 
-    Raises: subprocess.CalledProcessError if it does not take one.
+    A key is that which the party has signed in the roster; one from before there were such statements is its file's.
+    Raises: FileNotFoundError before there is a roster; subprocess.CalledProcessError if it does not take one.
     """
-    keys = [f"{party}={folder / FLOWER / party / 'supernode.pub'}" for party in flower_parties(folder)]
+    signed = read_roster(folder / "cards")
+    if signed is None:
+        raise FileNotFoundError(folder / "cards" / ROSTER_FILE)
+    stated = write_supernode_keys(folder / COORDINATOR / "supernodes", signed.roster)
+    files = {party: folder / FLOWER / party / "supernode.pub" for party in flower_parties(folder)}
+    keys = [f"{party}={stated.get(party, files[party])}" for party in files]
     register = (sys.executable, "-m", "federation.local.deployed.registering", *keys)
     command = placement.command(COORDINATOR, register)
     environment = _environment(folder / FLOWER / SUPERLINK / "home")

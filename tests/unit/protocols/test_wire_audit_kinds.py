@@ -18,6 +18,7 @@ from protocols.channel.identity import PartyId, PartyKeys, PartyRole, make_card
 from protocols.channel.wire import Message
 from protocols.consent import messages as consent
 from protocols.consortium import messages as consortium
+from protocols.enrolment import upkeep
 from protocols.enterprise import messages as enterprise
 from protocols.scorecard import messages as scorecard
 from protocols.scorecard.messages import LEAKS, LeakClass
@@ -37,6 +38,7 @@ MODULES = (
     assessment,
     batch,
     enterprise,
+    upkeep,
     manifests,
     transparency,
     statements,
