@@ -43,6 +43,8 @@ def credfed(*arguments: str) -> str:
 def make_directories(folder: Path, relay: int, enrolment: int, http: int) -> None:
     """Let every party make its own directory, beside data of its own."""
     write_dataset(folder / "data")
+    for domain in ("electricity", "housing"):
+        (folder / "data" / f"node_{domain}.csv").unlink()
     write_description(folder / "data", {"bank": ["utilisation"], "tax": ["sales", "等级"], "social": ["staff"]})
     home, bits = str(folder / COORDINATOR), ("--key-bits", "2048")
     listen = ("--listen", f"127.0.0.1:{relay}", "--enrolment", f"127.0.0.1:{enrolment}", "--http", f"127.0.0.1:{http}")
