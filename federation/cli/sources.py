@@ -51,7 +51,7 @@ def data_of(home: Path) -> tuple[Path, str]:
     """Return where a node's records are and by which name: by its node.yaml, or by the federation's folder."""
     if (home / NODE_FILE).exists():
         settings = read_settings(home / NODE_FILE, NodeSettings)
-        return home / settings.data, settings.domain
+        return home / settings.data, settings.source
     folder = home.resolve().parent
     file = read_federation(folder)
     for node in file.nodes:

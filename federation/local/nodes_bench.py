@@ -66,6 +66,7 @@ def measure_nodes(folder: Path, nodes: int, effort: Effort, tell: Callable[[str]
         started, cpu = time.perf_counter(), time.process_time()
         training = federation.train(split_rows(federation.outcomes, 0.3, 0), TrainingPlan(), _MINIMUM_BIN)
         seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu
+        rounds, size = training.traffic.rounds, training.traffic.total_bytes  # assessments go on counting
         tell(f"{nodes} data nodes: {effort.assessments} assessments")
         asked = federation.bank_table.ids[: effort.assessments]
         before, started = sum(seen), time.perf_counter()
@@ -79,10 +80,10 @@ def measure_nodes(folder: Path, nodes: int, effort: Effort, tell: Callable[[str]
     return NodesFigures(
         nodes=nodes,
         domains=len(offices(nodes)),
-        rounds=training.traffic.rounds,
+        rounds=rounds,
         seconds=seconds,
         cpu_seconds=cpu_seconds,
-        bytes=training.traffic.total_bytes,
+        bytes=size,
         assessment_ms=1000 * took / max(answered, 1),
         assessment_bytes=sent / max(answered, 1),
         process_p50_ms=by_processes.p50_ms if by_processes else None,

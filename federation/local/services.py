@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 import yaml
 
-from federation.local.layout import CONSENT_SERVICE, COORDINATOR, read_federation, witness_name
+from federation.local.layout import CONSENT_SERVICE, COORDINATOR, party_of, read_federation, witness_name
 from federation.relay.authority import PARTY_DAYS, Issued, create_authority, issue
 from federation.relay.settings import COORDINATOR_FILE, CoordinatorSettings, EnterpriseOptions
 from nodes.bank.settings import BANK_FILE, ApiOptions, BankSettings
@@ -83,9 +83,11 @@ def equip(folder: Path, ports: Ports) -> None:
             coordinator=stream, bank=name, data=data, uscc=file.uscc, witness=witness, http=http, api=api
         )
         _write(folder / party / BANK_FILE, bank)
-    for party, domain in nodes.items():
+    for name, domain in file.nodes.items():
+        party = party_of(name)
         node = NodeSettings(
             domain=domain,
+            office=name if name != domain else "",
             coordinator=stream,
             data=data,
             witness=witness_name(party),

@@ -26,7 +26,7 @@ def open_node_site(home: Path, settings: NodeSettings) -> Iterator[NodeSite]:
 
     Raises: ConfigurationError, VerificationFailed.
     """
-    read = partial(read_node_source, read_description(home / settings.data), settings.domain)
+    read = partial(read_node_source, read_description(home / settings.data), settings.source)
     ring = Keyring.open(home, home / settings.cards)
     with closing(open_node_ledger(ledger_location(home))) as ledger:
         witness = None

@@ -25,10 +25,12 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     `data` is the folder with `domains.json`; `http` is where health and metrics are served: `unix:path`,
     `127.0.0.1:port`, or empty for nowhere: a data node need not listen on any port. `shares_ahead` is how many
     encryptions are prepared for each bank, at 1.2 KB each. `revocations` is where the newest list of revoked consents
-    may lie; the coordinator also passes lists on.
+    may lie; the coordinator also passes lists on. `office` is the name of this node's records where its domain is split
+    over several; else they go by the domain's.
     """
 
     domain: str
+    office: str = ""
     coordinator: StreamSettings
     data: str = "data"
     cards: str = "../cards"
@@ -38,3 +40,8 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     door: str = ""
     shares_ahead: Annotated[int, Meta(ge=1, le=65536)] = 512
     many_banks: ManyBanksSettings = ManyBanksSettings()
+
+    @property
+    def source(self) -> str:
+        """The name of this node's own records in `domains.json`."""
+        return self.office or self.domain

@@ -12,8 +12,12 @@ from typer.testing import CliRunner
 from federation.cli.main import app
 from federation.cli.results import joined
 from federation.local import BANK, LocalFederation, create_federation
+from federation.local.services import Ports, equip
+from federation.process.settings import read_settings
 from federation.transcript import parcel_in
 from nodes.binning import bin_rows, cohort_columns, row_index
+from nodes.data_node.opening import open_node_site
+from nodes.data_node.settings import NODE_FILE, NodeSettings
 from nodes.data_node.survey import DistrictSurvey
 from nodes.sources import read_description
 from protocols.channel.identity import PartyId
@@ -33,6 +37,23 @@ from tests.small_federation import (
 )
 
 NORTH, SOUTH = PartyId("tax_north"), PartyId("tax_south")
+
+
+def test_each_office_of_a_split_domain_runs_from_a_directory_of_its_own(tmp_path: Path) -> None:
+    folder = tmp_path / "federation"
+    data = split_tax(write_dataset(folder / "data"))
+    with quick_keys():
+        create_federation(folder, read_description(data), KEY_BITS, POLICY)
+    equip(folder, Ports())
+    held = []
+    for office in (NORTH, SOUTH):
+        home = folder / office
+        with open_node_site(home, read_settings(home / NODE_FILE, NodeSettings)) as site:
+            assert site.domain == "tax"
+            held.append(set(site.table.ids))
+    assert held[0]
+    assert held[1]
+    assert not held[0] & held[1]
 
 
 def split_tax(data: Path) -> Path:
