@@ -62,7 +62,7 @@ def render_card(card: ModelCard) -> str:
             selected=chosen,
             dropped=[feature.view() for feature in ranked if not feature.selected],
             suspects=[feature.view() for feature in ranked if feature.iv > LEAK_SUSPECT_IV],
-            tables=points_tables(chosen),
+            tables={} if card.constant is None else points_tables(chosen),
             coverage=coverage_bars(card.coverage, COLOURS),
             domains=domains([feature.view() for feature in card.features]),
             steps=steps([feature.view() for feature in chosen if feature.bins]),

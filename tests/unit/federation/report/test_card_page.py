@@ -114,6 +114,12 @@ def test_a_model_of_trees_shows_what_is_there() -> None:
     assert "points" not in page.values("class")
 
 
+def test_steps_of_a_model_of_trees_are_shown_without_points_that_they_do_not_have() -> None:
+    page = check(render_card(replaced(family="boosting", constant=None)))
+    assert "no table of points" in page.text
+    assert "base points" not in page.text
+
+
 def test_no_selected_feature() -> None:
     dropped = tuple(msgspec.structs.replace(f, selected=False, reason="no more than chance") for f in sample().features)
     page = check(render_card(replaced(features=dropped)))
