@@ -11,7 +11,7 @@ from typing import Final
 from cryptography import x509
 from prometheus_client.parser import text_string_to_metric_families
 
-from federation.consents import ListFile, read_issuers
+from federation.coordinator.consents import ListFile, read_issuers
 from federation.process.asking import ask_http
 from federation.process.settings import read_settings
 from federation.relay.settings import COORDINATOR_FILE, CoordinatorSettings

@@ -173,7 +173,8 @@ class LocalFederation:
             )
         terms = TrainingTerms(self.node_entries(), minimum_bin=minimum_bin, plan=plan)
         consent = self.training_consent(self.lead, split)
-        self.traffic, self.coordinator.leaks = Traffic(), {}
+        self.traffic = Traffic()
+        self.coordinator.leaks.clear()
         started = time.monotonic()
         transcript = self.bank.open_training(split, terms, consent)
         self.traffic.seconds["labels"] = time.monotonic() - started

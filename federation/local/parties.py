@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from federation.audit import AuditLog, read_log_keys, read_log_signer
 from federation.audit.location import log_location
 from federation.audit.shredder import SHRED_FILE, Shredder
-from federation.consents import ConsentGate, read_issuers
 from federation.coordinator import Coordinator, CoordinatorSite
+from federation.coordinator.consents import ConsentGate, read_issuers
 from federation.local.layout import COORDINATOR, FederationFile, witness_name
 from nodes.bank.opening import derive_tag_key
 from nodes.bank.site import BankSite

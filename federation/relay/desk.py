@@ -1,6 +1,6 @@
 """Serves what a party asks: routes its parcel, asks those whom it is for, collects what comes back.
 
-Who may send what to whom is the coordinator's business (`federation/coordinator.py`), and nothing of it goes on before
+Who may send what to whom is the coordinator's business (`federation/coordinator/`), and nothing of it goes on before
 its leaf is durable; many parcels share one commit.
 """
 

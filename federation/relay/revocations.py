@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Collection
 from typing import Final
 
-from federation.consents import notice
+from federation.coordinator.consents import notice
 from federation.relay.desk import RelayDesk
 from federation.relay.switchboard import Switchboard
 from protocols.channel.envelope import Channel, pack_parcel

@@ -12,8 +12,8 @@ from federation.audit import AuditLog, read_log_keys, read_log_signer
 from federation.audit.location import log_location
 from federation.audit.shredder import SHRED_FILE, Shredder
 from federation.audit.view_desk import ViewDesk
-from federation.consents import ConsentGate, ListFile, read_issuers
 from federation.coordinator import Coordinator, CoordinatorSite
+from federation.coordinator.consents import ConsentGate, ListFile, read_issuers
 from federation.enterprise import EnterpriseDesk
 from federation.enterprise.http import serve_enterprises
 from federation.flower.desk import TrainingDesk

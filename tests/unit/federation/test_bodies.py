@@ -9,7 +9,7 @@ import pytest
 
 from federation.audit.shredder import SHRED_FILE, Shredder
 from federation.audit.verify import verify_directory
-from federation.bodies import BodyDesk
+from federation.coordinator.bodies import BodyDesk
 from federation.local import BANK, LocalFederation
 from nodes.keystore import create_party, read_keys
 from protocols.channel.envelope import Envelope

@@ -14,8 +14,8 @@ from federation.audit import AuditLog
 from federation.audit.objections import read_objections
 from federation.audit.reading import LoggedLeaf
 from federation.audit.shredder import Shredder
-from federation.consents import ConsentGate
 from federation.coordinator import CoordinatorSite
+from federation.coordinator.consents import ConsentGate
 from federation.enterprise.filing import Filing
 from federation.enterprise.references import References, references_of
 from federation.enterprise.rounds import ObjectionRounds

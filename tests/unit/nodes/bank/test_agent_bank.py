@@ -140,13 +140,14 @@ def test_an_answer_without_a_receipt_of_the_log_is_no_answer(
     """The coordinator answers with a receipt of its own making, or none; all else is honest."""
     with LocalFederation(federation_folder, clock=lambda: NOW) as federation:
         coordinator = federation.coordinator
-        flush, route = coordinator._flush, coordinator.route
+        leaves, route = coordinator._leaves, coordinator.route
+        flush = leaves.flush
         for code, forge in FORGERIES.items():
-            monkeypatch.setattr(coordinator, "_flush", lambda forge=forge: [forge(receipt) for receipt in flush()])
+            monkeypatch.setattr(leaves, "flush", lambda forge=forge: [forge(receipt) for receipt in flush()])
             with pytest.raises(CreditFederationError) as refusal:
                 federation.assess([trained.ids[0]])
             assert refusal.value.code == code
-        monkeypatch.setattr(coordinator, "_flush", flush)
+        monkeypatch.setattr(leaves, "flush", flush)
         assert federation.assess([trained.ids[0]])[0].status == "ok"
         monkeypatch.setattr(
             coordinator, "route", lambda sender, sent: [r for r in route(sender, sent) if r[1].message != "LogReceipt"]

@@ -1,0 +1,19 @@
+"""The coordinator: routes every envelope, writes each into the log before it goes on, and combines ciphertexts.
+
+It holds no decryption key and no enterprise data. What it learns is what its log says: who asked what of whom, when,
+and how large the messages were.
+
+router       takes the envelopes of one party, or of many with one commit, and hands each to the desk that it is for
+trainings    the desk of training runs and of invitations among banks
+questions    the desk of single questions and of batches
+consents     what it checks of consents, without learning whose they are
+bodies       sealed statements on their way into the log
+leaves       leaves that wait for one commit, and the receipts that wait for them
+site         what the coordinator brings: identity, pins, log, clock
+"""
+
+from federation.coordinator.leaves import Routed
+from federation.coordinator.router import Coordinator
+from federation.coordinator.site import CoordinatorSite
+
+__all__ = ["Coordinator", "CoordinatorSite", "Routed"]

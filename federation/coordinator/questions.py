@@ -1,0 +1,190 @@
+"""The desk of questions: single ones and batches, from the bank's request to its word that it has the answer."""
+
+from __future__ import annotations
+
+import hashlib
+
+from federation.coordinator.bodies import BodyDesk
+from federation.coordinator.leaves import Accepted, LeafWriter, ReceiptDue, Values
+from federation.coordinator.site import CoordinatorSite
+from protocols.assessment.batch.messages import BatchDecisions, BatchQuery, BatchShares, CombinedBatch
+from protocols.assessment.batch.relay import RelayBatch
+from protocols.assessment.messages import CombinedScore, Denial, Query, ScoreShare
+from protocols.assessment.relay import RelayQuery
+from protocols.channel.envelope import Channel, Envelope
+from protocols.channel.identity import PartyId, PartyRole
+from protocols.channel.wire import decode
+from protocols.errors import MalformedMessage, VerificationFailed
+from protocols.transparency.leaves import LeafKind
+
+MAX_OPEN_QUERIES = 65_536
+BODIED = {
+    "ScoreShare": LeafKind.RELEASE,
+    "BatchShares": LeafKind.RELEASE,
+    "Denial": LeafKind.DENY,
+    "Acknowledgement": LeafKind.ACK,
+}
+"""The leaf of each message that a party answers with, if it states something of enterprises with it."""
+
+
+class Questions:
+    """The questions that are open, and under which policy each node last answered."""
+
+    def __init__(self, site: CoordinatorSite, leaves: LeafWriter, bodies: BodyDesk) -> None:
+        self._site, self._leaves, self._bodies = site, leaves, bodies
+        self._queries: dict[bytes, RelayQuery | RelayBatch] = {}
+        self._policies: dict[str, bytes] = {}
+
+    def route(self, envelope: Envelope) -> Accepted | None:
+        """Return who gets what, once it is logged; None if the envelope belongs to no question.
+
+        Raises: MalformedMessage, UnexpectedMessage, VerificationFailed.
+        """
+        if envelope.message == "Query":
+            return self._open_query(envelope)
+        if envelope.message == "BatchQuery":
+            return self._open_batch(envelope)
+        relay = self._queries.get(envelope.transcript)
+        return None if relay is None else self._route_open(envelope, relay)
+
+    # ---- new questions
+
+    def _open_query(self, envelope: Envelope) -> Accepted:
+        query = decode(envelope.body, Query)
+        channel = self._asked(envelope, query)
+        relay = RelayQuery(query, channel, self._site.bank_key(query.bank, self._site.key_bits, query.bank_card))
+        earlier = self._site.pins.fingerprints(PartyId(query.bank))
+        shown = self._site.consents.show(query, self._site.clock_ms() // 1000, earlier)
+        values: Values = {} if shown.handle is None else {"consent_hash": shown.handle.hex()}
+        if query.objection:
+            values["objection"] = query.objection.hex()
+        if not shown.code:
+            return self._announce(envelope, relay, values)
+        denial = relay.refuse(shown.code)
+        self._announce(envelope, relay, values)
+        self._log(LeafKind.DENY, denial, relay, {"code": shown.code})
+        return [(PartyId(query.bank), denial)]
+
+    def _open_batch(self, envelope: Envelope) -> Accepted:
+        query = decode(envelope.body, BatchQuery)
+        channel = self._asked(envelope, query)
+        relay = RelayBatch(query, channel, self._site.bank_key(query.bank, self._site.key_bits, query.bank_card))
+        return self._announce(envelope, relay, {"enterprises": len(query.subject_tags)})
+
+    def _asked(self, envelope: Envelope, query: Query | BatchQuery) -> Channel:
+        """Return the channel of a new question. Raises: VerificationFailed if it is not new, or not its bank's."""
+        self._bodies.require(envelope, LeafKind.REQUEST, _tags(query))
+        channel = self._site.channel(query.transcript())
+        channel.unwrap(envelope, type(query))
+        if envelope.sender != query.bank or channel.transcript in self._queries:
+            raise VerificationFailed("a query is asked once, by its bank")
+        for node in query.nodes:
+            self._site.pins.card(PartyId(node), PartyRole.DATA_NODE)
+        return channel
+
+    def _announce(self, envelope: Envelope, relay: RelayQuery | RelayBatch, values: Values) -> Accepted:
+        """Log a new question, and let it go on to its nodes."""
+        query, transcript = relay.query, relay.channel.transcript
+        while len(self._queries) >= MAX_OPEN_QUERIES:  # the oldest was never acknowledged
+            del self._queries[next(iter(self._queries))]
+        self._queries[transcript] = relay
+        terms: Values = {
+            "bank": query.bank,
+            "model_hash": query.model.hex(),
+            "nodes": len(query.nodes),
+            "transcript_hash": transcript.hex(),
+        }
+        self._log(LeafKind.REQUEST, envelope, relay, terms | values)
+        return [(node, envelope) for node in relay.audience(envelope)]
+
+    # ---- open questions
+
+    def _route_open(self, envelope: Envelope, relay: RelayQuery | RelayBatch) -> Accepted:
+        kind = BODIED.get(envelope.message)
+        if kind is not None and _has_body(kind, relay):  # before the relay counts an answer that cannot be logged
+            self._bodies.require(envelope, kind, _tags(relay.query))
+        produced = relay.receive(envelope)
+        routed: Accepted = [(party, envelope) for party in relay.audience(envelope)]
+        self._log_answer(envelope, relay)
+        if isinstance(relay, RelayBatch) and relay.slips is not None and envelope.message == "BatchSlips":
+            bank, now = PartyId(relay.query.bank), self._site.clock_ms() // 1000
+            earlier = self._site.pins.fingerprints(bank)
+            routed.append((bank, relay.decide(self._site.consents.show_all(relay.query, relay.slips, now, earlier))))
+        for reply in produced:
+            routed += self._log_result(reply, relay)
+        return routed
+
+    def _log_answer(self, envelope: Envelope, relay: RelayQuery | RelayBatch) -> None:
+        """Log what a party has answered; the relay has verified it."""
+        if envelope.message == "ScoreShare":
+            share = decode(envelope.body, ScoreShare)
+            self._note_policy(envelope, share.policy)
+            self._log(LeafKind.RELEASE, envelope, relay, {"policy_hash": share.policy.hex()})
+        elif isinstance(relay, RelayBatch) and envelope.message == "BatchShares":
+            self._log(LeafKind.RELEASE, envelope, relay, _batch_release(envelope, relay))
+        elif envelope.message == "Denial":
+            denial = decode(envelope.body, Denial)
+            self._note_policy(envelope, denial.policy)
+            self._log(LeafKind.DENY, envelope, relay, {"code": denial.code, "policy_hash": denial.policy.hex()})
+        elif envelope.message == "Acknowledgement" and relay.outcome is not None:
+            self._log(LeafKind.ACK, envelope, relay, {"decision": relay.outcome.value.upper()})
+            del self._queries[envelope.transcript]
+        elif envelope.message == "BatchDecisions":
+            self._note_policy(envelope, decode(envelope.body, BatchDecisions).policy)
+
+    def _note_policy(self, envelope: Envelope, policy: bytes) -> None:
+        """Log that a node works under another policy than before: the evidence is its first answer under it."""
+        before = self._policies.get(envelope.sender, policy)
+        self._policies[envelope.sender] = policy
+        if before != policy:
+            values: Values = {"policy_hash": policy.hex()}
+            self._leaves.write(LeafKind.POLICY, envelope.sender, b"", values, evidence=envelope)
+
+    def _log_result(self, reply: Envelope, relay: RelayQuery | RelayBatch) -> Accepted:
+        """Log the product; it goes out together with the log's receipt."""
+        if isinstance(relay, RelayBatch):
+            product = decode(reply.body, CombinedBatch).vector
+        else:
+            product = decode(reply.body, CombinedScore).ciphertext
+        values: Values = {"ciphertext_hash": hashlib.sha256(product).hexdigest()}
+        leaf = self._log(LeafKind.RESULT, reply, relay, values)
+        bank = PartyId(relay.query.bank)
+        return [(bank, ReceiptDue(relay.channel, leaf)), (bank, reply)]
+
+    def _log(self, kind: LeafKind, envelope: Envelope, relay: RelayQuery | RelayBatch, values: Values) -> int:
+        """Log a step of a question; a batch is about many enterprises, whose tags are in its body."""
+        query, body = relay.query, b""
+        if envelope.sender != self._site.keys.party and _has_body(kind, relay):
+            if (crowded := self._bodies.crowded(envelope, kind)) and kind in (LeafKind.RELEASE, LeafKind.DENY):
+                values = values | {"crowded": crowded}
+            body = self._bodies.cover(envelope, kind, _tags(query), self._site.clock_ms())
+        try:
+            return self._leaves.write(
+                kind,
+                envelope.sender,
+                query.query if isinstance(query, Query) else query.batch,
+                values,
+                purpose=query.purpose,
+                subject=query.subject_tag if isinstance(query, Query) else b"",
+                evidence=envelope,
+                body=body,
+            )
+        except ValueError as error:  # a leaf is stricter than a message about names and codes
+            raise MalformedMessage(f"a {envelope.message} of {envelope.sender} holds what no log may") from error
+
+
+def _batch_release(envelope: Envelope, relay: RelayBatch) -> Values:
+    """Return what the log says of a node's shares: for how many enterprises, and how many it denied."""
+    policy = decode(envelope.body, BatchShares).policy.hex()
+    denied = relay.denied[PartyId(envelope.sender)]
+    return {"policy_hash": policy, "enterprises": relay.accepted or 0, "denied": denied}
+
+
+def _has_body(kind: LeafKind, relay: RelayQuery | RelayBatch) -> bool:
+    """Tell whether a party's leaf has a body: all of a question have, and of a batch all but the word that ends it."""
+    return kind is not LeafKind.ACK or isinstance(relay, RelayQuery)
+
+
+def _tags(query: Query | BatchQuery) -> tuple[bytes, ...]:
+    """Return the tags of the enterprises that a question is about."""
+    return (query.subject_tag,) if isinstance(query, Query) else query.subject_tags

@@ -1,0 +1,118 @@
+"""The desk of training runs, and of the invitations with which banks begin one together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from federation.coordinator.leaves import Accepted, LeafWriter, Values
+from federation.coordinator.site import CoordinatorSite
+from protocols.boosting.admission import check_boosting
+from protocols.boosting.messages import LEAKS as BOOSTING_LEAKS
+from protocols.boosting.messages import BoostingSpec
+from protocols.channel.envelope import Envelope
+from protocols.channel.identity import PartyId, PartyRole
+from protocols.channel.wire import decode
+from protocols.consortium.messages import LEAKS as CONSORTIUM_LEAKS
+from protocols.consortium.messages import ConsortiumSpec, Invitation
+from protocols.consortium.relay import RelayConsortium, RelayInvitation
+from protocols.errors import VerificationFailed
+from protocols.scorecard.messages import LEAKS, LeakClass, RunSpec
+from protocols.scorecard.relay import RelayTraining
+from protocols.transparency.leaves import LeafKind
+
+SPECS: dict[str, type[RunSpec]] = {
+    "RunSpec": RunSpec,
+    "BoostingSpec": BoostingSpec,
+    "ConsortiumSpec": ConsortiumSpec,
+}
+ALL_LEAKS = BOOSTING_LEAKS | CONSORTIUM_LEAKS | LEAKS
+
+
+class Trainings:
+    """The runs and invitations that are open. `leaks` counts what messages have revealed, by class."""
+
+    def __init__(self, site: CoordinatorSite, leaves: LeafWriter) -> None:
+        self._site, self._leaves = site, leaves
+        self._runs: dict[bytes, RelayTraining | RelayConsortium] = {}
+        self._invitations: dict[bytes, RelayInvitation] = {}
+        self.leaks: dict[LeakClass, int] = {}
+
+    def open(self, envelope: Envelope) -> None:
+        """Open the run or the invitation that an envelope announces, if it announces one.
+
+        Raises: MalformedMessage, VerificationFailed.
+        """
+        if envelope.message in SPECS:
+            self._open_run(envelope, SPECS[envelope.message])
+        elif envelope.message == "Invitation":
+            self._open_invitation(envelope)
+
+    def route(self, envelope: Envelope) -> Accepted | None:
+        """Return who gets what, once it is logged; None if the envelope belongs to no run.
+
+        Raises: MalformedMessage, UnexpectedMessage, VerificationFailed.
+        """
+        if envelope.transcript in self._invitations:
+            return self._route_invitation(envelope, self._invitations[envelope.transcript])
+        if envelope.transcript in self._runs:
+            return self._route_training(envelope, self._runs[envelope.transcript])
+        return None
+
+    def _open_run(self, envelope: Envelope, kind: type[RunSpec]) -> None:
+        spec = decode(envelope.body, kind)
+        transcript = spec.transcript()
+        channel = replace(self._site.channel(transcript), cards=dict(self._site.pins.cards))  # as they are now
+        channel.unwrap(envelope, kind)
+        if envelope.sender != spec.bank or transcript in self._runs:
+            raise VerificationFailed("a run is announced once, by its bank")
+        for node in spec.nodes:
+            self._site.pins.card(PartyId(node.party), PartyRole.DATA_NODE)
+        if isinstance(spec, BoostingSpec):
+            check_boosting(spec, channel.cards)
+        self._runs = {t: run for t, run in self._runs.items() if run.spec.bank != spec.bank}  # one that broke off
+        if isinstance(spec, ConsortiumSpec):
+            keys = {PartyId(m.party): self._site.bank_key(m.party, spec.key_bits) for m in spec.members}
+            self._runs[transcript] = RelayConsortium(spec, channel, keys)
+        else:
+            self._runs[transcript] = RelayTraining(spec, channel, self._site.bank_key(spec.bank, spec.key_bits))
+
+    def _open_invitation(self, envelope: Envelope) -> None:
+        invitation = decode(envelope.body, Invitation)
+        channel = self._site.channel(invitation.transcript())
+        channel.unwrap(envelope, Invitation)
+        if envelope.sender != invitation.lead or channel.transcript in self._invitations:
+            raise VerificationFailed("an invitation is sent once, by its lead")
+        for bank in invitation.banks:
+            self._site.pins.card(PartyId(bank.party), PartyRole.BANK)
+        self._invitations[channel.transcript] = RelayInvitation(invitation, channel)
+
+    def _route_invitation(self, envelope: Envelope, relay: RelayInvitation) -> Accepted:
+        receivers = relay.route(envelope)
+        self._log_step(envelope, relay.invitation.lead, relay.invitation.run)
+        if relay.finished:
+            del self._invitations[envelope.transcript]
+        return [(party, envelope) for party in receivers]
+
+    def _route_training(self, envelope: Envelope, run: RelayTraining | RelayConsortium) -> Accepted:
+        produced = run.receive(envelope)
+        for passed in (envelope, *produced):
+            self._log_step(passed, run.spec.bank, run.spec.run)
+        if run.finished is not None:
+            del self._runs[envelope.transcript]
+        routed: Accepted = [(party, envelope) for party in run.audience(envelope)]
+        routed += [(PartyId(reply.receiver), reply) for reply in produced]
+        return routed
+
+    def _log_step(self, envelope: Envelope, bank: str, run: bytes) -> None:
+        leak = ALL_LEAKS.get(envelope.message, LeakClass.NONE)
+        if leak is not LeakClass.NONE:
+            self.leaks[leak] = self.leaks.get(leak, 0) + 1
+        kind = LeafKind.MANIFEST if envelope.message == "SignedManifest" else LeafKind.TRAIN_STEP
+        values: Values = {
+            "bank": bank,
+            "step": envelope.message,
+            "leak_class": leak.value,
+            "bytes": len(envelope.body),
+            "transcript_hash": envelope.transcript.hex(),
+        }
+        self._leaves.write(kind, envelope.sender, run, values, evidence=envelope)
