@@ -56,4 +56,4 @@ stubs: setup     ## Make the stream's frame classes from their .proto file
 clean:           ## Remove what was built, keep the environment
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup demo up down up down check test test-slow test-chaos test-browser bench wheels stubs clean
+.PHONY: help setup demo up down check test test-slow test-chaos test-browser bench wheels stubs clean
