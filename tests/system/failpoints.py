@@ -17,7 +17,6 @@ from typing import Any
 
 from federation.audit.log import AuditLog
 from federation.local.processes import PartyProcess
-from nodes.bank.watching.batches import BatchRunner
 from nodes.data_node.batches import Batches
 from nodes.ledger.sqlite import SqliteBackend
 from protocols.stream import StreamEnd
@@ -95,8 +94,6 @@ POINTS: dict[str, Callable[[], None]] = {
     "bank between a question's commit and send": lambda: at_commit("INSERT INTO question", sending="request"),
     "bank before an end's commit": lambda: at_commit("UPDATE question"),
     "bank between an end's commit and send": lambda: at_commit("UPDATE question", sending="request"),
-    "bank before a chunk's commit": lambda: around(BatchRunner, "_record", nothing, lambda *_: die()),
-    "bank mid-batch": lambda: around(BatchRunner, "_record", lambda *_: die(), nothing),
 }
 """Every point by name."""
 
