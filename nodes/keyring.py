@@ -114,3 +114,34 @@ class Keyring:
             if key.public_key == public_key:
                 return key
         raise VerificationFailed("the Paillier key of that sum is gone", code=UNKNOWN)
+
+
+class KeyedSite:
+    """A site that acts with the keys of its `ring`, as they are now: what is replaced there is replaced at once."""
+
+    __slots__ = ()
+
+    ring: Keyring
+
+    @property
+    def keys(self) -> PartyKeys:
+        """The party's own keys."""
+        return self.ring.keys
+
+    @property
+    def paillier(self) -> PrivateKey:
+        """The party's own Paillier key."""
+        return self.ring.paillier
+
+    @property
+    def pins(self) -> Pins:
+        """The cards that it has pinned."""
+        return self.ring.pins
+
+    def channel(self, transcript: bytes) -> Channel:
+        """Return the party's end of a query."""
+        return self.ring.channel(transcript)
+
+    def run_channel(self, transcript: bytes) -> Channel:
+        """Return the party's end of a training run, to which the cards stay as they are now."""
+        return self.ring.run_channel(transcript)

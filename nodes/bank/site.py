@@ -11,18 +11,15 @@ from numpy.typing import NDArray
 
 from nodes.data_node.site import system_clock
 from nodes.features import FeatureTable
-from nodes.keyring import Keyring
+from nodes.keyring import KeyedSite, Keyring
 from nodes.ledger import BankLedger
 from nodes.log_witness import LogWitness
-from protocols.channel.envelope import Channel
-from protocols.channel.identity import PartyKeys, Randomness
-from protocols.channel.pins import Pins
-from protocols.paillier import PrivateKey
+from protocols.channel.identity import Randomness
 from protocols.transparency.notes import VerifierKey
 
 
 @dataclass(frozen=True, slots=True)
-class BankSite:
+class BankSite(KeyedSite):
     """What the bank brings: identity, its key, its own features and the repayment outcomes it knows.
 
     `log_key` is the one that it has pinned; `witness` is set if it cosigns that log, `ledger` if it keeps a record of
@@ -38,26 +35,3 @@ class BankSite:
     randomness: Randomness = secrets.token_bytes
     witness: LogWitness | None = field(default=None, repr=False)
     ledger: BankLedger | None = field(default=None, repr=False)
-
-    @property
-    def keys(self) -> PartyKeys:
-        """The bank's own keys, as they are now."""
-        return self.ring.keys
-
-    @property
-    def paillier(self) -> PrivateKey:
-        """The bank's Paillier key, as it is now."""
-        return self.ring.paillier
-
-    @property
-    def pins(self) -> Pins:
-        """The cards that the bank has pinned."""
-        return self.ring.pins
-
-    def channel(self, transcript: bytes) -> Channel:
-        """Return the bank's end of a query."""
-        return self.ring.channel(transcript)
-
-    def run_channel(self, transcript: bytes) -> Channel:
-        """Return the bank's end of a training run, to which the cards stay as they are now."""
-        return self.ring.run_channel(transcript)

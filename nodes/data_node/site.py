@@ -11,14 +11,11 @@ from nodes.consent_sources import ConsentSources
 from nodes.data_node.rows import Rows
 from nodes.data_node.stop_switch import StopSwitch
 from nodes.features import FeatureTable
-from nodes.keyring import Keyring
+from nodes.keyring import KeyedSite, Keyring
 from nodes.ledger import NodeLedger
 from nodes.log_witness import LogWitness
 from nodes.policy import NodePolicy, PolicyInForce
-from protocols.channel.envelope import Channel
-from protocols.channel.identity import PartyCard, PartyKeys, Randomness
-from protocols.channel.pins import Pins
-from protocols.paillier import PrivateKey
+from protocols.channel.identity import PartyCard, Randomness
 
 
 def system_clock() -> int:
@@ -35,7 +32,7 @@ class ManyBanks:
 
 
 @dataclass(frozen=True, slots=True)
-class NodeSite:
+class NodeSite(KeyedSite):
     """What one data owner brings: identity, rows, rules and records; `witness` if it cosigns the coordinator's log."""
 
     domain: str
@@ -56,21 +53,6 @@ class NodeSite:
         return self.rows.now().table
 
     @property
-    def keys(self) -> PartyKeys:
-        """This node's own keys, as they are now."""
-        return self.ring.keys
-
-    @property
-    def paillier(self) -> PrivateKey:
-        """This node's own Paillier key, as it is now."""
-        return self.ring.paillier
-
-    @property
-    def pins(self) -> Pins:
-        """The cards that this node has pinned."""
-        return self.ring.pins
-
-    @property
     def policy(self) -> NodePolicy:
         """The policy that is in force at this moment."""
         return self.rules.current
@@ -79,11 +61,3 @@ class NodeSite:
     def card(self) -> PartyCard:
         """This node's own card, as the others have pinned it."""
         return self.pins.cards[self.keys.party]
-
-    def channel(self, transcript: bytes) -> Channel:
-        """Return this node's end of a query."""
-        return self.ring.channel(transcript)
-
-    def run_channel(self, transcript: bytes) -> Channel:
-        """Return this node's end of a training run, to which the cards stay as they are now."""
-        return self.ring.run_channel(transcript)
