@@ -160,7 +160,7 @@ def test_the_logs_own_checkpoint_shows_that_a_ledger_is_older(federation_folder:
     assert caught.value.code == "LEDGER_OLDER"
     assert not home.exists()
     with pytest.raises(VerificationFailed):  # a note that the log has not signed says nothing
-        restore(file, home, PASSPHRASE, note.replace(str(size).encode(), b"1"), False, NOW)
+        restore(file, home, PASSPHRASE, note.replace(b"\n%d\n" % size, b"\n1\n"), False, NOW)
     restore(file, home, PASSPHRASE, None, False, NOW)
 
 
