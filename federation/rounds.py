@@ -26,6 +26,7 @@ PHASES: Mapping[str, str] = {
     "EncryptedLabels": "histograms",
     "Cohort": "histograms",
     "DistrictCounts": "histograms",
+    "DomainCounts": "histograms",
     "DistrictSums": "binning",
     "PooledSums": "binning",
     "BinHistograms": "binning",

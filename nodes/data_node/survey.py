@@ -82,6 +82,11 @@ class DistrictSurvey:
         self.level = 0
         self.binnings: tuple[FineBinning, ...] = ()
 
+    @property
+    def cells(self) -> int:
+        """How many cells the level has, of all columns together."""
+        return len(self._columns) * (OCTAVES + 1 if self.level == 0 else CELLS)
+
     def counts(self) -> Words:
         """Return how many of the own training rows fall in each cell of the level."""
         own = [column[: self._training_rows] for column in self._columns.values()]
@@ -92,10 +97,9 @@ class DistrictSurvey:
 
     def take(self, pooled: Words) -> BinnedRows | None:
         """Take the domain's counts of the level; return the rows in common bins after the last."""
-        size = OCTAVES + 1 if self.level == 0 else CELLS
-        if len(pooled) != size * len(self._columns):
+        if len(pooled) != self.cells:
             raise MalformedMessage("the districts of a domain do not count the same features")
-        parts = pooled.reshape(len(self._columns), size).astype(np.int64)
+        parts = pooled.reshape(len(self._columns), -1).astype(np.int64)
         self.level += 1
         if self.level == 1:
             named = zip(self._columns.items(), parts, strict=True)

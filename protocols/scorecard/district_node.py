@@ -1,12 +1,14 @@
 """The role of a data node that shares its domain with others by region: only the domain's sums open, to anybody.
 
 Before anything is counted for the bank, the districts of a domain agree on common bins: each counts its rows in the
-cells of a public grid, and all see the sum of their masked counts. Whatever a node of its own would tell the bank then
-goes in shares that cancel over the domain.
+cells of a public grid, masked, for the first of them by name, which adds all up and tells the others. Whatever a node
+of its own would tell the bank then goes in shares that cancel over the domain. Their masks depend on the counts that
+each was told, so that nothing opens if those were not the same.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -15,18 +17,17 @@ from numpy.typing import NDArray
 
 from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyId, Randomness
-from protocols.errors import MalformedMessage, UnexpectedMessage
+from protocols.errors import UnexpectedMessage
 from protocols.masks import zero_sum_masks, zero_sum_words
 from protocols.paillier import CiphertextVector, Packing, PrivateKey, PublicKey
 from protocols.scorecard import messages as m
 from protocols.scorecard.arithmetic import histogram_packing, masked_sums
+from protocols.scorecard.cells import Words, add_up, fold, narrow, unfold, width
 from protocols.scorecard.gathering import GRAM_MODULUS, Gathering, pooled_gram
 from protocols.scorecard.node import NodeTraining
 from protocols.scorecard.node_role import Handlers, Sent, Site, require
 from protocols.scorecard.products import add_low_bits
 from protocols.scorecard.rows import BinnedRows, WoeColumns
-
-Words = NDArray[np.uint32]
 
 
 class Survey(Protocol):
@@ -35,6 +36,11 @@ class Survey(Protocol):
     @property
     def level(self) -> int:
         """The level that is counted next."""
+        ...
+
+    @property
+    def cells(self) -> int:
+        """How many cells the level has."""
         ...
 
     def counts(self) -> Words:
@@ -71,18 +77,25 @@ class DistrictTraining(NodeTraining):
     ) -> None:
         super().__init__(spec, channel, paillier, keys, site, randomness)
         self._district_site = site
-        self._siblings = self._districts.siblings(self._me)
+        self._siblings, self._lead = self._districts.siblings(self._me), self._districts.leads[self._me]
+        self._width = width(len(self._siblings) + 1, spec.training_rows)
+        self._told = ""
         self._survey: Survey | None = None
         self._label_vector: CiphertextVector | None = None
         self._counts: Gathering[bytes] = Gathering(self._districts)
         self._grams: Gathering[tuple[int, ...]] = Gathering(self._districts)
 
     def _handlers(self) -> Handlers:
-        return {**super()._handlers(), "DistrictCounts": self._on_counts, "LocalGram": self._on_gram}
+        return {
+            **super()._handlers(),
+            "DistrictCounts": self._on_counts,
+            "DomainCounts": self._on_domain_counts,
+            "LocalGram": self._on_gram,
+        }
 
     def _salt(self, step: str) -> bytes:
-        """Return what masks of a step depend on: they cancel only if all were told the same run and cohort."""
-        return self._channel.transcript + f"district/{step}/{self._cohort_name}".encode()
+        """Return what masks of a step depend on: they cancel only if all were told the same run, cohort and counts."""
+        return self._channel.transcript + f"district/{step}/{self._cohort_name}/{self._told}".encode()
 
     def _peers(self) -> dict[str, bytes]:
         return {sibling: self._channel.cards[sibling].mask_key for sibling in self._siblings}
@@ -105,29 +118,37 @@ class DistrictTraining(NodeTraining):
     def _count(self, survey: Survey) -> Sent:
         level = survey.level
         self._site.release(self.spec, f"DistrictCounts/{level}", m.LeakClass.AGGREGATE)
-        own = survey.counts()
-        words = zero_sum_words(
-            self._me, self._channel.keys.mask, self._peers(), self._salt(f"counts/{level}"), len(own)
-        )
-        masked = (own + words).astype("<u4").tobytes()
-        sent = [self._channel.wrap(sibling, m.DistrictCounts(level, masked)) for sibling in self._siblings]
-        return sent + self._pool(survey, self._counts.put(f"counts/{level}", self._me, masked))
+        own, salt = survey.counts(), self._salt(f"counts/{level}")
+        masks = zero_sum_words(self._me, self._channel.keys.mask, self._peers(), salt, len(own))
+        masked = narrow(own + masks, self._width)
+        if self._me == self._lead:
+            return self._add_up(self._counts.put(f"counts/{level}", self._me, masked))
+        return [self._channel.wrap(self._lead, m.DistrictCounts(level, masked))]
 
     def _on_counts(self, envelope: Envelope) -> Sent:
         sender = self._from_sibling(envelope)
+        if self._me != self._lead:
+            raise UnexpectedMessage(f"{self._lead} adds up this domain's counts, not {self._me}")
         message = self._channel.unwrap(envelope, m.DistrictCounts)
-        return self._pool(self._survey, self._counts.put(f"counts/{message.level}", sender, message.counts))
+        return self._add_up(self._counts.put(f"counts/{message.level}", sender, message.counts))
 
-    def _pool(self, survey: Survey | None, parts: list[bytes] | None) -> Sent:
-        """Add up a level once all districts have counted it, and go on to the next, or to the histograms."""
+    def _add_up(self, parts: list[bytes] | None) -> Sent:
+        """Add up a level once all districts have counted it, and tell the others."""
         if parts is None:
             return []
-        if len({len(part) for part in parts}) != 1 or len(parts[0]) % 4:
-            raise MalformedMessage("the districts of a domain count different cells")
-        pooled = np.zeros(len(parts[0]) // 4, dtype=np.uint32)
-        for part in parts:
-            pooled += np.frombuffer(part, dtype="<u4")
-        survey = require(survey)
+        survey, pooled = require(self._survey), add_up(parts, self._width)
+        message = m.DomainCounts(survey.level, fold(pooled))
+        return [self._channel.wrap(sibling, message) for sibling in self._siblings] + self._take(survey, pooled)
+
+    def _on_domain_counts(self, envelope: Envelope) -> Sent:
+        message, survey = self._from_bank(envelope, m.DomainCounts, self._lead), require(self._survey)
+        if self._me == self._lead or message.level != survey.level or self._rows is not None:
+            raise UnexpectedMessage(f"counts of level {message.level} are not due")
+        return self._take(survey, unfold(message.counts, survey.cells))
+
+    def _take(self, survey: Survey, pooled: Words) -> Sent:
+        """Take the domain's counts of a level, and go on to the next, or to the histograms."""
+        self._told = hashlib.sha256(self._told.encode() + pooled.astype("<u4").tobytes()).hexdigest()
         rows = survey.take(pooled)
         return self._count(survey) if rows is None else self._begin(require(self._label_vector), rows)
 

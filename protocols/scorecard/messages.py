@@ -13,9 +13,10 @@ owner's key). Nodes and bank are in one exchange wherever neither waits for the 
     7  node   ⇒ MaskedTotals, ManifestSignature
     8  bank     opens the totals of what will be served, ⇒ SignedManifest to the log;   node: keeps its part
 
-Where several nodes share a domain by region, they count together first (DistrictCounts, two exchanges), send
-DistrictSums for what they would send to the bank in encrypted sums, of which the coordinator makes PooledSums, and tell
-each other masked LocalGrams before their start (one exchange). MaskShare and ProductShare are sums over a domain.
+Where several nodes share a domain by region, they count together first (DistrictCounts to the first of them,
+DomainCounts back, twice; four exchanges), send DistrictSums for what they would send to the bank in encrypted sums, of
+which the coordinator makes PooledSums, and tell each other masked LocalGrams before their start (one exchange).
+MaskShare and ProductShare are sums over a domain.
 
 Another refinement repeats EncryptedResiduals, GradientShare, PointTables, MaskedTotals before the last of them.
 """
@@ -134,9 +135,19 @@ class BinHistograms(Message, frozen=True):
 
 
 class DistrictCounts(Message, frozen=True):
-    """How many training rows of one district fall in each cell of a public grid, masked; 4 bytes a cell.
+    """How many training rows of one district fall in each cell of a public grid, masked; 1 to 4 bytes a cell.
 
-    Reveals: nothing but the sum over the whole domain, to its own nodes, which cut their common bins from it.
+    Reveals: nothing but the sum over the whole domain, to the first of its nodes, which adds it up.
+    """
+
+    level: Annotated[int, Meta(ge=0, lt=2)]
+    counts: bytes
+
+
+class DomainCounts(Message, frozen=True):
+    """How many training rows of a whole domain fall in each cell, deflated. Its nodes cut their common bins from it.
+
+    Reveals: the domain's counts, to its own nodes alone.
     """
 
     level: Annotated[int, Meta(ge=0, lt=2)]

@@ -105,6 +105,7 @@ SEALED_KINDS: Final[frozenset[str]] = frozenset(
         m.Cohort,
         m.BinHistograms,
         m.DistrictCounts,
+        m.DomainCounts,
         m.WoeTables,
         m.LocalGram,
         m.MaskedProducts,

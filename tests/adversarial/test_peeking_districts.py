@@ -9,21 +9,32 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nodes.data_node.survey import DistrictSurvey
+from nodes.data_node.survey import CELLS, OCTAVES, DistrictSurvey
 from protocols.channel.envelope import Envelope
 from protocols.channel.identity import PartyId
 from protocols.channel.wire import Message
-from protocols.errors import UnexpectedMessage, VerificationFailed
+from protocols.errors import CreditFederationError, UnexpectedMessage, VerificationFailed
 from protocols.masks import zero_sum_masks
 from protocols.paillier import CiphertextVector, decrypt
 from protocols.scorecard import messages as m
 from protocols.scorecard.arithmetic import histogram_packing, masking, product_packing
+from protocols.scorecard.cells import fold, unfold
 from protocols.scorecard.district_node import DistrictTraining
 from protocols.scorecard.releases import combine
 from tests.protocol.district_network import MINIMUM, NORTH, SOCIAL, SOUTH, DistrictNetwork
 from tests.protocol.network import BANK, COORDINATOR
 
-KINDS = (m.DistrictCounts, m.DistrictSums, m.PooledSums, m.LocalGram, m.MaskShare, m.ProductShare, m.BinHistograms)
+KINDS = (
+    m.DistrictCounts,
+    m.DomainCounts,
+    m.DistrictSums,
+    m.PooledSums,
+    m.LocalGram,
+    m.MaskShare,
+    m.ProductShare,
+    m.BinHistograms,
+)
+CELLS_OF_LEVEL = (3 * (OCTAVES + 1), 3 * CELLS)
 
 
 class Watched:
@@ -128,16 +139,46 @@ def own_counts(watched: Watched, district: PartyId, level: int) -> NDArray[np.ui
     return survey.counts()
 
 
-def test_a_district_sends_its_sibling_noise_that_only_the_sum_takes_off(watched: Watched) -> None:
+def test_a_district_sends_the_first_one_noise_that_only_the_sum_takes_off(watched: Watched) -> None:
     for level in (0, 1):
-        sent = {}
-        for district, sibling in ((NORTH, SOUTH), (SOUTH, NORTH)):
-            counts = [c for c in watched.all(m.DistrictCounts, district, sibling) if isinstance(c, m.DistrictCounts)]
-            sent[district] = np.frombuffer(next(c.counts for c in counts if c.level == level), dtype="<u4")
-            true = own_counts(watched, district, level)
-            assert np.mean(sent[district] == true) < 0.001
-        pooled = own_counts(watched, NORTH, level) + own_counts(watched, SOUTH, level)
-        np.testing.assert_array_equal(sent[NORTH] + sent[SOUTH], pooled)
+        counts = [c for c in watched.all(m.DistrictCounts, SOUTH, NORTH) if isinstance(c, m.DistrictCounts)]
+        pooled = [c for c in watched.all(m.DomainCounts, NORTH, SOUTH) if isinstance(c, m.DomainCounts)]
+        true = own_counts(watched, SOUTH, level)
+        sent = np.frombuffer(next(c.counts for c in counts if c.level == level), dtype="<u2")
+        assert len(sent) == len(true)
+        assert np.mean(sent == true) < 0.001
+        told = unfold(next(c.counts for c in pooled if c.level == level), len(true))
+        np.testing.assert_array_equal(told, own_counts(watched, NORTH, level) + true)
+
+
+@pytest.mark.parametrize("level", [0, 1])
+def test_nothing_opens_if_the_first_district_tells_others_what_it_does_not_count_itself(level: int) -> None:
+    network, opened = DistrictNetwork(), []
+    keys, cards = network.channel(NORTH), network.channel(SOUTH)
+
+    def on_path(envelope: Envelope) -> list[Envelope]:
+        opened.extend([envelope.message] if envelope.message in ("PooledSums", "WoeTables") else [])
+        if envelope.message != "DomainCounts":
+            return [envelope]
+        message = cards.unwrap(envelope, m.DomainCounts)
+        if message.level != level:
+            return [envelope]
+        cells = unfold(message.counts, CELLS_OF_LEVEL[level])
+        held = np.flatnonzero(cells)
+        cells[held[0]], cells[held[1]] = cells[held[0]] - 1, cells[held[1]] + 1
+        return [keys.wrap(SOUTH, m.DomainCounts(level, fold(cells)))]
+
+    network.on_path = on_path
+    with pytest.raises(CreditFederationError):
+        network.run()
+    assert opened == ([] if level == 0 else ["PooledSums"])
+    assert network.bank.result is None
+
+
+def test_a_districts_masked_counts_cross_once_each(watched: Watched) -> None:
+    counted = [(s, r) for s, r, msg in watched.seen if isinstance(msg, m.DistrictCounts)]
+    assert counted == [(SOUTH, NORTH)] * 2
+    assert [(s, r) for s, r, msg in watched.seen if isinstance(msg, m.DomainCounts)] == [(NORTH, SOUTH)] * 2
 
 
 def true_gram(watched: Watched, district: PartyId) -> list[int]:
@@ -217,8 +258,12 @@ def test_a_share_that_the_coordinator_replaces_in_the_product_is_noticed() -> No
 def test_only_siblings_may_count_with_a_district() -> None:
     network = DistrictNetwork()
     for sender in (SOCIAL, BANK, COORDINATOR):
-        for message in (m.DistrictCounts(0, b""), m.LocalGram((1,))):
-            with pytest.raises(UnexpectedMessage):
-                network.tell(NORTH, message, sender=sender)
+        for district in (NORTH, SOUTH):
+            for message in (m.DistrictCounts(0, b""), m.DomainCounts(0, b""), m.LocalGram((1,))):
+                with pytest.raises(UnexpectedMessage):
+                    network.tell(district, message, sender=sender)
+    for district, message in ((SOUTH, m.DistrictCounts(0, b"")), (NORTH, m.DomainCounts(0, b""))):
+        with pytest.raises(UnexpectedMessage):  # the first of them adds up, and no other
+            network.tell(district, message, sender=NORTH if district == SOUTH else SOUTH)
     with pytest.raises(UnexpectedMessage):
         network.tell(SOCIAL, m.DistrictCounts(0, b""), sender=NORTH)

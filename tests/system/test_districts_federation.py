@@ -79,7 +79,7 @@ def test_two_offices_of_one_domain_train_and_answer_as_one(tmp_path: Path) -> No
     ) as federation:
         split = default_split(federation)
         training = federation.train(split, PLAN, MINIMUM_BIN)
-        assert training.traffic.rounds == 11
+        assert training.traffic.rounds == 13
         ids, n = federation.bank.cohort_ids(split), len(split.training)
         whole = joined([federation.tables[NORTH], federation.tables[SOUTH]])
         survey = DistrictSurvey(cohort_columns(whole, row_index(whole), ids), n, 32, MINIMUM_BIN)
@@ -109,7 +109,7 @@ def test_two_offices_of_one_domain_train_and_answer_as_one(tmp_path: Path) -> No
         observations = [Observation(party, inbound, data, parcel_in(data)) for party, inbound, data in passed]
         report = audit(list(federation.pins.cards.values()), observations, Terms(0))
         assert report.findings == ()
-        assert {"DistrictCounts", "DistrictSums", "PooledSums"} <= {
+        assert {"DistrictCounts", "DomainCounts", "DistrictSums", "PooledSums"} <= {
             e.message for _, _, d in passed for e in envelopes_in(d)
         }
 
@@ -143,7 +143,7 @@ def test_credfed_trains_and_audits_a_split_domain(tmp_path: Path) -> None:
     )
     assert run.exit_code == 0, run.output
     results = json.loads((tmp_path / "out" / "results.json").read_text())
-    assert results["rounds"] == 11
+    assert results["rounds"] == 13
     assert {"tax_north", "tax_south"} <= set(results["bytes_sent"])
     assert abs(results["auc"] - results["auc_centralised"]) < 0.05
     boosted = CliRunner().invoke(
