@@ -143,13 +143,11 @@ class Mailroom:
 
         Rounds are not undone. What was released, charged and logged until then stays so, and so does what a party
         keeps of the run until it opens the next: an unfinished training, and at nodes that all signatures had
-        reached, a part of a model that no bank has and that is therefore never asked for.
+        reached, a part of a model that no bank has and that is therefore never asked for. What the other parties have
+        answered in the last round is logged, though nobody gets it.
         """
         nodes = addresses(grid)
-        self._traffic.bytes_sent[self._first] = self._traffic.bytes_sent.get(self._first, 0) + len(self._opening)
-        with _told(self._first, "opening"):
-            opened = open_parcel(self._opening)
-        pending = self._route({self._first: opened}, "opening")
+        pending = self._route({self._first: self._opening}, "opening")
         while pending:
             started = time.monotonic()
             self._traffic.rounds += 1
@@ -162,33 +160,40 @@ class Mailroom:
             self._on_round(RoundEvent(self._traffic.rounds, phase, tuple(pending), size, seconds))
             pending = following
 
-    def _route(self, sent: Mapping[PartyId, Sequence[Envelope]], where: str) -> dict[PartyId, list[Envelope]]:
-        """Return what each party gets next."""
+    def _route(self, replies: Mapping[PartyId, bytes | None], where: str) -> dict[PartyId, list[Envelope]]:
+        """Return what each party gets next, once all that verifies is logged; then raise what a party has failed in."""
+        answers = {party: reply for party, reply in replies.items() if reply is not None}
+        failures: list[CreditFederationError] = []
+        if silent := replies.keys() - answers.keys():
+            failures.append(TransportError(f"{', '.join(sorted(silent))} did not answer ({where})"))
         following: dict[PartyId, list[Envelope]] = {}
-        for party, envelopes in sent.items():
-            with _told(party, where):
-                routed = self._coordinator.route(party, envelopes)
-            for receiver, envelope in routed:
-                following.setdefault(receiver, []).append(envelope)
+        for party, reply in answers.items():
+            try:
+                for receiver, envelope in self._routed(party, reply, where):
+                    following.setdefault(receiver, []).append(envelope)
+            except TransportError:  # of a coordinator that is gone: it logs nothing more
+                raise
+            except CreditFederationError as failure:
+                failures.append(failure)
+        if failures:
+            raise failures[0]
         return following
+
+    def _routed(self, party: PartyId, reply: bytes, where: str) -> Routed:
+        self._traffic.bytes_sent[party] = self._traffic.bytes_sent.get(party, 0) + len(reply)
+        with _told(party, where):
+            return self._coordinator.route(party, open_parcel(reply))
 
     def _exchange(
         self, grid: Grid, nodes: Mapping[PartyId, int], pending: Mapping[PartyId, list[Envelope]], where: str
-    ) -> dict[PartyId, tuple[Envelope, ...]]:
+    ) -> dict[PartyId, bytes | None]:
         parcels = {}
         for party, envelopes in pending.items():
             if party not in nodes:
                 raise TransportError(f"{party} is not connected ({where})")
             parcels[party] = pack_parcel(tuple(envelopes))
             self._count_received(party, envelopes, len(parcels[party]))
-        replies = {}
-        for party, reply in exchange(grid, nodes, parcels, str(self._traffic.rounds), self._timeout).items():
-            if reply is None:
-                raise TransportError(f"{party} did not answer ({where})")
-            self._traffic.bytes_sent[party] = self._traffic.bytes_sent.get(party, 0) + len(reply)
-            with _told(party, where):
-                replies[party] = open_parcel(reply)
-        return replies
+        return exchange(grid, nodes, parcels, str(self._traffic.rounds), self._timeout)
 
     def _count_received(self, party: PartyId, envelopes: list[Envelope], size: int) -> None:
         traffic = self._traffic

@@ -244,6 +244,10 @@ def replace_file(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Put `data` in the place of a file, durably: a reader finds the old one or the new one whole. Raises: OSError."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     partial.unlink(missing_ok=True)
-    write_private(partial, data)
-    partial.chmod(mode)
-    partial.replace(path)
+    try:
+        write_private(partial, data)
+        partial.chmod(mode)
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise

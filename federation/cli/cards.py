@@ -32,6 +32,7 @@ from federation.report.wording import leak
 from nodes.bank.model_file import ModelFeature, ModelFile
 from nodes.bank.model_quality import CurvePoint, ModelQuality, ScoredGroup
 from nodes.features import load_catalogue
+from nodes.keystore import replace_file
 from protocols.credit.scale import GRADE_LIMITS, SCORE_FACTOR, score
 
 CARD_HTML: Final = "model_card.html"
@@ -43,8 +44,8 @@ FEWEST_NODES: Final = 3
 def write_card(folder: Path, model: ModelFile) -> ModelCard:
     """Write the card of a model into its bank's folder, as a page and as JSON, and return it. Raises: OSError."""
     card = model_card(model)
-    (folder / model.bank / CARD_HTML).write_text(render_card(card), encoding="utf-8")
-    (folder / model.bank / CARD_JSON).write_bytes(msgspec.json.format(msgspec.json.encode(card)) + b"\n")
+    replace_file(folder / model.bank / CARD_HTML, render_card(card).encode(), 0o644)
+    replace_file(folder / model.bank / CARD_JSON, msgspec.json.format(msgspec.json.encode(card)) + b"\n", 0o644)
     return card
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -17,6 +18,7 @@ from nodes.binning import bin_rows, cohort_columns, row_index
 from nodes.data_node.charges import YearAccount
 from nodes.data_node.survey import DistrictSurvey
 from nodes.features import FeatureTable
+from nodes.keystore import replace_file
 from protocols.boosting.model import BoostingPlan
 from protocols.boosting.plaintext import train_pooled as boost_pooled
 from protocols.channel.identity import PartyId
@@ -112,6 +114,11 @@ class Comparison(msgspec.Struct, frozen=True):
     boosting: Validation
     additive: Validation | None = None
     without_noise: Validation | None = None
+
+
+def write_results(folder: Path, results: Results) -> None:
+    """Put `results.json`, whole, in the place of an earlier one. Raises: OSError."""
+    replace_file(folder / "results.json", msgspec.json.format(msgspec.json.encode(results)) + b"\n", 0o644)
 
 
 def compare(

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
-
 from federation.cli.cards import write_card
-from federation.cli.results import Results, build_results
+from federation.cli.results import Results, build_results, write_results
 from federation.local.deployed.members import placement_of
 from federation.local.deployed.supervisor import read_status
 from federation.local.deployed.training import DeployedTraining
@@ -45,5 +43,5 @@ def train_deployed(
         training = run.run(plan, minimum_bin, folder.name, on_round)
     results = build_results(folder.name, training, read_federation(folder).key_bits, plan, None)
     write_card(folder, training.model)
-    (folder / "results.json").write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")
+    write_results(folder, results)
     return results

@@ -8,12 +8,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from federation.cli.cards import write_card
 from federation.cli.consortium import compare_consortium, consortium_results
 from federation.cli.output import errors
-from federation.cli.results import Comparison, Results, build_results, compare
+from federation.cli.results import Comparison, Results, build_results, compare, write_results
 from federation.local import LocalFederation, Training, create_federation, party_of, split_rows, train_consortium
 from federation.rounds import RoundEvent
 from nodes.bank.training import Split
@@ -82,7 +80,7 @@ class Job:
                 comparison = compare(federation, training, split, self.minimum_bin, self.seed, self.plan)
         results = build_results(self.dataset, training, self.key_bits, self.plan, comparison)
         write_card(folder, training.model)
-        _write_results(folder, results)
+        write_results(folder, results)
         return Outcome(results, training, split, comparison)
 
     def run_consortium(self, folder: Path, on_round: Callable[[RoundEvent], None], do_compare: bool) -> Results:
@@ -105,7 +103,7 @@ class Job:
             )
         for held in training.banks.values():
             write_card(folder, held.model)
-        _write_results(folder, results)
+        write_results(folder, results)
         return results
 
     def _found(self, folder: Path) -> None:
@@ -142,10 +140,6 @@ class Job:
                 f"bank.[/] The usual policy allows {usual}; every data owner of this federation is set to allow it."
             )
         return max(usual, self.plan.row_totals)
-
-
-def _write_results(folder: Path, results: Results) -> None:
-    (folder / "results.json").write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")
 
 
 def catalogue_themes() -> dict[tuple[str, str], str]:

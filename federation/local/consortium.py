@@ -39,8 +39,8 @@ def train_consortium(
 ) -> ConsortiumTraining:
     """Train one scorecard with all banks over the grid, and keep it at each of them, signed in its own name.
 
-    Raises: ConfigurationError, code COHORT_TOO_SMALL; PeerRefused with a party's code, VerificationFailed; no model is
-    then kept.
+    Raises: ConfigurationError, code COHORT_TOO_SMALL; PeerRefused with a party's code; as `Mailroom.run`. No bank then
+    keeps a model, earlier ones stay, and the next run starts afresh.
     """
     for bank, split in splits.items():
         if len(split.training) < minimum_bin:
@@ -51,6 +51,7 @@ def train_consortium(
     lead, entries = federation.lead, federation.node_entries()
     banks = tuple(BankEntry(bank, federation.pins.cards[bank].fingerprint()) for bank in sorted(federation.banks))
     training = TrainingTerms(entries, minimum_bin=minimum_bin, plan=plan)
+    federation.count_anew()
     started = time.monotonic()
     for bank, agent in federation.banks.items():
         consent = federation.training_consent(bank, splits[bank])

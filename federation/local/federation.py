@@ -173,8 +173,7 @@ class LocalFederation:
             )
         terms = TrainingTerms(self.node_entries(), minimum_bin=minimum_bin, plan=plan)
         consent = self.training_consent(self.lead, split)
-        self.traffic = Traffic()
-        self.coordinator.leaks.clear()
+        self.count_anew()
         started = time.monotonic()
         transcript = self.bank.open_training(split, terms, consent)
         self.traffic.seconds["labels"] = time.monotonic() - started
@@ -184,6 +183,11 @@ class LocalFederation:
         scorecard, data, model = self.bank.trained(transcript, facts)
         self.keep_model(model)
         return Training(scorecard, data, model, self.traffic, facts.leaks, self.accounts(self.lead))
+
+    def count_anew(self) -> None:
+        """Forget the traffic and the leaks of earlier runs."""
+        self.traffic = Traffic()
+        self.coordinator.leaks.clear()
 
     def node_entries(self) -> tuple[NodeEntry, ...]:
         """Return every data node as a run names it."""

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from nodes.keystore import replace_file
 from protocols.channel.envelope import EVERYONE
 from protocols.channel.identity import PartyId
 from protocols.consortium.own_columns import BANKS
@@ -82,8 +83,8 @@ def read_federation(folder: Path) -> FederationFile:
 
 
 def write_federation(folder: Path, file: FederationFile) -> None:
-    """Write `federation.json`."""
-    (folder / FEDERATION_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(file)) + b"\n")
+    """Write `federation.json`: a reader finds the old one or the new one whole. Raises: OSError."""
+    replace_file(folder / FEDERATION_FILE, msgspec.json.format(msgspec.json.encode(file)) + b"\n", 0o644)
 
 
 def witness_name(party: PartyId) -> str:

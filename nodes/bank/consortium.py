@@ -78,16 +78,22 @@ class Consortia:
         self._agreed: ConsortiumTerms | None = None
         self._prepared: dict[bytes, _Prepared] = {}
         self._runs: dict[bytes, _Run] = {}
+        self._latest: _Run | None = None
 
     def __contains__(self, transcript: bytes) -> bool:
         return transcript in self._runs or transcript in self._prepared
 
     def agree(self, terms: ConsortiumTerms) -> None:
-        """Let this bank accept one invitation on exactly these terms; without it, it accepts none."""
+        """Let this bank accept one invitation on exactly these terms; without it, it accepts none.
+
+        An unfinished run is given up.
+        """
+        self._give_up()
         self._agreed = terms
 
     def invite(self, terms: ConsortiumTerms) -> list[Envelope]:
-        """Return the invitation to a run that this bank leads."""
+        """Return the invitation to a run that this bank leads; an unfinished one is given up."""
+        self._give_up()
         plan, training = terms.plan, terms.training
         invitation = c.Invitation(
             run=self._site.randomness(16),
@@ -105,6 +111,11 @@ class Consortia:
         )
         self._prepare(terms, invitation)
         return [self._site.channel(invitation.transcript()).wrap(EVERYONE, invitation)]
+
+    def _give_up(self) -> None:
+        """Forget what broke off: only a finished run is kept, and none counts as the one that is asked for now."""
+        self._runs = {transcript: run for transcript, run in self._runs.items() if run.role.result is not None}
+        self._prepared, self._agreed, self._latest = {}, None, None
 
     def receive(self, envelope: Envelope) -> list[Envelope]:
         """Take an invitation, an acceptance, a run's announcement or a message of a run. Raises: as its role does."""
@@ -203,7 +214,7 @@ class Consortia:
 
         brought = BankMember(prepared.bad, count, prepared.terms.plan, bin_own)
         role = BankConsortium(spec, channel, site.paillier, self._public_keys(spec), brought, site.randomness)
-        run = self._runs[channel.transcript] = _Run(role, prepared.terms.split.seed)
+        run = self._runs[channel.transcript] = self._latest = _Run(role, prepared.terms.split.seed)
         token = split_consent(prepared.terms.consent)[0]
         cohorts = {PartyId(node.party): m.Cohort(prepared.ids, token) for node in spec.nodes}
         return role.start(prepared.labels, cohorts, cut)
@@ -213,10 +224,13 @@ class Consortia:
         return {party: self._site.pins.paillier_key(party, spec.key_bits) for party in parties}
 
     def trained(self, facts: RunFacts) -> tuple[TrainedConsortium, ModelFile]:
-        """Return what the latest run gave, the model signed. Raises: UnexpectedMessage while it is not finished."""
-        run = next(reversed(self._runs.values()), None)
+        """Return what the run that was last led or agreed to gave, the model signed.
+
+        Raises: UnexpectedMessage, code RUN_UNFINISHED, while it is not finished.
+        """
+        run = self._latest
         if run is None or run.role.result is None:
-            raise UnexpectedMessage("the run is not finished")
+            raise UnexpectedMessage("the run has no model: some party has said nothing", code="RUN_UNFINISHED")
         trained = run.role.result
         spec = trained.spec
         mine = next(member for member in spec.members if member.party == self._me)

@@ -18,6 +18,7 @@ from msgspec import Meta
 
 from nodes.bank.model_quality import ModelQuality
 from nodes.binning import FineBinning
+from nodes.keystore import replace_file
 from protocols.assessment.manifest import SignedManifest
 from protocols.boosting.trees import Tree
 from protocols.channel.identity import PartyCard, PartyId, PartyKeys, PartyRole, verify_any
@@ -208,10 +209,10 @@ def verify_model_file(model: ModelFile, bank_card: PartyCard, earlier: Sequence[
 
 
 def write_model_file(path: Path, model: ModelFile) -> None:
-    """Write a signed model. Raises: OSError; ValueError if it is not signed."""
+    """Put a signed model, whole, in the place of an earlier one. Raises: OSError; ValueError if it is not signed."""
     if not model.signature:
         raise ValueError("a model file is signed before it is written")
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(model)) + b"\n")
+    replace_file(path, msgspec.json.format(msgspec.json.encode(model)) + b"\n", 0o644)
 
 
 def read_model_file(path: Path, bank_card: PartyCard, earlier: Sequence[PartyCard] = ()) -> ModelFile:

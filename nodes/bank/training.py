@@ -142,10 +142,13 @@ class BankRuns:
     def trained(
         self, transcript: bytes, facts: RunFacts
     ) -> tuple[TrainedScorecard | TrainedBoosting, BankRows, ModelFile]:
-        """Return what a finished run gave, the model signed. Raises: UnexpectedMessage while it is not finished."""
+        """Return what a finished run gave, the model signed.
+
+        Raises: UnexpectedMessage, code RUN_UNFINISHED, while it is not finished.
+        """
         run = self._runs[transcript]
         trained = run.training.result
         if trained is None:
-            raise UnexpectedMessage("the run is not finished")
+            raise UnexpectedMessage("the run has no model: some party has said nothing", code="RUN_UNFINISHED")
         model = model_file(trained, run.data, run.training.spec, run.binnings, run.seed, facts)
         return trained, run.data, sign_model_file(model, self._site.keys)

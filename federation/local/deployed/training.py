@@ -106,7 +106,8 @@ class DeployedTraining:
 
         records = self._folder / COORDINATOR / RECORDS
         records.mkdir(exist_ok=True)
-        (records / f"{run}.parcel").write_bytes(self._agent.collect())
+        opening = records / f"{run}.parcel"
+        opening.write_bytes(self._agent.collect())
 
         async def serve(parcel: bytes) -> bytes:
             return await asyncio.to_thread(self._agent.handle, parcel)
@@ -115,6 +116,7 @@ class DeployedTraining:
             try:
                 await asyncio.to_thread(self._submit, f'desk="{desk}" run="{run}"')
             except subprocess.CalledProcessError as error:
+                opening.unlink(missing_ok=True)
                 raise TransportError("the SuperLink has not taken the run", code="ENGINE_UNAVAILABLE") from error
             return await self._follow(records / f"{run}.jsonl", on_round)
 

@@ -88,6 +88,28 @@ def test_a_party_that_fails_or_is_not_there_ends_the_run() -> None:
         Mailroom(Relay(), BANK, OPENING, Traffic()).run(alone)
 
 
+@pytest.mark.parametrize("broken", [None, b"\xc1"])
+def test_what_the_others_say_in_a_broken_round_is_logged_and_goes_no_further(broken: bytes | None) -> None:
+    def breaking(data: bytes) -> bytes:
+        if broken is None:
+            raise RuntimeError("boom")
+        return broken
+
+    relay, heard = Relay(), list[bytes]()
+
+    def listening(data: bytes) -> bytes:
+        heard.append(data)
+        return pack_parcel(())
+
+    apps = {1: make_client_app(listening), 2: make_client_app(breaking), 3: make_client_app(answering_tax)}
+    grid = EmbeddedGrid(apps, {1: BANK, 2: PartyId("social"), 3: TAX})
+    opening = pack_parcel((envelope("bank", "social", "Query"), envelope("bank", "tax", "Query")))
+    with pytest.raises((TransportError, MalformedMessage), match=r"social.* \(round 1, assessment\)$"):
+        Mailroom(relay, BANK, opening, Traffic()).run(grid)
+    assert relay.passed == ["Query", "Query", "ScoreShare"]
+    assert heard == []
+
+
 def test_what_the_coordinator_refuses_goes_no_further() -> None:
     class Refusing(Relay):
         def route(self, sender: PartyId, envelopes: Sequence[Envelope]) -> Routed:

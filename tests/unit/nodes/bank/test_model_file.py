@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import msgspec
@@ -82,3 +83,18 @@ def test_an_unsigned_model_is_not_written(tmp_path: Path, model: ModelFile) -> N
     with pytest.raises(ValueError, match="signed"):
         write_model_file(tmp_path / "model.json", msgspec.structs.replace(model, signature=""))
     assert not (tmp_path / "model.json").exists()
+
+
+def test_a_disk_that_fills_leaves_the_earlier_model_whole(
+    tmp_path: Path, model: ModelFile, card: PartyCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_model_file(tmp_path / "model.json", model)
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_model_file(tmp_path / "model.json", msgspec.structs.replace(model, bank="another"))
+    assert read_model_file(tmp_path / "model.json", card) == model
+    assert [path.name for path in tmp_path.iterdir()] == ["model.json"]
