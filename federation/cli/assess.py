@@ -18,7 +18,6 @@ from federation.local.deployed.supervisor import read_status
 from federation.local.federation import read_bank_model
 from federation.local.layout import party_of, read_federation
 from nodes.bank.model_file import ModelFile
-from nodes.bank.report.files import report_of, write_reports
 from nodes.bank.report.wording import Language
 from nodes.bank.results import AssessmentResult
 from nodes.keystore import read_cards
@@ -56,9 +55,7 @@ def assess(
         results, model = _ask(
             federation, enterprises, None if bank is None else party_of(bank), _objection(objection), as_json
         )
-        now = int(time.time())
-        reports = (report_of(result, model, now) for result in results) if report else ()
-        written = [path for one in reports for path in write_reports(report or Path(), one, language or list(Language))]
+        written = _write_reports(report, results, model, language or list(Language)) if report else []
     if as_json:
         print_json(results)
     else:
@@ -67,6 +64,16 @@ def assess(
             console.print(f"  report written to {escape(str(path))}", soft_wrap=True)
     if any(result.status != "ok" for result in results):
         raise typer.Exit(FAILED)
+
+
+def _write_reports(
+    folder: Path, results: list[AssessmentResult], model: ModelFile, languages: list[Language]
+) -> list[Path]:
+    """Return the files of each answer's credit report."""
+    from nodes.bank.report.files import report_of, write_reports  # fonts and pages, if there is one to write
+
+    now = int(time.time())
+    return [path for one in results for path in write_reports(folder, report_of(one, model, now), languages)]
 
 
 def _ask(

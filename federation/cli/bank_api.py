@@ -15,7 +15,6 @@ from rich.table import Table
 
 from federation.cli.output import BAD_INPUT, console, errors, print_json, quiet_libraries, reported_errors
 from federation.local import FEDERATION_FILE, LocalBankService, LocalFederation, party_of, read_federation
-from nodes.bank.api.serving import ApiAddress, read_notice, serve_api
 from nodes.bank.api.settings import ApiSettings
 from nodes.bank.labels import write_labelled
 from nodes.bank.store import api_keys, outcomes
@@ -61,6 +60,8 @@ def api(
     enterprise has withheld it. Callers need a key: `credfed bank api-key create DIR`. The API is described at
     /openapi.json. It stops on Ctrl-C.
     """
+    from nodes.bank.api.serving import ApiAddress, read_notice, serve_api  # a second to load, if it is served
+
     quiet_libraries()
     with reported_errors(as_json=False):
         address = ApiAddress(host, port, certificate, key)

@@ -20,7 +20,6 @@ from federation.cli.results import (
     warnings_of,
 )
 from federation.local import ConsortiumTraining, LocalFederation
-from federation.oracle import PooledRows, centralised_scorecard, gradient_boosting
 from nodes.bank.training import FINE_BINS, Split
 from nodes.binning import bin_rows, cohort_columns, row_index
 from nodes.features import FeatureTable
@@ -148,6 +147,8 @@ def compare_consortium(
     seed: int,
 ) -> Comparison:
     """Pool everybody's rows in this process and train the oracles. Breaks every promise; for demonstration only."""
+    from federation.oracle import PooledRows, centralised_scorecard, gradient_boosting  # here alone
+
     spec, lead = training.pooled.spec, training.lead
     layout = Layout.of(spec)
     cohorts = {bank: federation.banks[bank].cohort_ids(split) for bank, split in splits.items()}

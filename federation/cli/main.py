@@ -37,32 +37,46 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-app.command()(demo_command.demo)
-app.command()(train_command.train)
-app.command()(assess_command.assess)
-app.command()(up_command.up)
-app.command()(up_command.status)
-app.command()(up_command.down)
-app.command()(backup_command.backup)
-app.command()(backup_command.restore)
-app.add_typer(model_command.app, name="model")
-app.add_typer(audit_command.app, name="audit")
-app.add_typer(bench_command.app, name="bench")
-app.add_typer(transcript_command.app, name="transcript")
-app.add_typer(console_command.app, name="console")
-app.add_typer(party_command.app, name="party")
 coordinator_command.app.command("init")(founding_command.init_coordinator)
 coordinator_command.app.command("invite")(party_command.invite)
 node_command.app.command("init")(founding_command.init_node)
 node_command.app.command("enrol")(enrol_command.enrol_node)
 bank_command.app.command("init")(founding_command.init_bank)
 bank_command.app.command("enrol")(enrol_command.enrol_bank)
-app.add_typer(coordinator_command.app, name="coordinator")
-app.add_typer(node_command.app, name="node")
-app.add_typer(policy_command.app, name="policy")
-app.add_typer(consent_command.app, name="consent")
-app.add_typer(enterprise_command.app, name="enterprise")
 bank_command.app.command("api")(bank_api_command.api)
 bank_command.app.command("labels")(bank_api_command.labels)
 bank_command.app.add_typer(bank_api_command.keys_app, name="api-key")
-app.add_typer(bank_command.app, name="bank")
+
+START = "Start here"
+app.command(rich_help_panel=START)(demo_command.demo)
+
+BANKS = "For banks"
+app.command(rich_help_panel=BANKS)(train_command.train)
+app.command(rich_help_panel=BANKS)(assess_command.assess)
+app.add_typer(model_command.app, name="model", rich_help_panel=BANKS)
+app.add_typer(bank_command.app, name="bank", rich_help_panel=BANKS)
+
+OWNERS = "For data owners"
+app.add_typer(node_command.app, name="node", rich_help_panel=OWNERS)
+app.add_typer(policy_command.app, name="policy", rich_help_panel=OWNERS)
+
+COORDINATORS = "For coordinators and auditors"
+app.add_typer(coordinator_command.app, name="coordinator", rich_help_panel=COORDINATORS)
+app.add_typer(party_command.app, name="party", rich_help_panel=COORDINATORS)
+app.add_typer(audit_command.app, name="audit", rich_help_panel=COORDINATORS)
+app.add_typer(console_command.app, name="console", rich_help_panel=COORDINATORS)
+
+ENTERPRISES = "For enterprises, and who vouches for them"
+app.add_typer(enterprise_command.app, name="enterprise", rich_help_panel=ENTERPRISES)
+app.add_typer(consent_command.app, name="consent", rich_help_panel=ENTERPRISES)
+
+RUNNING = "Running it"
+app.command(rich_help_panel=RUNNING)(up_command.up)
+app.command(rich_help_panel=RUNNING)(up_command.status)
+app.command(rich_help_panel=RUNNING)(up_command.down)
+app.command(rich_help_panel=RUNNING)(backup_command.backup)
+app.command(rich_help_panel=RUNNING)(backup_command.restore)
+
+PROVING = "Measuring and proving it"
+app.add_typer(bench_command.app, name="bench", rich_help_panel=PROVING)
+app.add_typer(transcript_command.app, name="transcript", rich_help_panel=PROVING)

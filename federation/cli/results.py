@@ -12,7 +12,6 @@ import msgspec
 import numpy as np
 
 from federation.local import LocalFederation, Training
-from federation.oracle import PooledRows, additive_boosting, centralised_scorecard, gradient_boosting
 from nodes.bank.training import FINE_BINS, Split
 from nodes.binning import bin_rows, cohort_columns, row_index
 from nodes.data_node.charges import YearAccount
@@ -130,6 +129,8 @@ def compare(
     plan: TrainingPlan | BoostingPlan,
 ) -> Comparison:
     """Pool everybody's rows in this process and train the oracles. Breaks every promise; for demonstration only."""
+    from federation.oracle import PooledRows, additive_boosting, centralised_scorecard, gradient_boosting  # here alone
+
     ids = federation.bank.cohort_ids(split)
     n = len(split.training)
     tables = {federation.lead: federation.bank_table} | federation.tables

@@ -16,7 +16,6 @@ import numpy as np
 from flwr.app import Context, RecordDict
 from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
 
 from federation.enterprise import EnterpriseDesk
 from federation.grid import EmbeddedGrid, Observer
@@ -330,6 +329,8 @@ def split_rows(outcomes: NDArray[np.int64], test_size: float, seed: int) -> Spli
 
     Raises: ConfigurationError, code BAD_SPLIT, if the rows are too few to split so.
     """
+    from sklearn.model_selection import train_test_split  # a second to load, if there is something to split
+
     rows = np.flatnonzero(outcomes != TRAINS_NOTHING)
     try:
         training, test = train_test_split(rows, test_size=test_size, random_state=seed, stratify=outcomes[rows])

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from sklearn.metrics import roc_curve
 
 from federation.report.data import Floats, Integers
 from protocols.credit.logistic import sigmoid
@@ -85,6 +84,8 @@ def default_probability(scores: Floats) -> Floats:
 
 def roc_points(scores: Floats, bad: Integers) -> tuple[Point, ...]:
     """Return (false positive rate, true positive rate) from (0, 0) to (1, 1); empty when one outcome is absent."""
+    from sklearn.metrics import roc_curve  # a second to load, if there is something to draw
+
     if len(np.unique(bad)) < 2:
         return ()
     false_positives, true_positives, _ = roc_curve(bad, -scores)

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from protocols.credit.metrics import Validation, validate
 from protocols.errors import VerificationFailed
@@ -36,7 +36,7 @@ class ScoreBands:
         """Return bands of equal shares of a normal distribution."""
         count = max(2, min(MOST_BANDS, test_rows // FEWEST_IN_BAND))
         shares = np.arange(count) / count
-        return cls(centre + spread * norm.ppf(shares[1:]), centre + spread * norm.ppf(shares + 0.5 / count))
+        return cls(centre + spread * ndtri(shares[1:]), centre + spread * ndtri(shares + 0.5 / count))
 
     def counts(self, log_odds: Floats, bad: Integers) -> list[int]:
         """Return rows by band, then defaults by band."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score, roc_curve
 
 from protocols.credit.logistic import calibrate, sigmoid
 
@@ -30,6 +29,8 @@ class Validation:
 
 def auc(log_odds: Floats, bad: Integers) -> float:
     """Return the area under the ROC curve; NaN when one outcome is absent."""
+    from sklearn.metrics import roc_auc_score  # a second to load, if there is something to measure
+
     if len(np.unique(bad)) < 2:
         return float("nan")
     return float(roc_auc_score(bad, -log_odds))
@@ -37,6 +38,8 @@ def auc(log_odds: Floats, bad: Integers) -> float:
 
 def validate(log_odds: Floats, bad: Integers) -> Validation:
     """Return all measures of `log_odds` against outcomes. Slope 1 means probabilities as spread as they should be."""
+    from sklearn.metrics import roc_curve
+
     area = auc(log_odds, bad)
     if np.isnan(area):
         return Validation(area, area, area, area, area)

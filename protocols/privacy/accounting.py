@@ -5,8 +5,6 @@ from __future__ import annotations
 from math import exp, log, sqrt
 from typing import Final
 
-from scipy.optimize import minimize_scalar
-
 NANO: Final = 10**9
 """Ledgers and messages count ρ in whole billionths, so that sums are exact."""
 
@@ -16,6 +14,8 @@ def epsilon(rho: float, delta: float) -> float:
 
     Raises: ValueError for a negative ρ, or a δ outside (0, 1). Source: Canonne, Kamath, Steinke 2020, corollary 13.
     """
+    from scipy.optimize import minimize_scalar
+
     if rho < 0 or not 0 < delta < 1:
         raise ValueError("rho is not negative, and delta lies between 0 and 1")
     if rho == 0:
