@@ -13,10 +13,12 @@ started by `flower-supernode` itself, everything works as well: slower, and with
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -26,6 +28,7 @@ import httpx
 import uvicorn
 from flwr.proto.runtime_pb2 import AcquireTaskRequest
 from flwr.supercore.constant import TaskType
+from flwr.supercore.inflatable.inflatable_utils import pull_and_inflate_object_from_tree, pull_objects
 from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
 from flwr.supercore.protobuf.client import ProtobufClientInterceptor
 from flwr.supercore.runtime import RuntimeHttpClient
@@ -39,10 +42,16 @@ ADDRESS: Final = "localhost"
 """What Flower calls the Runtime API's address; nobody resolves it."""
 
 TASK_SECONDS: Final = 0.1
+IDLE_SECONDS: Final = 3.0
+TOLD_BYTES: Final = 1 << 16
 REPLY_SECONDS: Final = 0.1
 SOONEST_SECONDS: Final = 0.2
 SHARE: Final = 8
 REQUEST_SECONDS: Final = 60.0
+AGAIN_SECONDS: Final = 0.05
+AGAIN_LIMIT_SECONDS: Final = 1.0
+"""After how long, at first and at most, a part of a message is asked for again that is still on its way; Flower's own
+first wait is a second, and a SuperNode that is quick meets it in each message."""
 
 
 class SocketClient(RuntimeHttpClient):
@@ -67,22 +76,48 @@ class Pace:
     """Stands for the module `time` in the SuperNode's loop: how long it waits before it asks the SuperLink again.
 
     Flower waits 3 s whenever there was no message. Here the wait is an eighth of the time since the last message, up to
-    Flower's own: during a run it adds little to what the other parties take, and an idle node asks no more often.
+    Flower's own, less what the SuperLink has taken to answer: one that holds the question until there is a message is
+    asked again at once, and an idle node asks no more often than Flower's own. `work` is called as long as a message is
+    worked on.
     """
 
-    def __init__(self) -> None:
-        self._since = time.monotonic()
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._work = work
+        self._since = self._asked = time.monotonic()
 
     def sleep(self, seconds: float) -> None:
         """Wait, at most `seconds`, which are fewer than one while a message is being worked on."""
+        now = time.monotonic()
         if seconds < 1:
+            self._work()
+            self._since = now
             time.sleep(min(seconds, REPLY_SECONDS))
-            self._since = time.monotonic()
         else:
-            time.sleep(min(max((time.monotonic() - self._since) / SHARE, SOONEST_SECONDS), seconds))
+            pause = min(max((now - self._since) / SHARE, SOONEST_SECONDS), seconds)
+            time.sleep(max(pause - (now - self._asked), 0.0))
+        self._asked = time.monotonic()
 
 
-def execute(supernode: int) -> None:
+class Wakening:
+    """Tells the process that executes tasks, over a pipe, that there is one; it need not ask again and again."""
+
+    def __init__(self) -> None:
+        self._heard, self._told = os.pipe()
+        os.set_blocking(self._told, False)
+        os.set_blocking(self._heard, False)
+
+    def tell(self) -> None:
+        """Wake it, now or when it next waits."""
+        with suppress(BlockingIOError):  # it has been told often enough
+            os.write(self._told, b".")
+
+    def wait(self, seconds: float) -> None:
+        """Return once told, or after `seconds`."""
+        if select.select([self._heard], [], [], seconds)[0]:
+            os.read(self._heard, TOLD_BYTES)
+
+
+def execute(supernode: int, wakening: Wakening) -> None:
     """Start an app process for each task, for as long as the SuperNode, this process's parent, lives."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # a task that has ended is forgotten
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the SuperNode ends first, in its own way
@@ -96,7 +131,7 @@ def execute(supernode: int) -> None:
             continue
         if found.token and os.fork() == 0:
             _run_app(found.token)
-        time.sleep(TASK_SECONDS)
+        wakening.wait(IDLE_SECONDS)
 
 
 def _run_app(token: str) -> None:
@@ -117,10 +152,15 @@ def _run_app(token: str) -> None:
 
 def main(socket: Path, arguments: Sequence[str]) -> None:
     """Run a SuperNode, and beside it what executes its tasks."""
-    SocketClient.path = socket
+    SocketClient.path, wakening = socket, Wakening()
+    part = partial(pull_objects, initial_backoff=AGAIN_SECONDS, backoff_cap=AGAIN_LIMIT_SECONDS)
+    whole = pull_and_inflate_object_from_tree
+    message = partial(whole, initial_backoff=AGAIN_SECONDS, backoff_cap=AGAIN_LIMIT_SECONDS)
     ours: tuple[tuple[ModuleType, str, object], ...] = (
         (flower_app, "RuntimeHttpClient", SocketClient),
-        (flower_loop, "time", Pace()),
+        (flower_loop, "time", Pace(wakening.tell)),
+        (flower_loop, "pull_objects", part),
+        (flower_app, "pull_and_inflate_object_from_tree", message),
         (uvicorn, "Config", partial(uvicorn.Config, uds=str(socket))),
     )
     for module, name, replacement in ours:
@@ -128,7 +168,7 @@ def main(socket: Path, arguments: Sequence[str]) -> None:
     supernode = os.getpid()
     executor = os.fork()  # before either has a thread or a connection
     if executor == 0:
-        execute(supernode)
+        execute(supernode, wakening)
         os._exit(0)
 
     def child_ended(*_: object) -> None:

@@ -17,7 +17,7 @@ from flwr.serverapp import Grid, ServerApp
 
 from federation.coordinator import Routed
 from federation.flower import desk_messages as d
-from federation.flower.prompt_grid import PromptGrid
+from federation.flower.prompt_grid import PromptGrid, ask_again_soon
 from federation.rounds import Mailroom, RoundEvent, Traffic, addresses
 from protocols.channel.envelope import Envelope, open_parcel, pack_parcel
 from protocols.channel.identity import PartyId
@@ -127,6 +127,7 @@ def _alive(desk: Desk) -> Iterator[None]:
 
 def conduct(grid: Grid, desk: Desk) -> None:
     """Run all rounds, and tell the desk how they ended: what ends a run early is told, not raised."""
+    ask_again_soon()
     traffic, prompt = Traffic(), PromptGrid(grid)
     code = text = ""
     try:

@@ -3,7 +3,8 @@
     python -m federation.flower.superlink <the arguments of flower-superlink>
 
 The SuperLink serves all of its APIs at one port. Whoever reaches its Control API, which knows no users, can submit app
-bundles to every SuperNode; so that and the Runtime API answer on loopback alone. The stock command runs otherwise.
+bundles to every SuperNode; so that and the Runtime API answer on loopback alone. Whoever asks for messages is answered
+when there may be some. The stock command runs otherwise.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from flwr.superlink.cli.flower_superlink import flower_superlink
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from federation.flower.holding import HoldsQuestions
 
 FLEET: Final = "/v1/fleet/"
 _NOT_FOUND: Final = 404
@@ -46,7 +49,7 @@ def _from_here(scope: Scope) -> bool:
 
 def _middleware() -> tuple[Middleware, ...]:
     """Return what Flower puts before its own middleware."""
-    return (Middleware(FleetOnly),)
+    return (Middleware(FleetOnly), Middleware(HoldsQuestions))
 
 
 if __name__ == "__main__":

@@ -7,8 +7,10 @@ from collections.abc import Iterable
 
 import pytest
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
+from flwr.supercore.inflatable.inflatable_utils import ObjectUnavailableError
+from flwr.superlink.grid import http_grid
 
-from federation.flower.prompt_grid import TOOK, PromptGrid
+from federation.flower.prompt_grid import AGAIN_SECONDS, TOOK, PromptGrid, ask_again_soon
 from federation.grid import EmbeddedGrid, parcel_message, reply_parcel
 from nodes import flower_relay
 from nodes.flower_relay import make_client_app
@@ -100,3 +102,18 @@ def test_the_relay_of_a_deployed_party_says_how_long_its_agent_took(monkeypatch:
     (reply,) = inner.send_and_receive([parcel_message(b"x", 1, "1")])
     assert reply.content.metric_records[TOOK][TOOK] >= WORK_SECONDS
     assert TOOK == flower_relay.TOOK
+
+
+def test_flowers_own_grid_asks_again_soon_for_a_part_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_grid, "pull_objects", http_grid.pull_objects)
+    asked: list[str] = []
+
+    def arriving(part: str) -> bytes:
+        asked.append(part)
+        if len(asked) < 3:
+            raise ObjectUnavailableError(part)
+        return b"here"
+
+    ask_again_soon()
+    assert http_grid.pull_objects(["part"], arriving) == {"part": b"here"}
+    assert http_grid.pull_objects.keywords["initial_backoff"] == AGAIN_SECONDS  # type: ignore[attr-defined]
