@@ -68,6 +68,7 @@ def consortium_results(
         leaks=lead.leaks,
         accounts=lead.accounts,
         features=features,
+        policies=lead.model.training.run.policies,
         privacy=privacy_of(plan),
         warnings=warnings_of(sum(o.bad for o in outcomes), spec.training_rows, len(spec.nodes), features),
         banks={

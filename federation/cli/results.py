@@ -70,6 +70,7 @@ class Results(msgspec.Struct, frozen=True, omit_defaults=False):
     is null where sums are exact. Of a consortium the measures are those of all banks' test rows, pooled by score bands,
     and `banks` has each bank's. `auc_without_noise` is that of the same model on exact sums, to be held against `auc`;
     it and the `_centralised` and `_gradient_boosting` measures exist only with `--compare`, which pools all files.
+    `policies` has the hash of the policy under which each data node took part, as its own messages name it.
     `engine_seconds`, over Flower's deployed engine alone, is what that took for itself: `start` before the first round,
     not in `seconds`, and `carrying`, which is: the rest of `seconds` is the parties' work.
     """
@@ -94,6 +95,7 @@ class Results(msgspec.Struct, frozen=True, omit_defaults=False):
     accounts: dict[str, YearAccount]
     features: tuple[FeatureResult, ...]
     warnings: tuple[str, ...]
+    policies: dict[str, str] = {}
     auc_centralised: float | None = None
     ks_centralised: float | None = None
     auc_gradient_boosting: float | None = None
@@ -225,6 +227,7 @@ def build_results(
         leaks=training.leaks,
         accounts=training.accounts,
         features=features,
+        policies=training.model.training.run.policies,
         warnings=warnings_of(
             int(training.data.training_bad.sum()), n, len(training.scorecard.manifest.manifest.nodes), features
         ),

@@ -7,6 +7,7 @@ router       takes the envelopes of one party, or of many with one commit, and h
 trainings    the desk of training runs and of invitations among banks
 questions    the desk of single questions and of batches
 consents     what it checks of consents, without learning whose they are
+policies     under which policy each node works, as the log says
 bodies       sealed statements on their way into the log
 leaves       leaves that wait for one commit, and the receipts that wait for them
 site         what the coordinator brings: identity, pins, log, clock

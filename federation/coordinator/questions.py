@@ -28,12 +28,11 @@ BODIED = {
 
 
 class Questions:
-    """The questions that are open, and under which policy each node last answered."""
+    """The questions that are open."""
 
     def __init__(self, site: CoordinatorSite, leaves: LeafWriter, bodies: BodyDesk) -> None:
         self._site, self._leaves, self._bodies = site, leaves, bodies
         self._queries: dict[bytes, RelayQuery | RelayBatch] = {}
-        self._policies: dict[str, bytes] = {}
 
     def route(self, envelope: Envelope) -> Accepted | None:
         """Return who gets what, once it is logged; None if the envelope belongs to no question.
@@ -118,27 +117,20 @@ class Questions:
         """Log what a party has answered; the relay has verified it."""
         if envelope.message == "ScoreShare":
             share = decode(envelope.body, ScoreShare)
-            self._note_policy(envelope, share.policy)
+            self._site.policies.note(envelope, share.policy)
             self._log(LeafKind.RELEASE, envelope, relay, {"policy_hash": share.policy.hex()})
         elif isinstance(relay, RelayBatch) and envelope.message == "BatchShares":
+            self._site.policies.note(envelope, decode(envelope.body, BatchShares).policy)
             self._log(LeafKind.RELEASE, envelope, relay, _batch_release(envelope, relay))
         elif envelope.message == "Denial":
             denial = decode(envelope.body, Denial)
-            self._note_policy(envelope, denial.policy)
+            self._site.policies.note(envelope, denial.policy)
             self._log(LeafKind.DENY, envelope, relay, {"code": denial.code, "policy_hash": denial.policy.hex()})
         elif envelope.message == "Acknowledgement" and relay.outcome is not None:
             self._log(LeafKind.ACK, envelope, relay, {"decision": relay.outcome.value.upper()})
             del self._queries[envelope.transcript]
         elif envelope.message == "BatchDecisions":
-            self._note_policy(envelope, decode(envelope.body, BatchDecisions).policy)
-
-    def _note_policy(self, envelope: Envelope, policy: bytes) -> None:
-        """Log that a node works under another policy than before: the evidence is its first answer under it."""
-        before = self._policies.get(envelope.sender, policy)
-        self._policies[envelope.sender] = policy
-        if before != policy:
-            values: Values = {"policy_hash": policy.hex()}
-            self._leaves.write(LeafKind.POLICY, envelope.sender, b"", values, evidence=envelope)
+            self._site.policies.note(envelope, decode(envelope.body, BatchDecisions).policy)
 
     def _log_result(self, reply: Envelope, relay: RelayQuery | RelayBatch) -> Accepted:
         """Log the product; it goes out together with the log's receipt."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from federation.audit import AuditLog
 from federation.audit.shredder import Shredder
 from federation.coordinator.consents import ConsentGate
+from federation.coordinator.policies import PolicyBook
 from protocols.channel.envelope import Channel
 from protocols.channel.identity import PartyId, PartyKeys, PartyRole
 from protocols.channel.pins import Pins
@@ -25,6 +26,7 @@ class CoordinatorSite:
     clock_ms: Callable[[], int]
     consents: ConsentGate = field(repr=False)
     shredder: Shredder = field(repr=False)
+    policies: PolicyBook = field(repr=False)
 
     def channel(self, transcript: bytes) -> Channel:
         """Return the coordinator's channel of a transcript."""

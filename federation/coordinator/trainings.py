@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from federation.coordinator.leaves import Accepted, LeafWriter, Values
 from federation.coordinator.site import CoordinatorSite
@@ -17,6 +17,7 @@ from protocols.consortium.messages import ConsortiumSpec, Invitation
 from protocols.consortium.relay import RelayConsortium, RelayInvitation
 from protocols.errors import VerificationFailed
 from protocols.scorecard.messages import LEAKS, LeakClass, RunSpec
+from protocols.scorecard.policies import RunPolicies
 from protocols.scorecard.relay import RelayTraining
 from protocols.transparency.leaves import LeafKind
 
@@ -28,12 +29,18 @@ SPECS: dict[str, type[RunSpec]] = {
 ALL_LEAKS = BOOSTING_LEAKS | CONSORTIUM_LEAKS | LEAKS
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    relay: RelayTraining | RelayConsortium
+    policies: RunPolicies
+
+
 class Trainings:
     """The runs and invitations that are open. `leaks` counts what messages have revealed, by class."""
 
     def __init__(self, site: CoordinatorSite, leaves: LeafWriter) -> None:
         self._site, self._leaves = site, leaves
-        self._runs: dict[bytes, RelayTraining | RelayConsortium] = {}
+        self._runs: dict[bytes, _Run] = {}
         self._invitations: dict[bytes, RelayInvitation] = {}
         self.leaks: dict[LeakClass, int] = {}
 
@@ -69,12 +76,13 @@ class Trainings:
             self._site.pins.card(PartyId(node.party), PartyRole.DATA_NODE)
         if isinstance(spec, BoostingSpec):
             check_boosting(spec, channel.cards)
-        self._runs = {t: run for t, run in self._runs.items() if run.spec.bank != spec.bank}  # one that broke off
+        self._runs = {t: run for t, run in self._runs.items() if run.relay.spec.bank != spec.bank}  # one that broke off
         if isinstance(spec, ConsortiumSpec):
             keys = {PartyId(m.party): self._site.bank_key(m.party, spec.key_bits) for m in spec.members}
-            self._runs[transcript] = RelayConsortium(spec, channel, keys)
+            relay: RelayTraining | RelayConsortium = RelayConsortium(spec, channel, keys)
         else:
-            self._runs[transcript] = RelayTraining(spec, channel, self._site.bank_key(spec.bank, spec.key_bits))
+            relay = RelayTraining(spec, channel, self._site.bank_key(spec.bank, spec.key_bits))
+        self._runs[transcript] = _Run(relay, RunPolicies(PartyId(node.party) for node in spec.nodes))
 
     def _open_invitation(self, envelope: Envelope) -> None:
         invitation = decode(envelope.body, Invitation)
@@ -93,17 +101,22 @@ class Trainings:
             del self._invitations[envelope.transcript]
         return [(party, envelope) for party in receivers]
 
-    def _route_training(self, envelope: Envelope, run: RelayTraining | RelayConsortium) -> Accepted:
-        produced = run.receive(envelope)
+    def _route_training(self, envelope: Envelope, run: _Run) -> Accepted:
+        """Log what passes. What a node sends names its policy, the same in all of a run, which has its leaf before."""
+        relay = run.relay
+        produced = relay.receive(envelope)
+        run.policies.check(envelope)
+        if envelope.policy is not None:
+            self._site.policies.note(envelope, envelope.policy)
         for passed in (envelope, *produced):
-            self._log_step(passed, run.spec.bank, run.spec.run)
-        if run.finished is not None:
+            self._log_step(passed, relay.spec.bank, relay.spec.run, passed.policy)
+        if relay.finished is not None:
             del self._runs[envelope.transcript]
-        routed: Accepted = [(party, envelope) for party in run.audience(envelope)]
+        routed: Accepted = [(party, envelope) for party in relay.audience(envelope)]
         routed += [(PartyId(reply.receiver), reply) for reply in produced]
         return routed
 
-    def _log_step(self, envelope: Envelope, bank: str, run: bytes) -> None:
+    def _log_step(self, envelope: Envelope, bank: str, run: bytes, policy: bytes | None = None) -> None:
         leak = ALL_LEAKS.get(envelope.message, LeakClass.NONE)
         if leak is not LeakClass.NONE:
             self.leaks[leak] = self.leaks.get(leak, 0) + 1
@@ -115,4 +128,6 @@ class Trainings:
             "bytes": len(envelope.body),
             "transcript_hash": envelope.transcript.hex(),
         }
+        if policy is not None:
+            values["policy_hash"] = policy.hex()
         self._leaves.write(kind, envelope.sender, run, values, evidence=envelope)

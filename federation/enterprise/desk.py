@@ -11,13 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from federation.audit.references import References
 from federation.coordinator import CoordinatorSite
 from federation.enterprise.admission import Admission
 from federation.enterprise.filing import Filing
 from federation.enterprise.parts import subjects_by_node
 from federation.enterprise.proving import prove_leaves
-from federation.enterprise.references import FILE as REFERENCES_FILE
-from federation.enterprise.references import References
 from federation.enterprise.rounds import ObjectionRounds
 from federation.enterprise.store import FILE as STORE_FILE
 from federation.enterprise.store import ObjectionStore
@@ -42,18 +41,17 @@ MAX_REQUEST_BYTES: Final = 1 << 21
 class EnterpriseDesk:
     """The one door for enterprises: bytes in, bytes out. For any number of threads."""
 
-    def __init__(self, site: CoordinatorSite, home: Path) -> None:
-        """Open what the coordinator keeps in `home` for enterprises."""
+    def __init__(self, site: CoordinatorSite, home: Path, references: References) -> None:
+        """Open what the coordinator keeps in `home` for enterprises, over the index of its log."""
         self._site = site
         self._store = ObjectionStore(home / STORE_FILE)
-        self._references = References(home / REFERENCES_FILE, site.log)
+        self._references = references
         self._admission = Admission(site)
         self._filing = Filing(site, self._store, self._references)
         self.rounds = ObjectionRounds(site, self._store, self._filing)
 
     def close(self) -> None:
-        """Let go of the files."""
-        self._references.close()
+        """Let go of the file."""
         self._store.close()
 
     def follow_log(self) -> None:

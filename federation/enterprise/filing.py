@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Sequence
 from typing import Final
 
+from federation.audit.references import References
 from federation.coordinator import CoordinatorSite
 from federation.enterprise.parts import subjects_by_node
-from federation.enterprise.references import References
 from federation.enterprise.store import FiledObjection, ObjectionStore
 from protocols.channel.envelope import EVERYONE, Channel, Envelope, pack_parcel
 from protocols.channel.identity import PartyId, PartyRole

@@ -105,7 +105,8 @@ class LocalFederation:
         with ExitStack() as files:
             self._opener = PartyOpener(folder, self.file, self.pins, clock, self.consents.revocations, files)
             self._grid = self._connect(observer)
-            desk = files.enter_context(closing(EnterpriseDesk(self._opener.coordinator_site, folder / COORDINATOR)))
+            site, references = self._opener.coordinator_site, self._opener.references
+            desk = files.enter_context(closing(EnterpriseDesk(site, folder / COORDINATOR, references)))
             self._enterprises = LocalEnterprises(desk, self._run)
             self._enterprises.bring()
             if self.log.witnessed_size < self.log.size:  # a new log, or a run that broke off

@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 
 from federation.audit import AuditLog, read_log_keys, read_log_signer
 from federation.audit.location import log_location
+from federation.audit.references import FILE as REFERENCES_FILE
+from federation.audit.references import References
 from federation.audit.shredder import SHRED_FILE, Shredder
 from federation.coordinator import Coordinator, CoordinatorSite
 from federation.coordinator.consents import ConsentGate, read_issuers
+from federation.coordinator.policies import PolicyBook
 from federation.local.layout import COORDINATOR, FederationFile, witness_name
 from nodes.bank.opening import derive_tag_key
 from nodes.bank.site import BankSite
@@ -93,13 +96,18 @@ class PartyOpener:
         log = self._files.enter_context(AuditLog(log_location(home), signer, witnesses, known=known))
         gate = ConsentGate(read_issuers(home, self._pins), self._revocations)
         shredder = Shredder(home / SHRED_FILE)
+        self.references = self._files.enter_context(closing(References(home / REFERENCES_FILE, log)))
+        policies = PolicyBook(log, self.references, self._clock_ms)
         self.coordinator_site = CoordinatorSite(
-            read_keys(home), self._pins, log, self._file.key_bits, lambda: self._clock() * 1000, gate, shredder
+            read_keys(home), self._pins, log, self._file.key_bits, self._clock_ms, gate, shredder, policies
         )
         coordinator = Coordinator(self.coordinator_site)
         if log.size == 0:
             self._record_keys(coordinator, log)
         return log, coordinator
+
+    def _clock_ms(self) -> int:
+        return self._clock() * 1000
 
     def _record_keys(self, coordinator: Coordinator, log: AuditLog) -> None:
         for card in self._pins.cards.values():

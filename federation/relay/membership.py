@@ -25,7 +25,6 @@ from federation.relay.certificate import AUTHORITY_KEY_FILE, renew_certificate
 from federation.relay.rosters import RosterRounds
 from federation.relay.settings import CoordinatorSettings
 from federation.relay.switchboard import Switchboard
-from federation.relay.upkeep import UpkeepDesk
 from federation.relay.witnesses import witnesses_by_party
 from protocols.channel.envelope import Channel
 from protocols.channel.identity import PartyId, PartyKeys, PartyRole
@@ -93,7 +92,6 @@ class Membership:
             self._keys = keys = kept.own_change(pins)
             self.registrar.use(keys)
         self.rosters = RosterRounds(self.registrar, self._channel, keys.party, switchboard)
-        self.upkeep = UpkeepDesk(self.registrar, self.rosters, self._channel)
         self.admission = Admission(pins, registry, settings.overlap_seconds, _now)
 
     @property

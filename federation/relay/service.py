@@ -10,10 +10,13 @@ from pathlib import Path
 
 from federation.audit import AuditLog, read_log_keys, read_log_signer
 from federation.audit.location import log_location
+from federation.audit.references import FILE as REFERENCES_FILE
+from federation.audit.references import References
 from federation.audit.shredder import SHRED_FILE, Shredder
 from federation.audit.view_desk import ViewDesk
 from federation.coordinator import Coordinator, CoordinatorSite
 from federation.coordinator.consents import ConsentGate, ListFile, read_issuers
+from federation.coordinator.policies import PolicyBook
 from federation.enterprise import EnterpriseDesk
 from federation.enterprise.http import serve_enterprises
 from federation.flower.desk import TrainingDesk
@@ -25,6 +28,7 @@ from federation.relay.revocations import RevocationRounds
 from federation.relay.server import RelayServer
 from federation.relay.settings import CoordinatorSettings
 from federation.relay.switchboard import Switchboard
+from federation.relay.upkeep import UpkeepDesk
 from federation.relay.witnesses import WitnessRounds
 from protocols.channel.envelope import Channel
 from protocols.channel.identity import PartyId, PartyKeys, PartyRole
@@ -49,11 +53,13 @@ class CoordinatorService:
         self._revocations = ListFile(home / settings.revocations)
         gate = ConsentGate(read_issuers(home, pins), self._revocations)
         self._shredder = Shredder(home / SHRED_FILE)
+        self._references = References(home / REFERENCES_FILE, self._log)
+        self._policies = PolicyBook(self._log, self._references, _now_ms)
         site = CoordinatorSite(
-            self._keys, pins, self._log, settings.key_bits, lambda: time.time_ns() // 1_000_000, gate, self._shredder
+            self._keys, pins, self._log, settings.key_bits, _now_ms, gate, self._shredder, self._policies
         )
         self._coordinator, self._trainer = Coordinator(site), Coordinator(site)
-        self._enterprises = EnterpriseDesk(site, home)
+        self._enterprises = EnterpriseDesk(site, home, self._references)
         self._serving = False
 
     @property
@@ -68,7 +74,7 @@ class CoordinatorService:
 
     def view_desk(self) -> ViewDesk:
         """Return the door at which auditors' views enter the log."""
-        return ViewDesk(self._log, self._shredder, self._keys, self._pins.cards, lambda: time.time_ns() // 1_000_000)
+        return ViewDesk(self._log, self._shredder, self._keys, self._pins.cards, _now_ms)
 
     def training_desk(self) -> TrainingDesk:
         """Return the desk that routes training, with a thread of its own."""
@@ -95,7 +101,7 @@ class CoordinatorService:
             self._switchboard,
             desk,
             members.rosters,
-            members.upkeep,
+            UpkeepDesk(members.registrar, members.rosters, self._policies, self._channel),
         )
         server = await relay.start()
         logger.info("serving", extra={"address": self._settings.listen, "leaves": self._log.size})
@@ -115,6 +121,7 @@ class CoordinatorService:
             await asyncio.shield(server.stop(_GRACE_SECONDS))
             await desk.close()
             self._enterprises.close()
+            self._references.close()
             self._log.close()
 
     def _enterprise_work(self) -> list[Coroutine[None, None, None]]:
@@ -137,3 +144,7 @@ class CoordinatorService:
             self._settings.witness_seconds,
             self._membership.keep_witnesses,
         )
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

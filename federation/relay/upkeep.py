@@ -1,4 +1,6 @@
-"""What every enrolled party may ask beside its stream: a certificate for a new TLS key, its next card made known."""
+"""What enrolled parties ask beside their streams: a certificate for a new TLS key, that a next card be made known, or
+a data node's policy logged.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +10,13 @@ from collections.abc import Callable
 
 from prometheus_client import Counter
 
+from federation.coordinator.policies import PolicyBook
 from federation.enrolment.registrar import Registrar
 from federation.relay.rosters import RosterRounds
 from protocols.channel.envelope import Channel, Envelope, open_parcel, pack_parcel, pack_refusal
-from protocols.channel.identity import PartyId
+from protocols.channel.identity import PartyId, PartyRole
 from protocols.channel.wire import decode
-from protocols.enrolment.upkeep import CardNotice, CertificateRequest
+from protocols.enrolment.upkeep import CardNotice, CertificateRequest, PolicyNotice
 from protocols.errors import CreditFederationError, UnexpectedMessage, VerificationFailed
 
 logger = logging.getLogger(__name__)
@@ -23,8 +26,10 @@ KEPT = Counter("credfed_upkeep_total", "What parties asked for of certificates a
 class UpkeepDesk:
     """Serves one request of an admitted party: signed by its card as well as shown by its certificate."""
 
-    def __init__(self, registrar: Registrar, rounds: RosterRounds, channel: Callable[[bytes], Channel]) -> None:
-        self._registrar, self._rounds, self._channel = registrar, rounds, channel
+    def __init__(
+        self, registrar: Registrar, rounds: RosterRounds, policies: PolicyBook, channel: Callable[[bytes], Channel]
+    ) -> None:
+        self._registrar, self._rounds, self._policies, self._channel = registrar, rounds, policies, channel
         self._telling: set[asyncio.Task[None]] = set()
 
     async def serve(self, party: PartyId, parcel: bytes) -> bytes:
@@ -54,6 +59,14 @@ class UpkeepDesk:
             channel.unwrap(envelope, CertificateRequest)
             grant = await asyncio.to_thread(self._registrar.certify, party, asked.csr)
             return [channel.wrap(party, grant, sealed=False)]
+        if envelope.message == PolicyNotice.__name__:
+            told = decode(envelope.body, PolicyNotice)
+            channel = self._channel(told.transcript())
+            channel.unwrap(envelope, PolicyNotice)
+            if channel.cards[party].role is not PartyRole.DATA_NODE:
+                raise VerificationFailed(f"{party} is no data node, and has no policy")
+            await asyncio.to_thread(self._policies.note, envelope, told.policy)
+            return []
         notice = decode(envelope.body, CardNotice)
         self._channel(notice.transcript()).unwrap(envelope, CardNotice)
         await asyncio.to_thread(self._registrar.succeed, party, notice)

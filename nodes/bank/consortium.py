@@ -27,6 +27,7 @@ from protocols.errors import PolicyDenied, UnexpectedMessage, VerificationFailed
 from protocols.paillier import OwnerEncryptor, PublicKey
 from protocols.scorecard import messages as m
 from protocols.scorecard.model import TrainingPlan
+from protocols.scorecard.policies import RunPolicies
 from protocols.scorecard.rows import BinnedRows
 
 
@@ -66,6 +67,7 @@ class _Prepared:
 @dataclass(slots=True)
 class _Run:
     role: BankConsortium
+    policies: RunPolicies
     seed: int | None
     cut: bytes = b""
 
@@ -125,7 +127,10 @@ class Consortia:
             return self._join(envelope)
         if envelope.transcript in self._prepared:
             return self._collect(envelope, self._prepared[envelope.transcript])
-        return self._runs[envelope.transcript].role.receive(envelope)
+        run = self._runs[envelope.transcript]
+        replies = run.role.receive(envelope)
+        run.policies.check(envelope)
+        return replies
 
     # ---- before the run
 
@@ -213,8 +218,9 @@ class Consortia:
             return bin_as_cut(site.table, spec.columns, prepared.ids, count, data)
 
         brought = BankMember(prepared.bad, count, prepared.terms.plan, bin_own)
+        policies = RunPolicies(PartyId(node.party) for node in spec.nodes)
         role = BankConsortium(spec, channel, site.paillier, self._public_keys(spec), brought, site.randomness)
-        run = self._runs[channel.transcript] = self._latest = _Run(role, prepared.terms.split.seed)
+        run = self._runs[channel.transcript] = self._latest = _Run(role, policies, prepared.terms.split.seed)
         token = split_consent(prepared.terms.consent)[0]
         cohorts = {PartyId(node.party): m.Cohort(prepared.ids, token) for node in spec.nodes}
         return role.start(prepared.labels, cohorts, cut)
@@ -235,6 +241,7 @@ class Consortia:
         spec = trained.spec
         mine = next(member for member in spec.members if member.party == self._me)
         own = msgspec.structs.replace(spec, bank=self._me, rows=mine.rows, training_rows=mine.training_rows)
+        facts = msgspec.structs.replace(facts, policies=run.policies.named)
         model = model_file(trained.scorecard, trained.data, own, decode_cut(run.cut), run.seed, facts)
         signatures = {
             bank: base64.b64encode(agreement.signature).decode() for bank, agreement in trained.agreements.items()

@@ -26,12 +26,12 @@ from protocols.channel.wire import decode
 from protocols.credit.logistic import Calibration
 from protocols.errors import ConfigurationError, MalformedMessage, VerificationFailed
 
-FORMAT: Final = "credit-federation-model/3"
+FORMAT: Final = "credit-federation-model/4"
 SCORECARD: Final = "scorecard"
 BOOSTING: Final = "boosting"
 TAMPERED: Final = "MODEL_TAMPERED"
 UNREADABLE: Final = "MODEL_UNREADABLE"
-_CONTEXT: Final = b"credit-federation/model-file/v3\0"
+_CONTEXT: Final = b"credit-federation/model-file/v4\0"
 _canonical = msgspec.msgpack.Encoder(order="deterministic")
 
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -85,13 +85,17 @@ class DomainCoverage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RunFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the bank is told of its run: rounds and leaks by class; name, outcome column and date of its data, or ""."""
+    """What the bank is told of its run: rounds and leaks by class; name, outcome column and date of its data, or "".
+
+    `policies` is what it has seen itself: the hash, in hex, of the policy under which each data node took part.
+    """
 
     dataset: str = ""
     as_of: str = ""
     rounds: int = 0
     leaks: dict[str, int] = {}
     label: str = ""
+    policies: dict[str, str] = {}
 
 
 class TrainingFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

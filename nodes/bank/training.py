@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +24,7 @@ from protocols.paillier import OwnerEncryptor, PublicKey
 from protocols.scorecard import messages as m
 from protocols.scorecard.bank import BankTraining
 from protocols.scorecard.model import BankRows, TrainedScorecard, TrainingPlan
+from protocols.scorecard.policies import RunPolicies
 from protocols.scorecard.rows import BinnedRows
 
 FINE_BINS = 32
@@ -54,6 +56,7 @@ class TrainingTerms:
 @dataclass(slots=True)
 class _Run:
     training: BankTraining | BankBoosting
+    policies: RunPolicies
     data: BankRows
     binnings: tuple[FineBinning, ...]
     seed: int | None
@@ -71,8 +74,11 @@ class BankRuns:
         return transcript in self._runs
 
     def receive(self, envelope: Envelope) -> list[Envelope]:
-        """Take a message of an open run. Raises: as the run's role does."""
-        return self._runs[envelope.transcript].training.receive(envelope)
+        """Take a message of an open run. Raises: as the run's role, and `RunPolicies`, do."""
+        run = self._runs[envelope.transcript]
+        replies = run.training.receive(envelope)
+        run.policies.check(envelope)
+        return replies
 
     def cohort_ids(self, split: Split) -> tuple[str, ...]:
         """Return the enterprises of a split in cohort order: what a consent for training must cover."""
@@ -94,7 +100,8 @@ class BankRuns:
         channel = site.run_channel(spec.transcript())
         training = self._role(spec, channel, data, terms.plan)
         cohorts = {PartyId(node.party): m.Cohort(ids, split_consent(consent)[0]) for node in terms.nodes}
-        self._runs[channel.transcript] = _Run(training, data, binnings, split.seed)
+        policies = RunPolicies(PartyId(node.party) for node in terms.nodes)
+        self._runs[channel.transcript] = _Run(training, policies, data, binnings, split.seed)
         return channel.transcript, training.start(labels, cohorts)
 
     def _spec(self, terms: TrainingTerms, rows: int, training_rows: int, labels: bytes) -> m.RunSpec:
@@ -150,5 +157,6 @@ class BankRuns:
         trained = run.training.result
         if trained is None:
             raise UnexpectedMessage("the run has no model: some party has said nothing", code="RUN_UNFINISHED")
+        facts = msgspec.structs.replace(facts, policies=run.policies.named)
         model = model_file(trained, run.data, run.training.spec, run.binnings, run.seed, facts)
         return trained, run.data, sign_model_file(model, self._site.keys)

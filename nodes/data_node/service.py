@@ -14,6 +14,7 @@ from pathlib import Path
 from prometheus_client import Histogram
 
 from nodes.data_node.agent import DataNodeAgent
+from nodes.data_node.announcing import PolicyAnnouncer
 from nodes.data_node.encryptors import PooledEncryptors
 from nodes.data_node.settings import NodeSettings
 from nodes.data_node.site import NodeSite
@@ -41,6 +42,7 @@ class NodeService:
         self._upkeep = Upkeep(
             home, settings.coordinator.tls, site.ring, self._connection, lambda: asyncio.to_thread(site.ring.refresh)
         )
+        self._announcer = PolicyAnnouncer(site, self._connection)
         self._training = ThreadPoolExecutor(1, thread_name_prefix="training")
         self._door = home / settings.door if settings.door else None
 
@@ -54,11 +56,12 @@ class NodeService:
         async with AsyncExitStack() as open_doors:
             if self._door is not None:
                 await open_doors.enter_async_context(door(self._door, self._train))
-            upkeep = asyncio.create_task(self._upkeep.run())
+            beside = [asyncio.create_task(work) for work in (self._upkeep.run(), self._announcer.run())]
             try:
                 await self._connection.run()
             finally:
-                upkeep.cancel()
+                for task in beside:
+                    task.cancel()
                 self._gatherer.close()
                 self._encryptors.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import msgspec
@@ -26,7 +27,7 @@ from protocols.channel.wire import decode, encode
 from protocols.consent import ConsentDemand, Purpose, cohort_subject
 from protocols.consortium.messages import ConsortiumSpec
 from protocols.consortium.node import NodeConsortium
-from protocols.errors import UnexpectedMessage, VerificationFailed
+from protocols.errors import PolicyDenied, UnexpectedMessage, VerificationFailed
 from protocols.scorecard.district_node import DistrictTraining
 from protocols.scorecard.districts import Districts
 from protocols.scorecard.messages import Cohort, LeakClass, PointTables, RunSpec
@@ -41,12 +42,35 @@ SPECS: dict[str, type[RunSpec]] = {
 Role = NodeTraining | NodeBoosting | NodeConsortium
 
 
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """On which terms a run was admitted: the policy that did it, and its rule for each bank.
+
+    The run keeps to both, and all that it releases names that policy: it ends with the first word of another one that
+    does not let every bank train on the very same terms.
+    """
+
+    site: NodeSite
+    policy: NodePolicy
+    rules: Mapping[PartyId, Rule]
+
+    def check(self) -> None:
+        """Return if the run may go on now. Raises: PolicyDenied, NODE_STOPPED, POLICY_CHANGED or as a policy says."""
+        self.site.switch.check()
+        now = self.site.policy
+        if now is self.policy:
+            return
+        for bank, rule in self.rules.items():
+            if decide(now, Request(bank, Purpose.TRAINING)).granted() != rule:
+                raise PolicyDenied("the terms on which this run was admitted have changed", code="POLICY_CHANGED")
+
+
 class TrainingSite:
     """The site as one training run sees it: binds the run's rows and bins to the ledger."""
 
-    def __init__(self, site: NodeSite, policy: NodePolicy, rule: Rule, consents: ConsentDesk) -> None:
-        """`policy` is the one that has admitted the run, by `rule`: the run keeps to it, and its releases name it."""
-        self._site, self._policy, self._rule, self._consents = site, policy, rule, consents
+    def __init__(self, admission: Admission, bank: PartyId, consents: ConsentDesk) -> None:
+        self._site, self._admission, self._consents = admission.site, admission, consents
+        self._rule = admission.rules[bank]
         self._binnings: tuple[FineBinning, ...] = ()
         self._survey: DistrictSurvey | None = None
 
@@ -91,14 +115,12 @@ class TrainingSite:
     def release(self, spec: RunSpec, step: str, leak: LeakClass) -> None:
         """Record a release, and charge it to the bank's year, before it is made.
 
-        Raises: BudgetExceeded; PolicyDenied, code NODE_STOPPED, or as a policy says that has come into force meanwhile
-        and lets the bank train no more.
+        Raises: BudgetExceeded; PolicyDenied, as `Admission.check`.
         """
         site = self._site
-        site.switch.check()
-        decide(site.policy, Request(spec.bank, Purpose.TRAINING)).granted()
+        self._admission.check()
         charges = release_charges(self._rule.training, spec, step, leak)
-        release = Release(step, leak, site.clock(), self._rule.name, self._policy.digest())
+        release = Release(step, leak, site.clock(), self._rule.name, self._admission.policy.digest())
         site.ledger.runs.record_release(spec.transcript(), release, charges)
 
     def keep_part(self, manifest: SignedManifest, tables: PointTables) -> None:
@@ -113,7 +135,7 @@ class TrainingRuns:
 
     def __init__(self, site: NodeSite, consents: ConsentDesk) -> None:
         self._site, self._consents = site, consents
-        self._runs: dict[bytes, Role] = {}
+        self._runs: dict[bytes, tuple[Role, Admission]] = {}
 
     @property
     def transcripts(self) -> tuple[bytes, ...]:
@@ -123,14 +145,15 @@ class TrainingRuns:
     def receive(self, envelope: Envelope) -> list[Envelope]:
         """Take a run's announcement or a message of an open run; a stopped node takes neither.
 
-        Raises: as role, policy and pins say; PolicyDenied, code NODE_STOPPED.
+        Raises: as role, policy and pins say; PolicyDenied, codes NODE_STOPPED, POLICY_CHANGED.
         """
         self._site.switch.check()
         if envelope.message in SPECS:
             return self._open_run(envelope, SPECS[envelope.message])
-        run = self._runs.get(envelope.transcript)
-        if run is None:
+        if envelope.transcript not in self._runs:
             raise UnexpectedMessage(f"{envelope.message} for a run that is not open")
+        run, admission = self._runs[envelope.transcript]
+        admission.check()
         replies = run.receive(envelope)
         if run.finished:
             del self._runs[envelope.transcript]
@@ -140,17 +163,18 @@ class TrainingRuns:
         """Admit a run, in place of an unfinished one of the same bank. Raises: as the policy and the pins say."""
         site = self._site
         spec = decode(envelope.body, kind)
-        channel = site.run_channel(spec.transcript())
+        policy = site.policy
+        channel = replace(site.run_channel(spec.transcript()), policy=policy.digest())
         channel.unwrap(envelope, kind)
         self._check_parties(envelope, spec)
-        policy = site.policy
         rules = {PartyId(asked.bank): self._admit(asked, policy) for asked in asked_by(spec)}
-        run = self._role(spec, channel, policy, rules)
+        admission = Admission(site, policy, rules)
+        run = self._role(spec, channel, admission)
         with site.ledger.group():
             for asked in asked_by(spec):
                 site.ledger.runs.open(asked.transcript(), asked.bank, asked.row_totals)
-        others = {t: open_run for t, open_run in self._runs.items() if open_run.spec.bank != spec.bank}
-        self._runs = others | {channel.transcript: run}
+        others = {t: opened for t, opened in self._runs.items() if opened[0].spec.bank != spec.bank}
+        self._runs = others | {channel.transcript: (run, admission)}
         return []
 
     def _admit(self, spec: RunSpec, policy: NodePolicy) -> Rule:
@@ -162,13 +186,13 @@ class TrainingRuns:
         site.ledger.spending.require(spec.bank, site.clock(), run_charges(rule.training, spec))
         return rule
 
-    def _role(self, spec: RunSpec, channel: Channel, policy: NodePolicy, rules: Mapping[PartyId, Rule]) -> Role:
+    def _role(self, spec: RunSpec, channel: Channel, admission: Admission) -> Role:
         site = self._site
         keys = {PartyId(p): site.pins.paillier_key(PartyId(p), spec.key_bits) for p in _parties(spec)}
-        members = {bank: TrainingSite(site, policy, rule, self._consents) for bank, rule in rules.items()}
+        members = {bank: TrainingSite(admission, bank, self._consents) for bank in admission.rules}
         bank = PartyId(spec.bank)
         if isinstance(spec, ConsortiumSpec):
-            table = reduce(offered_features, rules.values(), site.table)
+            table = reduce(offered_features, admission.rules.values(), site.table)
             pool = PoolSite(site, table, members)
             return NodeConsortium(spec, channel, site.paillier, keys, pool, site.randomness)
         if isinstance(spec, BoostingSpec):

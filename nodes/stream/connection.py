@@ -51,6 +51,7 @@ class Connection:
         self._end: StreamEnd | None = None
         self._channel: grpc.aio.Channel | None = None
         self._suspended = False
+        self._streams = 0
         self._up, self._fresh = asyncio.Event(), asyncio.Event()
         self._randomness = random.SystemRandom()
 
@@ -58,6 +59,11 @@ class Connection:
     def up(self) -> bool:
         """Whether the coordinator has been heard on the present stream."""
         return self._up.is_set()
+
+    @property
+    def streams(self) -> int:
+        """How many streams have come up so far: what was said on an earlier one is said again."""
+        return self._streams
 
     async def request(self, parcel: bytes) -> bytes:
         """Return the coordinator's reply, waiting for the stream to be up if it is not; the caller sets the limit.
@@ -169,6 +175,7 @@ class Connection:
 
     def _came_up(self, end: StreamEnd, channel: grpc.aio.Channel) -> None:
         self._end, self._channel, self._suspended = end, channel, False
+        self._streams += 1
         self._up.set()
         CONNECTED.set(1)
         logger.info("stream up", extra={"address": self._settings.address})

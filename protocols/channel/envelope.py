@@ -37,7 +37,11 @@ _SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
 
 class Envelope(Message, frozen=True):
-    """One message on its way. Reveals to a relay: parties, kind, size, and the body if it is a broadcast."""
+    """One message on its way. Reveals to a relay: parties, kind, size, and the body if it is a broadcast.
+
+    `policy` is the hash of the rules under which a data node lets it leave, in training; other messages have none, or
+    say it in their bodies.
+    """
 
     transcript: Key32
     sender: PartyName
@@ -46,6 +50,7 @@ class Envelope(Message, frozen=True):
     sealed: bool
     body: bytes
     signature: Signature
+    policy: Key32 | None = None
 
 
 def seal(data: bytes, receiver: X25519PublicKey, info: bytes) -> bytes:
@@ -70,8 +75,8 @@ def _header_of(envelope: Envelope) -> bytes:
     return _header(envelope.transcript, envelope.sender, envelope.receiver, envelope.message, envelope.sealed)
 
 
-def _signed_bytes(header: bytes, body: bytes) -> bytes:
-    return header + b"\0" + hashlib.sha256(body).digest()
+def _signed_bytes(header: bytes, policy: bytes | None, body: bytes) -> bytes:
+    return header + b"\0" + (policy or b"") + hashlib.sha256(body).digest()
 
 
 def _named(envelope: Envelope, kind: type[M]) -> type[M]:
@@ -87,13 +92,15 @@ def _named(envelope: Envelope, kind: type[M]) -> type[M]:
 class Channel:
     """One party's end of a run: signs and seals what it sends, verifies and opens what it receives.
 
-    `signers` are all cards of a party whose signatures are accepted, where it has several.
+    `signers` are all cards of a party whose signatures are accepted, where it has several; `policy` is named by
+    everything that this end sends.
     """
 
     keys: PartyKeys = field(repr=False)
     cards: Mapping[PartyId, PartyCard] = field(repr=False)
     transcript: bytes
     signers: Mapping[PartyId, tuple[PartyCard, ...]] = field(default_factory=dict, repr=False)
+    policy: bytes | None = None
 
     def wrap(self, receiver: PartyId, message: Message, *, sealed: bool = True) -> Envelope:
         """Return `message` signed, and sealed to `receiver` unless it is for everyone or marked as open.
@@ -106,14 +113,14 @@ class Channel:
         body = encode(message)
         if sealed:
             body = seal(body, sealing_key(self._card(receiver)), header)
-        signature = self.keys.signing.sign(_signed_bytes(header, body))
-        return Envelope(self.transcript, self.keys.party, receiver, kind, sealed, body, signature)
+        signature = self.keys.signing.sign(_signed_bytes(header, self.policy, body))
+        return Envelope(self.transcript, self.keys.party, receiver, kind, sealed, body, signature, self.policy)
 
     def verify(self, envelope: Envelope) -> None:
         """Return if the envelope is its sender's, in this run. Raises: VerificationFailed, UnexpectedMessage."""
         if envelope.transcript != self.transcript:
             raise UnexpectedMessage(f"{envelope.message} from {envelope.sender} belongs to another run")
-        signed, sender = _signed_bytes(_header_of(envelope), envelope.body), PartyId(envelope.sender)
+        signed, sender = _signed_bytes(_header_of(envelope), envelope.policy, envelope.body), PartyId(envelope.sender)
         card = self._card(sender)
         others = tuple(other for other in self.signers.get(sender, ()) if other is not card)
         verify_any((*others, card), signed, envelope.signature)

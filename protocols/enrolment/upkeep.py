@@ -2,6 +2,7 @@
 
     party → coordinator   CertificateRequest   a certificate for a new TLS key
                           CardNotice           "this is my next card": under the signature of the one it replaces
+                          PolicyNotice         "by these rules I decide from now on": a data node's, for the log
     coordinator → party   CertificateGrant
                           RosterNotice         everybody's cards, as they are now
 
@@ -10,11 +11,11 @@ A party goes on with its earlier card until it sees the next one in a roster: by
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
-from protocols.channel.identity import PartyCard
+from protocols.channel.identity import Key32, PartyCard
 from protocols.channel.succession import Succession
 from protocols.channel.wire import Message, digest
 from protocols.enrolment.certificates import MAX_REQUEST_BYTES
@@ -55,6 +56,22 @@ class CardNotice(Message, frozen=True):
         return digest(self)
 
 
+class PolicyNotice(Message, frozen=True):
+    """The hash of the policy that a data node goes by, since `at`: said of each stream and of each change.
+
+    Units: `at` in seconds since 1970. Reveals: that the rules are others than before, not what they say.
+    """
+
+    OPEN: ClassVar[bool] = True
+
+    policy: Key32
+    at: Annotated[int, Meta(ge=0, le=1 << 40)]
+
+    def transcript(self) -> bytes:
+        """Return T, 32 bytes."""
+        return digest(self)
+
+
 class RosterNotice(Message, frozen=True):
     """The newest roster, from the coordinator to one party."""
 
@@ -65,7 +82,3 @@ class RosterNotice(Message, frozen=True):
     def transcript(self) -> bytes:
         """Return T, 32 bytes."""
         return digest(self)
-
-
-UPKEEP: Final = frozenset({CertificateRequest.__name__, CardNotice.__name__})
-"""What every enrolled party may ask, a data node too."""

@@ -13,11 +13,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from federation.audit import AuditLog
 from federation.audit.objections import read_objections
 from federation.audit.reading import LoggedLeaf
+from federation.audit.references import References, references_of
 from federation.audit.shredder import Shredder
 from federation.coordinator import CoordinatorSite
 from federation.coordinator.consents import ConsentGate
+from federation.coordinator.policies import PolicyBook
 from federation.enterprise.filing import Filing
-from federation.enterprise.references import References, references_of
 from federation.enterprise.rounds import ObjectionRounds
 from federation.enterprise.store import ObjectionStore
 from protocols.channel.envelope import EVERYONE, Channel, Envelope, open_parcel, pack_parcel
@@ -49,9 +50,10 @@ class Coordinator:
         self.log = self.files.enter_context(AuditLog(folder / "log.sqlite", SIGNER))
         gate, shredder = ConsentGate(Issuers([]), lambda: ""), Shredder(folder / "shred.keys")
         pins = Pins(CARDS.values())
-        site = CoordinatorSite(KEYS[COORDINATOR], pins, self.log, 2048, lambda: NOW_MS, gate, shredder)
-        self.store = ObjectionStore(folder / "objections.sqlite")
         self.references = References(folder / "references.sqlite", self.log)
+        policies = PolicyBook(self.log, self.references, lambda: NOW_MS)
+        site = CoordinatorSite(KEYS[COORDINATOR], pins, self.log, 2048, lambda: NOW_MS, gate, shredder, policies)
+        self.store = ObjectionStore(folder / "objections.sqlite")
         self.filing = Filing(site, self.store, self.references)
         self.rounds = ObjectionRounds(site, self.store, self.filing)
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from federation.local import BANK
 from nodes.data_node.consents import ConsentDesk
 from nodes.data_node.stop_switch import StopSwitch
-from nodes.data_node.training import TrainingSite
+from nodes.data_node.training import Admission, TrainingSite
 from protocols.assessment.messages import Denial, Subject
 from protocols.channel.envelope import EVERYONE, open_parcel, pack_parcel
 from protocols.channel.wire import decode
@@ -63,10 +64,9 @@ def test_a_stopped_node_opens_no_run_and_releases_no_sum_of_one(node: AtNode, tr
     opening = pack_parcel((node.bank_channel(spec.transcript()).wrap(EVERYONE, spec),))
     assert open_parcel(node.agent.handle(opening)) == ()
     node.site.switch.stop("an incident")
+    open_run = TrainingSite(Admission(node.site, POLICY, {BANK: POLICY.rules[0]}), BANK, ConsentDesk(node.site))
     with pytest.raises(PolicyDenied) as stopped:
-        TrainingSite(node.site, POLICY, POLICY.rules[0], ConsentDesk(node.site)).release(
-            spec, "BinHistograms", LeakClass.AGGREGATE
-        )
+        open_run.release(spec, "BinHistograms", LeakClass.AGGREGATE)
     assert stopped.value.code == "NODE_STOPPED"
     assert node.site.ledger.runs.leaks(spec.transcript()) == {}
     labels = next(

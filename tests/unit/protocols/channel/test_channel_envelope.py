@@ -89,7 +89,7 @@ def test_well_signed_nonsense_raises_only_our_errors(body: bytes) -> None:
 
 
 def _resigned(envelope: Envelope) -> Envelope:
-    signature = KEYS[A].signing.sign(_signed_bytes(_header_of(envelope), envelope.body))
+    signature = KEYS[A].signing.sign(_signed_bytes(_header_of(envelope), envelope.policy, envelope.body))
     return msgspec.structs.replace(envelope, signature=signature)
 
 

@@ -1,6 +1,7 @@
-"""Which leaves belong to which query, run or objection: an index beside the log, made anew from it whenever it lacks.
+"""Which leaves belong to which query, run, objection, or policy of a node: an index beside the log.
 
-It proves nothing and is trusted with nothing: whoever is shown a leaf verifies its proof.
+It is made anew from the log whenever it lacks. It proves nothing and is trusted with nothing: whoever is shown a leaf
+verifies its proof.
 """
 
 from __future__ import annotations
@@ -8,15 +9,19 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 from typing import Final
 
-from federation.audit import AuditLog
+from federation.audit.log import AuditLog
 from protocols.transparency.leaves import Leaf, LeafKind
 
 FILE: Final = "references.sqlite"
 _SHORTEST: Final = 16
+_VERSION: Final = 1
+"""Of what is indexed: an index of another version is begun anew."""
+
 _PAGE: Final = 2048
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS leaf_of (reference BLOB, leaf INTEGER, PRIMARY KEY (reference, leaf)) WITHOUT ROWID;
@@ -28,12 +33,14 @@ class References:
     """The index of one log. For any number of threads."""
 
     def __init__(self, path: Path, log: AuditLog) -> None:
-        """Open or begin the index at `path`; one of another log, or of a longer one, is begun anew."""
+        """Open or begin the index at `path`; one of another log, a longer one or another version is begun anew."""
         self._log, self._lock = log, Lock()
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._database.executescript(_SCHEMA)
-        if self._covered() > log.size:
+        (version,) = self._database.execute("PRAGMA user_version").fetchone()
+        if version != _VERSION or self._covered() > log.size:
             self._database.executescript("DELETE FROM leaf_of; DELETE FROM covered;")
+            self._database.execute(f"PRAGMA user_version = {_VERSION}")
 
     def close(self) -> None:
         """Let go of the file."""
@@ -46,7 +53,7 @@ class References:
             self._catch_up()
 
     def leaves_of(self, references: Iterable[bytes]) -> list[int]:
-        """Return the leaves of these queries, runs and objections, in the log's order."""
+        """Return the leaves of these queries, runs, objections and `policies_of` nodes, in the log's order."""
         found: set[int] = set()
         with self._lock:
             self._catch_up()
@@ -74,12 +81,19 @@ class References:
             start = end
 
 
+def policies_of(node: str) -> bytes:
+    """Return what a node's POLICY leaves are found by, 32 bytes."""
+    return sha256(b"credit-federation/policies-of/v1\0" + node.encode()).digest()
+
+
 def references_of(leaf: Leaf) -> Iterator[bytes]:
-    """Yield what a leaf belongs to: its query or objection, the objection it follows, the run that it opens."""
+    """Yield what a leaf belongs to: its query or objection, the objection it follows, the run it opens, its node."""
     values = dict(leaf.attributes)
     if leaf.kind is LeafKind.TRAIN_STEP:
         if str(values.get("step", "")).endswith("Spec"):
             yield bytes.fromhex(str(values["transcript_hash"]))
+    elif leaf.kind is LeafKind.POLICY:
+        yield policies_of(leaf.actor)
     elif len(leaf.reference) >= _SHORTEST:
         yield leaf.reference
     if leaf.kind is LeafKind.REQUEST and "objection" in values:
