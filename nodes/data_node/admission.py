@@ -5,7 +5,7 @@ from __future__ import annotations
 from nodes.data_node.parts import OpenPart
 from nodes.data_node.site import NodeSite
 from nodes.features import FeatureTable
-from nodes.policy import Request, Rule, decide
+from nodes.policy import NodePolicy, Request, Rule, decide
 from protocols.assessment.batch.messages import BatchQuery
 from protocols.assessment.manifest import Manifest
 from protocols.assessment.messages import Query, Subject
@@ -41,13 +41,13 @@ def masking_of(
     return site.ring.masking(cards[site.keys.party]), cards
 
 
-def admit_query(site: NodeSite, query: Query | BatchQuery, part: OpenPart) -> Rule:
-    """Return the rule on whose terms a question may be answered from `part`.
+def admit_query(site: NodeSite, policy: NodePolicy, query: Query | BatchQuery, part: OpenPart) -> Rule:
+    """Return the rule of a policy on whose terms a question may be answered from `part`.
 
     Raises: PolicyDenied, codes NODE_STOPPED, FEATURES_DENIED, SCORE_PRECISION, or as the policy decides.
     """
     site.switch.check()
-    rule = decide(site.policy, Request(query.bank, Purpose(query.purpose), query.model.hex())).granted()
+    rule = decide(policy, Request(query.bank, Purpose(query.purpose), query.model.hex())).granted()
     if not rule.admits_features(binning.name for binning in part.binnings):
         raise PolicyDenied(f"the model uses features that rule {rule.name!r} does not list", code="FEATURES_DENIED")
     if part.manifest.total_bits > rule.quota.score_bits:

@@ -11,7 +11,7 @@ from nodes.data_node.encryptors import Encryptors
 from nodes.data_node.parts import OpenPart, Parts
 from nodes.data_node.site import NodeSite
 from nodes.ledger import Answer
-from nodes.policy import Rule
+from nodes.policy import NodePolicy, Rule
 from nodes.statements import About, StatementWriter
 from protocols.assessment.messages import Denial, Query, ScoreShare, Subject
 from protocols.assessment.node import check_query, share_of
@@ -58,17 +58,18 @@ class Assessments:
             raise UnexpectedMessage("a subject without its query")
         channel = self._site.channel(envelope.transcript)
         subject = channel.unwrap(envelope, Subject)
-        known = self._site.ledger.answers.find(query.query, channel.transcript)
+        known = self._site.ledger.answers.find(query.query, channel.transcript, subject.enterprise)
         if known is not None:
             self._site.switch.check()
             answer = decode(known, Envelope)
             code = decode(answer.body, Denial).code if answer.message == "Denial" else ""
             return self._stated(query, self._about(subject, code), channel, answer)
+        policy = self._site.policy  # once: another may come into force meanwhile
         try:
-            answer, consent, rule = self._release(query, subject, channel)
+            answer, consent, rule = self._release(query, subject, channel, policy)
             about = About(subject.enterprise, LeafKind.RELEASE, rule=rule.name, record_key=consent.record_key)
         except (PolicyDenied, BudgetExceeded, VerificationFailed) as refusal:
-            answer = self._deny(query, subject, channel, refusal.code)
+            answer = self._deny(query, subject, channel, policy, refusal.code)
             about = self._about(subject, refusal.code)
         return self._stated(query, about, channel, answer)
 
@@ -83,16 +84,18 @@ class Assessments:
         kind, now = LeafKind(about.decision), self._site.clock()
         return [self._statements.write(kind, query, [about], channel, now), answer]
 
-    def _release(self, query: Query, subject: Subject, channel: Channel) -> tuple[Envelope, Consent, Rule]:
+    def _release(
+        self, query: Query, subject: Subject, channel: Channel, policy: NodePolicy
+    ) -> tuple[Envelope, Consent, Rule]:
         """Evaluate this node's part, and put the share on record. Raises: PolicyDenied, BudgetExceeded."""
         site, part = self._site, self._parts.of(query.model)
         check_query(query, part.manifest, site.clock())
-        rule = admit_query(site, query, part)
+        rule = admit_query(site, policy, query, part)
         demand = demand_of(site, query, subject)
         consent = self._consents.admit(subject.consent, demand, rule, query.query)
         self._consents.check_slip(query.slip, consent)
         self._check_objection(query, subject)
-        envelope = channel.wrap(PartyId(query.bank), self._share(query, subject, part), sealed=False)
+        envelope = channel.wrap(PartyId(query.bank), self._share(query, subject, part, policy.digest()), sealed=False)
         site.switch.check()
         with site.ledger.group():
             self._consents.use(consent, query.query)
@@ -109,18 +112,18 @@ class Assessments:
             if known is None or known.subject != subject.enterprise:
                 raise PolicyDenied("no such objection of this enterprise is on record", code="OBJECTION_UNKNOWN")
 
-    def _share(self, query: Query, subject: Subject, part: OpenPart) -> ScoreShare:
+    def _share(self, query: Query, subject: Subject, part: OpenPart, policy: bytes) -> ScoreShare:
         site = self._site
         keys, cards = masking_of(site, query, part.manifest)
         bank_key = site.pins.paillier_key(PartyId(query.bank), site.paillier.public_key.bits, query.bank_card)
         evaluation = self._parts.evaluate(part, (subject.enterprise,))
-        policy, points = site.policy.digest(), part.tables.features
+        points = part.tables.features
         encrypt = self._encryptors.of(bank_key).encrypt
         return share_of(query, part.manifest, points, evaluation, keys, cards, bank_key, policy, encrypt)
 
-    def _deny(self, query: Query, subject: Subject, channel: Channel, code: str) -> Envelope:
+    def _deny(self, query: Query, subject: Subject, channel: Channel, policy: NodePolicy, code: str) -> Envelope:
         """Put a denial on record and return it."""
-        denial = Denial(code, self._site.policy.digest())
+        denial = Denial(code, policy.digest())
         envelope = channel.wrap(PartyId(query.bank), denial, sealed=False)
         self._site.ledger.answers.deny(self._answer_row(query, subject, envelope, code=code))
         return envelope

@@ -19,7 +19,7 @@ from nodes.data_node.parts import Parts
 from nodes.data_node.site import NodeSite
 from nodes.ledger import Answer, BatchEntry
 from nodes.ledger.answers import SECONDS_PER_DAY
-from nodes.policy import Rule
+from nodes.policy import NodePolicy, Rule
 from nodes.statements import About, StatementWriter
 from protocols.assessment.batch.messages import BatchDecisions, BatchOpening, BatchQuery, BatchShares, BatchSubjects
 from protocols.assessment.messages import Denial, Subject
@@ -44,6 +44,7 @@ class _Decided:
     subjects: tuple[Subject, ...] = field(repr=False)
     consents: tuple[Consent | None, ...] = field(repr=False)
     codes: tuple[str, ...]
+    rule: Rule
 
 
 class Batches:
@@ -81,21 +82,22 @@ class Batches:
         distinct = len({subject.enterprise for subject in subjects})
         if not len(subjects) == distinct == len(query.subject_tags) == len(query.handles):
             raise MalformedMessage(f"{len(query.subject_tags)} distinct enterprises are due")
+        policy = self._site.policy  # once: another may come into force meanwhile
         try:
-            rule = self._admit(query)
+            rule = self._admit(query, policy)
         except (PolicyDenied, VerificationFailed) as refusal:
-            denial = self._deny(query, channel, channel.transcript, refusal.code)
+            denial = self._deny(query, channel, channel.transcript, policy, refusal.code)
             return self._stated(query, self._all_denied(subjects, refusal.code), channel, denial)
         consents, codes = zip(*self._decisions(query, subjects, rule), strict=True)
         _make_room(self._decided)
-        self._decided[channel.transcript] = _Decided(query, subjects, consents, codes)
-        return [channel.wrap(PartyId(query.bank), BatchDecisions(codes, self._site.policy.digest()), sealed=False)]
+        self._decided[channel.transcript] = _Decided(query, subjects, consents, codes, rule)
+        return [channel.wrap(PartyId(query.bank), BatchDecisions(codes, policy.digest()), sealed=False)]
 
-    def _admit(self, query: BatchQuery) -> Rule:
+    def _admit(self, query: BatchQuery, policy: NodePolicy) -> Rule:
         """Return the rule on whose terms a batch may be answered. Raises: PolicyDenied, VerificationFailed."""
         part = self._parts.of(query.model)
         check_query(query, part.manifest, self._site.clock())
-        return admit_query(self._site, query, part)
+        return admit_query(self._site, policy, query, part)
 
     def _decisions(
         self, query: BatchQuery, subjects: Sequence[Subject], rule: Rule
@@ -145,19 +147,32 @@ class Batches:
         known = self._site.ledger.answers.find(query.batch, binding)
         if known is not None:
             self._site.switch.check()
+            self._site.ledger.answers.check_subjects(query.batch, [subject.enterprise for subject in decided.subjects])
             answer = decode(known, Envelope)
             if answer.message == "Denial":
                 code = decode(answer.body, Denial).code
                 return self._stated(query, self._all_denied(decided.subjects, code), channel, answer)
             return self._stated(query, self._released(decided, accepted), channel, answer)
+        policy = self._site.policy
         try:
-            rule = self._admit(query)
-            shares = self._shares(decided, accepted, binding)
+            rule = self._admit(query, policy)
+            self._check_still(decided, accepted, rule)
+            shares = self._shares(decided, accepted, binding, policy.digest())
             answer = self._commit(decided, accepted, channel, binding, shares, rule)
         except (PolicyDenied, BudgetExceeded, VerificationFailed) as refusal:
-            denial = self._deny(query, channel, binding, refusal.code)
+            denial = self._deny(query, channel, binding, policy, refusal.code)
             return self._stated(query, self._all_denied(decided.subjects, refusal.code), channel, denial)
         return self._stated(query, self._released(decided, accepted, rule.name), channel, answer)
+
+    def _check_still(self, decided: _Decided, accepted: Sequence[int], rule: Rule) -> None:
+        """Return if what admitted these enterprises still does: a bank may take its time to open. Raises: PolicyDenied.
+
+        Quotas, and the uses of consents, are checked again where they are counted.
+        """
+        if rule != decided.rule:
+            raise PolicyDenied("the terms of this batch have changed since it was admitted", code="POLICY_CHANGED")
+        consents = (decided.consents[position] for position in accepted)
+        self._consents.check_still(consent for consent in consents if consent is not None)
 
     # ---- what the log may hold of it, for the auditors and each enterprise
 
@@ -185,7 +200,7 @@ class Batches:
                 about.append(About(subject.enterprise, "DENY", decided.codes[place] or NOT_OPENED, record_key=key))
         return about
 
-    def _shares(self, decided: _Decided, accepted: Sequence[int], binding: bytes) -> BatchShares:
+    def _shares(self, decided: _Decided, accepted: Sequence[int], binding: bytes, policy: bytes) -> BatchShares:
         site, part = self._site, self._parts.of(decided.query.model)
         evaluation = self._parts.evaluate(part, [decided.subjects[position].enterprise for position in accepted])
         keys, cards = masking_of(site, decided.query, part.manifest)
@@ -199,16 +214,16 @@ class Batches:
             keys,
             cards,
             bank_key,
-            site.policy.digest(),
+            policy,
             self._encryptors.of(bank_key).encrypt,
         )
 
-    def _deny(self, query: BatchQuery, channel: Channel, binding: bytes, code: str) -> Envelope:
+    def _deny(self, query: BatchQuery, channel: Channel, binding: bytes, policy: NodePolicy, code: str) -> Envelope:
         """Return the denial of a whole batch, on record."""
         known = self._site.ledger.answers.find(query.batch, binding)
         if known is not None:
             return decode(known, Envelope)
-        envelope = channel.wrap(PartyId(query.bank), Denial(code, self._site.policy.digest()), sealed=False)
+        envelope = channel.wrap(PartyId(query.bank), Denial(code, policy.digest()), sealed=False)
         self._site.ledger.answers.deny(self._row(query, binding, envelope, code=code))
         return envelope
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from contextlib import suppress
 
 from nodes.data_node.site import NodeSite
@@ -15,6 +16,7 @@ from protocols.consent import (
     ConsentDemand,
     RevocationList,
     RevocationView,
+    check_time,
     consent_handle,
     unverified_name,
     verify_consent,
@@ -50,6 +52,17 @@ class ConsentDesk:
         """Return if what an issuer signed under this id is not revoked. Raises: PolicyDenied, as `RevocationView`."""
         self._hear()
         self._view.check(issuer, consent_handle(issuer, token_id), self._site.clock())
+
+    def check_still(self, consents: Iterable[Consent]) -> None:
+        """Return if consents that were admitted a moment ago still hold: not expired, not revoked, by a fresh list.
+
+        Raises: PolicyDenied, CONSENT_EXPIRED, or as `RevocationView`.
+        """
+        now = self._site.clock()
+        self._hear()
+        for consent in consents:
+            check_time(consent.not_before, consent.expires, now)
+            self._view.check(consent.issuer, consent_handle(consent.issuer, consent.token_id), now)
 
     def check_slip(self, slip: str, consent: Consent) -> None:
         """Return if the slip that the coordinator has verified names this consent.

@@ -24,7 +24,7 @@ from protocols.boosting.node import NodeBoosting
 from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyId, PartyRole
 from protocols.channel.wire import decode, encode
-from protocols.consent import ConsentDemand, Purpose, cohort_subject
+from protocols.consent import Consent, ConsentDemand, Purpose, cohort_subject
 from protocols.consortium.messages import ConsortiumSpec
 from protocols.consortium.node import NodeConsortium
 from protocols.errors import PolicyDenied, UnexpectedMessage, VerificationFailed
@@ -71,6 +71,7 @@ class TrainingSite:
     def __init__(self, admission: Admission, bank: PartyId, consents: ConsentDesk) -> None:
         self._site, self._admission, self._consents = admission.site, admission, consents
         self._rule = admission.rules[bank]
+        self._consent: Consent | None = None
         self._binnings: tuple[FineBinning, ...] = ()
         self._survey: DistrictSurvey | None = None
 
@@ -104,7 +105,7 @@ class TrainingSite:
             site.domain,
             site.pins.fingerprints(PartyId(spec.bank)),
         )
-        consent = self._consents.admit(cohort.consent, demand, self._rule, spec.transcript())
+        self._consent = consent = self._consents.admit(cohort.consent, demand, self._rule, spec.transcript())
         runs = site.ledger.runs
         names, known = names_of(cohort.ids[: spec.training_rows]), names_of(site.table.ids)
         check_difference(names, known, map(unpack, runs.cohorts(spec.bank)), spec.minimum_bin)
@@ -115,10 +116,11 @@ class TrainingSite:
     def release(self, spec: RunSpec, step: str, leak: LeakClass) -> None:
         """Record a release, and charge it to the bank's year, before it is made.
 
-        Raises: BudgetExceeded; PolicyDenied, as `Admission.check`.
+        Raises: BudgetExceeded; PolicyDenied, as `Admission.check`, or if the cohort's consent holds no longer.
         """
         site = self._site
         self._admission.check()
+        self._consents.check_still([] if self._consent is None else [self._consent])
         charges = release_charges(self._rule.training, spec, step, leak)
         release = Release(step, leak, site.clock(), self._rule.name, self._admission.policy.digest())
         site.ledger.runs.record_release(spec.transcript(), release, charges)

@@ -53,17 +53,26 @@ class AnswerRecords:
     def __init__(self, database: Database, quotas: QuotaRecords) -> None:
         self._database, self._quotas = database, quotas
 
-    def find(self, query: bytes, transcript: bytes) -> bytes | None:
+    def find(self, query: bytes, transcript: bytes, subject: str = "") -> bytes | None:
         """Return the bytes already given for a query id, or None.
 
-        Raises: VerificationFailed, code QUERY_REUSED, if the id was used for other fields.
+        Raises: VerificationFailed, code QUERY_REUSED, if the id was used for other fields or another subject.
         """
-        row = self._database.row("SELECT transcript, response FROM answer WHERE query = ?", query)
+        row = self._database.row("SELECT transcript, subject, response FROM answer WHERE query = ?", query)
         if row is None:
             return None
-        if row[0] != transcript:
+        if (row[0], row[1]) != (transcript, subject):
             raise VerificationFailed("the query id was used with other fields", code="QUERY_REUSED")
-        return bytes(row[1])
+        return bytes(row[2])
+
+    def check_subjects(self, batch: bytes, subjects: Sequence[str]) -> None:
+        """Return if an answered batch, unless it was denied whole, is about these, in this order.
+
+        Raises: VerificationFailed, code QUERY_REUSED.
+        """
+        rows = self._database.rows("SELECT subject FROM batch_entry WHERE query = ? ORDER BY position", batch)
+        if rows and [subject for (subject,) in rows] != list(subjects):
+            raise VerificationFailed("the batch was answered about others", code="QUERY_REUSED")
 
     def release(self, answer: Answer, quota: Quota) -> None:
         """Record a release, within the quota and the node-set lock, all in one transaction.

@@ -9,17 +9,20 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from federation.local import BANK
+from federation.local import BANK, CONSENT_SERVICE
+from nodes.consent_sources import ConsentSources
 from nodes.data_node.agent import DataNodeAgent
+from nodes.keystore import read_keys
 from nodes.policy import NodePolicy, PolicyInForce, Quota, usual_policy
+from nodes.policy.rules import Effect, Rule
 from protocols.assessment.batch.messages import BatchDecisions, BatchOpening, BatchQuery, BatchShares, BatchSubjects
 from protocols.assessment.messages import Denial, Subject
 from protocols.channel.envelope import EVERYONE, pack_parcel
 from protocols.channel.wire import Message
-from protocols.consent import Purpose, consent_handle, unverified_claims
+from protocols.consent import Purpose, RevocationList, consent_handle, sign_revocations, unverified_claims
 from protocols.errors import PeerRefused
 from tests.conftest import TrainedFederation
-from tests.small_federation import NOW, AtNode, answers_in, at_node
+from tests.small_federation import NOW, POLICY, AtNode, answers_in, at_node
 
 
 def handle_of(token: str) -> bytes:
@@ -220,3 +223,71 @@ def test_an_opening_without_its_batch_is_refused(node: AtNode, subjects: list[Su
     with pytest.raises(PeerRefused) as refusal:
         Batch(node, subjects).open(0)
     assert refusal.value.code == "UNEXPECTED_MESSAGE"
+
+
+# ---- a bank that takes its time, or says two things
+
+
+def denied(answer: Message) -> str:
+    """The code of a denial."""
+    assert isinstance(answer, Denial)
+    return answer.code
+
+
+def test_a_batch_held_open_does_not_outlive_a_revocation(node: AtNode, subjects: list[Subject]) -> None:
+    keys = read_keys(node.folder / CONSENT_SERVICE)
+
+    def revoking(*handles: bytes) -> str:
+        sequence = NOW + 100 + len(handles)
+        return sign_revocations(RevocationList(keys.party, sequence, NOW, NOW + 60, frozenset(handles)), keys.signing)
+
+    lists = [revoking()]
+    site = replace(node.site, consents=ConsentSources(node.site.consents.issuers, lambda: lists[-1]))
+    batch = Batch(replace(node, site=site, agent=DataNodeAgent(site)), subjects)
+    assert batch.decide() == ("",) * 5
+    lists.append(revoking(batch.query.handles[1]))
+    assert denied(batch.open(0, 1)) == "CONSENT_REVOKED"
+    assert used(node) == 0
+
+
+def test_a_batch_held_open_does_not_outlive_its_consents(node: AtNode, subjects: list[Subject]) -> None:
+    now = [NOW]
+    site = replace(node.site, clock=lambda: now[0])
+    subjects[1] = Subject(subjects[1].enterprise, node.consent(subjects[1].enterprise, valid=(0, 10)))
+    batch = Batch(replace(node, site=site, agent=DataNodeAgent(site)), subjects)
+    assert batch.decide() == ("",) * 5
+    now[0] = NOW + 10
+    assert denied(batch.open(0, 1)) == "CONSENT_EXPIRED"
+
+
+def test_a_batch_admitted_on_other_terms_is_not_opened(node: AtNode, subjects: list[Subject]) -> None:
+    node = with_policy(node, POLICY)
+    same, other = Batch(node, subjects), Batch(node, subjects)
+    assert same.decide() == other.decide() == ("",) * 5
+    node.site.rules.current = NodePolicy(1, (*POLICY.rules, Rule("no other", Effect.DENY, "any", "any")))
+    assert isinstance(same.open(0), BatchShares)
+    node.site.rules.current = usual_policy((BANK,), quota=Quota(per_subject=99))
+    assert denied(other.open(0)) == "POLICY_CHANGED"
+
+
+def test_an_answered_batch_is_not_told_again_of_other_enterprises(
+    node: AtNode, subjects: list[Subject], trained: TrainedFederation
+) -> None:
+    batch = Batch(node, subjects)
+    batch.decide()
+    batch.open(0, 1)
+    other = trained.ids[10]
+    batch.subjects = [*subjects[:4], Subject(other, subjects[4].consent)]
+    assert batch.decide()[:2] == ("", "")
+    with pytest.raises(PeerRefused) as refusal:
+        batch.open(0, 1)
+    assert refusal.value.code == "QUERY_REUSED"
+
+
+def test_an_answered_query_is_not_told_again_of_another_enterprise(node: AtNode, subjects: list[Subject]) -> None:
+    query, (asked, other, *_) = node.query(), subjects
+    answer = node.ask(query, asked)
+    assert node.ask(query, asked) == answer
+    with pytest.raises(PeerRefused) as refusal:
+        node.ask(query, other)
+    assert refusal.value.code == "QUERY_REUSED"

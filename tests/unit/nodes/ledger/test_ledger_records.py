@@ -55,19 +55,22 @@ def another(number: int, **changes: str | bytes | int) -> Answer:
 
 
 def test_a_repeated_query_gets_the_same_bytes(ledger: NodeLedger, location: Location) -> None:
-    assert ledger.answers.find(ANSWER.query, ANSWER.transcript) is None
+    assert ledger.answers.find(ANSWER.query, ANSWER.transcript, ANSWER.subject) is None
     ledger.answers.release(ANSWER, Quota(10))
-    assert ledger.answers.find(ANSWER.query, ANSWER.transcript) == ANSWER.response
+    assert ledger.answers.find(ANSWER.query, ANSWER.transcript, ANSWER.subject) == ANSWER.response
     ledger.close()
     reopened = open_node_ledger(location)
-    assert reopened.answers.find(ANSWER.query, ANSWER.transcript) == ANSWER.response
+    assert reopened.answers.find(ANSWER.query, ANSWER.transcript, ANSWER.subject) == ANSWER.response
     reopened.close()
 
 
 def test_a_query_id_serves_one_set_of_fields(ledger: NodeLedger) -> None:
     ledger.answers.release(ANSWER, Quota(10))
     with pytest.raises(VerificationFailed) as refusal:
-        ledger.answers.find(ANSWER.query, b"u" * 32)
+        ledger.answers.find(ANSWER.query, b"u" * 32, ANSWER.subject)
+    assert refusal.value.code == "QUERY_REUSED"
+    with pytest.raises(VerificationFailed) as refusal:
+        ledger.answers.find(ANSWER.query, ANSWER.transcript, "somebody else")
     assert refusal.value.code == "QUERY_REUSED"
 
 
@@ -75,7 +78,7 @@ def test_two_answers_to_one_query_cannot_both_be_recorded(ledger: NodeLedger) ->
     ledger.answers.release(ANSWER, Quota(10))
     with pytest.raises(DuplicateRecord):
         ledger.answers.release(dataclasses.replace(ANSWER, response=b"other"), Quota(10))
-    assert ledger.answers.find(ANSWER.query, ANSWER.transcript) == ANSWER.response
+    assert ledger.answers.find(ANSWER.query, ANSWER.transcript, ANSWER.subject) == ANSWER.response
 
 
 def test_the_quota_counts_releases_of_one_bank_and_day(ledger: NodeLedger) -> None:

@@ -104,7 +104,8 @@ def test_a_group_waits_for_the_disk_once(tmp_path: Path) -> None:
 
 def test_another_thread_waits_until_the_group_is_durable(ledger: NodeLedger) -> None:
     found: list[bytes | None] = []
-    reader = threading.Thread(target=lambda: found.append(ledger.answers.find(ANSWER.query, ANSWER.transcript)))
+    key = ANSWER.query, ANSWER.transcript, ANSWER.subject
+    reader = threading.Thread(target=lambda: found.append(ledger.answers.find(*key)))
     with ledger.group():
         ledger.answers.release(ANSWER, Quota(1))
         reader.start()
