@@ -239,7 +239,7 @@ def test_kill_9_between_commit_and_send_loses_nothing_and_releases_nothing(locat
     run = subprocess.run([sys.executable, "-c", _PROGRAM, str(location), moment], timeout=60, check=False)
     assert run.returncode == -signal.SIGKILL
     ledger = open_node_ledger(location)
-    found = ledger.answers.find(b"q" * 16, b"t" * 32)
+    found = ledger.answers.find(b"q" * 16, b"t" * 32, "subject")
     answer = Answer(b"x" * 16, b"y" * 32, "bank", "subject", b"m" * 32, b"m" * 32, 2, "rule", "", b"another")
     if moment == "after":
         assert found == b"the bytes"
