@@ -49,6 +49,12 @@ class _Place(msgspec.Struct, frozen=True):
     log: str = ""
 
 
+def coordinator_home(directory: Path) -> Path:
+    """Return the coordinator's folder: that of a federation's folder, or `directory` if it is the coordinator's own."""
+    own = any((directory / name).is_file() for name in (LOG_FILE.name, _SETTINGS))
+    return directory if own else directory / LOG_FILE.parent
+
+
 def as_location(place: Path | LogLocation) -> LogLocation:
     """Return a path as the location of a SQLite file."""
     return place if isinstance(place, LogLocation) else LogLocation(place)

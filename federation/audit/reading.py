@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from federation.audit.errors import HEAD_MISMATCH, damaged
 from federation.audit.keys import read_log_keys
-from federation.audit.location import LOG_FILE, log_location
+from federation.audit.location import coordinator_home, log_location
 from federation.audit.recovery import newest_witnessed
 from federation.audit.storage import LogReader
 from protocols.transparency.checkpoints import Checkpoint, LogKeys, verify_log_signature
@@ -95,7 +95,7 @@ class StoredLog:
 
         Raises: ConfigurationError, VerificationFailed.
         """
-        home = (directory / LOG_FILE).parent if home is None else home
+        home = coordinator_home(directory) if home is None else home
         self._reader = LogReader(log_location(home))
         try:
             self.keys: LogKeys = read_log_keys(home)

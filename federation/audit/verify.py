@@ -33,7 +33,7 @@ from federation.audit.errors import (
     ROOT_MISMATCH,
 )
 from federation.audit.keys import read_log_keys
-from federation.audit.location import LOG_FILE, LogLocation, as_location, log_location
+from federation.audit.location import LogLocation, as_location, coordinator_home, log_location
 from federation.audit.session import LogSession, connect
 from federation.audit.storage import CHAIN_START, LeafRow, running_hash
 from federation.audit.witnessed import read_record_note
@@ -126,7 +126,7 @@ def verify_directory(directory: Path, known: Sequence[bytes] = ()) -> LogReport:
 
     Raises: ConfigurationError if the log or the keys are missing; otherwise as `verify_log`.
     """
-    home = (directory / LOG_FILE).parent
+    home = coordinator_home(directory)
     location = log_location(home)
     if not location.exists:
         raise ConfigurationError(f"there is no audit log at {location}", code=NOT_A_LOG)

@@ -81,6 +81,17 @@ def open_body(desk: Desk, auditor: Auditor, leaf: int) -> tuple[SealedStatements
     return opened.statements, open_for_auditor(opened.statements, auditor.keys.sealing), receipt
 
 
+def fetch_body(desk: Desk, auditor: Auditor, leaf: int) -> tuple[LogReceipt, Envelope]:
+    """Return the receipt of a view that opens a body, and the body still sealed to the auditor, as it came.
+
+    For who signs for an auditor and holds no key that opens. Raises: PeerRefused, TransportError, VerificationFailed.
+    """
+    receipt, opened, _ = _ask(desk, auditor, OPEN_VIEW, {"leaf": str(leaf)}, Reach(leaf, leaf, 1))
+    if opened is None:
+        raise UnexpectedMessage("the coordinator sent no body")
+    return receipt, opened
+
+
 def check_body(
     leaf: LeafCommitment, sealed: SealedStatements, statements: Mapping[int, Statement], cards: Sequence[PartyCard]
 ) -> None:
@@ -109,6 +120,13 @@ def order_shredding(desk: Desk, operator: Auditor, tags: tuple[bytes, ...], befo
 def _take(
     desk: Desk, auditor: Auditor, view: str, selection: Mapping[str, str], reach: Reach
 ) -> tuple[LogReceipt, OpenedBody | None]:
+    receipt, opened, channel = _ask(desk, auditor, view, selection, reach)
+    return receipt, None if opened is None else channel.unwrap(opened, OpenedBody)
+
+
+def _ask(
+    desk: Desk, auditor: Auditor, view: str, selection: Mapping[str, str], reach: Reach
+) -> tuple[LogReceipt, Envelope | None, Channel]:
     message = AuditView(
         auditor=auditor.name,
         view=view,
@@ -125,7 +143,9 @@ def _take(
     answers = {envelope.message: envelope for envelope in open_parcel(desk(pack_parcel((asked,))))}
     receipt = _receipt(answers.pop(LogReceipt.__name__, None), channel, coordinator, auditor.log_key)
     opened = answers.pop(OpenedBody.__name__, None)
-    return receipt, None if opened is None else channel.unwrap(opened, OpenedBody)
+    if opened is not None:
+        channel.verify(opened)
+    return receipt, opened, channel
 
 
 def _receipt(envelope: Envelope | None, channel: Channel, coordinator: PartyId, log_key: VerifierKey) -> LogReceipt:

@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from federation.audit.alarms import Alarm, AlarmRules, Period, watch
 from federation.audit.alarms.facts import facts
-from federation.audit.location import LOG_FILE
+from federation.audit.location import coordinator_home
 from federation.audit.reconcile import Reconciliation, reconcile
 from federation.cli.criteria import read_criteria
 from federation.cli.ledgers import open_ledgers, own_entries
@@ -76,7 +76,7 @@ class _AlarmsEntry(msgspec.Struct, frozen=True):
 
 def read_rules(directory: Path, file: Path | None) -> AlarmRules:
     """Return the rules of `file`, or of the coordinator's folder, or by default. Raises: ConfigurationError."""
-    own = (directory / LOG_FILE).with_name(ALARMS_FILE)
+    own = coordinator_home(directory) / ALARMS_FILE
     if file is None and not own.exists():
         return AlarmRules()
     return read_settings(file or own, AlarmRules)

@@ -11,14 +11,14 @@ import typer
 from rich.markup import escape
 
 from federation.audit.auditors import create_auditor
-from federation.audit.location import LOG_FILE
+from federation.audit.location import coordinator_home
 from federation.audit.records import utc
 from federation.audit.views import check_body, open_body
 from federation.cli.logs import open_log
 from federation.cli.output import console, errors, print_json, reported_errors
+from federation.cli.pinned import cards_folder_of, pinned_cards
 from federation.cli.viewing import ask_passphrase, viewer
 from federation.enrolment.auditors import AUDITORS_FOLDER
-from nodes.keystore import read_cards
 from protocols.channel.identity import PartyId
 from protocols.errors import ConfigurationError, VerificationFailed
 from protocols.transparency.checkpoints import LogKeys
@@ -45,15 +45,18 @@ def init_auditor(
     taken from CREDFED_PASSPHRASE.
     Compare the fingerprint by voice before a card is pinned.
 
+    FOLDER/auditor.key opens bodies and stays with the auditor. FOLDER/console.key signs looks and opens nothing: give
+    it to whoever runs the console, for `credfed console add-user --auditor`.
+
     Example: credfed audit init-auditor /secure/chen --name chen --federation OUT
     """
     with reported_errors(as_json):
-        cards = None if federation is None else federation / "cards"
+        cards = None if federation is None else cards_folder_of(federation)
         if cards is not None and (not cards.is_dir() or (cards / f"{name}.card").exists()):
             raise ConfigurationError(f"{cards}: missing, or {name} is a party there already", code="BAD_NAME")
         card = create_auditor(folder, PartyId(name), ask_passphrase(f"A passphrase for {name}", confirm=True))
-        if cards is not None:
-            let_in = (cards.parent / LOG_FILE).with_name(AUDITORS_FOLDER)
+        if federation is not None and cards is not None:
+            let_in = coordinator_home(federation) / AUDITORS_FOLDER
             let_in.mkdir(exist_ok=True)
             for place in (cards, let_in):
                 shutil.copyfile(folder / f"{name}.card", place / f"{name}.card")
@@ -90,7 +93,7 @@ def open_command(
             sealed, statements, receipt = open_body(looking.desk, looking.auditor, leaf)
             if sealed.head != head:
                 raise VerificationFailed("the body is not the one that the leaf commits to", code="BODY_INVALID")
-            cards = read_cards(directory / "cards").lineage(PartyId(logged.actor))  # also those it has replaced since
+            cards = pinned_cards(directory).lineage(PartyId(logged.actor))  # also those it has replaced since
             check_body(logged, sealed, statements, cards)
         gone = [place for place, entry in enumerate(sealed.entries) if not entry]
     if as_json:

@@ -9,13 +9,14 @@ from typing import Annotated
 import typer
 
 from federation.audit.keys import read_log_keys
-from federation.audit.location import LOG_FILE
+from federation.audit.location import coordinator_home
 from federation.audit.views import Auditor, order_shredding
 from federation.cli.criteria import read_tag
 from federation.cli.logs import open_log
 from federation.cli.output import console, print_json, reported_errors
+from federation.cli.pinned import pinned_cards
 from federation.cli.viewing import open_desk
-from nodes.keystore import read_cards, read_keys
+from nodes.keystore import read_keys
 from protocols.errors import ConfigurationError
 from protocols.transparency.orders import RETENTION_YEARS
 
@@ -67,8 +68,8 @@ def retain(
 
 def _order(directory: Path, tags: tuple[bytes, ...], before_year: int) -> int:
     """Have the coordinator shred, running or not; return the leaf that says so."""
-    home = (directory / LOG_FILE).parent
-    operator = Auditor(read_keys(home), read_cards(directory / "cards").cards, read_log_keys(home).log)
+    home = coordinator_home(directory)
+    operator = Auditor(read_keys(home), pinned_cards(directory).cards, read_log_keys(home).log)
     with open_desk(directory) as desk:
         return order_shredding(desk, operator, tags, before_year).leaf
 

@@ -2,43 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from federation.audit.auditors import auditor_name
-from federation.audit.exported import is_export
-from federation.audit.keys import SIGNER_FILE, read_log_keys
-from federation.audit.location import LOG_FILE, log_location
-from federation.cli.audit_alarms import read_rules
-from federation.cli.ledgers import open_ledgers, own_entries
-from federation.cli.logs import judge, open_log
+from federation.audit.auditors import console_key
+from federation.cli.console_sources import check_log, sources_of, state_folder
 from federation.cli.output import console, errors, print_json, reported_errors
-from federation.cli.running import begin
-from federation.cli.viewing import open_desk
+from federation.cli.running import Check, begin, report_check
 from federation.console.accounts import Accounts, Role
 from federation.console.app import create_app, make_console, wall_clock
-from federation.console.health import Health, coordinator_health, unknown_health
 from federation.console.index import INDEX_FILE, Index
-from federation.console.look_book import Cards, LocalLookBook, LoggedLookBook
 from federation.console.proofs import moment
-from federation.console.serving import ConsoleAddress, ConsoleServer
-from federation.console.sources import LookBook, Records, Sources
-from federation.local.layout import ADDRESS_FILE, CONSOLE
+from federation.console.serving import ConsoleAddress, ConsoleServer, check_listening
+from federation.console.settings import CONSOLE_FILE, ConsoleSettings
+from federation.console.sources import Sources
+from federation.local.layout import ADDRESS_FILE
 from federation.process.http import check_http
 from federation.process.running import run_service
-from federation.relay.settings import COORDINATOR_FILE
-from nodes.keystore import read_cards
+from federation.process.settings import read_settings
 from protocols.errors import ConfigurationError
 
 app = typer.Typer(help="The auditor's console: the log in a browser, and who may enter.", no_args_is_help=True)
 
-Directory = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a federation, or of an export.")]
+Directory = Annotated[Path, typer.Argument(metavar="DIR", help="The coordinator's directory, or an export.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Lower-case letters, digits and . _ -")]
 State = Annotated[
     Path | None,
@@ -47,7 +39,6 @@ State = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-PORT = 8470
 
 
 @app.callback()
@@ -58,42 +49,76 @@ def console_app() -> None:
 @app.command()
 def run(
     directory: Directory,
-    port: Annotated[int, typer.Option("--port", help="Where to listen.", min=1, max=65_535)] = PORT,
+    port: Annotated[int | None, typer.Option("--port", help="Where to listen.", min=1, max=65_535)] = None,
     host: Annotated[
-        str, typer.Option("--host", help="Address to listen on; beyond this machine only with TLS.")
-    ] = "127.0.0.1",
+        str | None, typer.Option("--host", help="Address to listen on; beyond this machine only with TLS.")
+    ] = None,
     certificate: Annotated[Path | None, typer.Option("--certificate", help="PEM file, for TLS.")] = None,
     key: Annotated[Path | None, typer.Option("--key", help="PEM file of the certificate's key.")] = None,
     name: Annotated[
         list[str] | None, typer.Option("--name", help="A name that the console goes by; repeatable.")
     ] = None,
     http: Annotated[
-        str, typer.Option("--http", help="Where to answer /health and /ready: a port of loopback, unix:PATH.")
-    ] = "",
+        str | None, typer.Option("--http", help="Where to answer /health and /ready: a port of loopback, unix:PATH.")
+    ] = None,
     state: State = None,
+    check: Check = False,
+    as_json: AsJson = False,
 ) -> None:
     """Serve the console: timeline, queries across parties with proofs checked in the page, alarms, witnesses, health.
 
-    It reads the log of a federation's folder, also while the coordinator runs, or an export; it never writes entries
-    but those that say what an auditor looked at. Operators see health and witnesses, auditors also entries. Make
-    accounts first: `credfed console add-user`. The first start reads the whole log once, a minute or so for a million.
+    DIR is the coordinator's own directory (made by `credfed coordinator init`), also while the coordinator runs; the
+    folder of a federation; or an export. DIR/console.yaml may say what the options say: host, port, certificate, key,
+    names, http, state. Options go first. --check says what would be served, and whether it could be.
 
-    It stops on Ctrl-C or SIGTERM. Exit code 2 for a folder without a log, or an address that is not safe.
+    The console never writes entries but those that say what an auditor looked at. Operators see health and witnesses,
+    auditors also entries. Make accounts first: `credfed console add-user`. The first start reads the whole log once, a
+    minute or so for a million.
+
+    It stops on Ctrl-C or SIGTERM. Exit code 2 for a folder without a log, wrong settings, an address that is not safe.
     """
-    with reported_errors(as_json=False):
-        address = ConsoleAddress(host, port, certificate, key, tuple(name or ()))
-        address.check()
-        check_http(http)
-        sources = _sources(directory, _home(directory, state))
+    given: dict[str, object] = {"port": port, "host": host, "http": http, "names": tuple(name) if name else None}
+    given |= {"certificate": certificate and str(certificate.absolute()), "key": key and str(key.absolute())}
+    with reported_errors(as_json):
+        read = {known: value for known, value in given.items() if value is not None}
+        settings = msgspec.structs.replace(_settings(directory), **read)
+        address = settings.address(directory)
+        check_http(settings.http)
+        sources = sources_of(directory, _home(directory, state))
+        if check:
+            _report(sources, address, as_json)
+            return
         begin()
-        with closing(Accounts(sources.home)) as accounts, closing(Index(sources.home / INDEX_FILE)) as index:
-            _read_once(sources, index)
-            server = ConsoleServer(create_app(make_console(sources, accounts, index), address.hosts), address)
-            (sources.home / ADDRESS_FILE).write_text(f"{address.url}\n", encoding="utf-8")
-            errors.print(f"the console is at [bold]{address.url}[/]", soft_wrap=True)
-            if not accounts.every():
-                errors.print(f"nobody may enter yet: credfed console add-user {directory} NAME --role auditor")
-            run_service(server.run, http, sources.home, lambda: server.ready)
+        _serve(sources, address, settings.http, str(directory))
+
+
+def _report(sources: Sources, address: ConsoleAddress, as_json: bool) -> None:
+    """Say that a console could run, and over what. Raises: ConfigurationError."""
+    check_listening(address)
+    sources.health()
+    with sources.open_log() as log, closing(Accounts(sources.home)) as accounts:
+        roles = [one.role for one in accounts.every()]
+        facts: dict[str, str | int] = {
+            "console": address.url,
+            "tls": "yes" if address.certificate else "no: loopback alone",
+            "log": sources.name,
+            "entries": log.size,
+            "looks": "leaves of the log" if sources.looks.logged else "beside the console: this log is a copy",
+            "auditors": roles.count(Role.AUDITOR),
+            "operators": roles.count(Role.OPERATOR),
+        }
+    report_check(facts, as_json)
+
+
+def _serve(sources: Sources, address: ConsoleAddress, http: str, directory: str) -> None:
+    with closing(Accounts(sources.home)) as accounts, closing(Index(sources.home / INDEX_FILE)) as index:
+        _read_once(sources, index)
+        server = ConsoleServer(create_app(make_console(sources, accounts, index), address.hosts), address)
+        (sources.home / ADDRESS_FILE).write_text(f"{address.url}\n", encoding="utf-8")
+        errors.print(f"the console is at [bold]{address.url}[/]", soft_wrap=True)
+        if not accounts.every():
+            errors.print(f"nobody may enter yet: credfed console add-user {escape(directory)} NAME --role auditor")
+        run_service(server.run, http, sources.home, lambda: server.ready)
 
 
 def _read_once(sources: Sources, index: Index) -> None:
@@ -107,7 +132,8 @@ def add_user(
     name: Name,
     role: Annotated[Role, typer.Option("--role", help="auditor: sees entries; operator: sees health and witnesses.")],
     auditor: Annotated[
-        Path | None, typer.Option("--auditor", metavar="FOLDER", help="The auditor's folder, of `audit init-auditor`.")
+        Path | None,
+        typer.Option("--auditor", metavar="FILE", help="The auditor's console.key, or its folder."),
     ] = None,
     state: State = None,
     as_json: AsJson = False,
@@ -116,9 +142,9 @@ def add_user(
 
     The token is shown this one time. Hand it over by another way than the name.
 
-    An auditor of a coordinator's own log needs keys, with which each look is signed before it is shown: make them with
-    `credfed audit init-auditor`, and name their folder with --auditor. The key file is copied as it is; its passphrase
-    is then the password, and nothing else needs to be set up.
+    An auditor of a coordinator's own log needs a key here, with which each look is signed before it is shown: the file
+    console.key of `credfed audit init-auditor`, named with --auditor. It is copied as it is; its passphrase is then the
+    password. The auditor's other key, which opens bodies, never comes to this machine.
     """
     with reported_errors(as_json), closing(Accounts(_home(directory, state))) as accounts:
         if auditor is None:
@@ -134,8 +160,9 @@ def add_user(
 
 
 def _add_auditor(accounts: Accounts, name: str, role: Role, folder: Path) -> None:
-    if role is not Role.AUDITOR or auditor_name(folder) != name:
-        raise ConfigurationError(f"{folder} holds the keys of auditor {auditor_name(folder)}", code="BAD_OPTION")
+    owner, _ = console_key(folder)
+    if role is not Role.AUDITOR or owner != name:
+        raise ConfigurationError(f"{folder} holds the key of auditor {owner}", code="BAD_OPTION")
     accounts.add_auditor(folder, wall_clock())
 
 
@@ -183,56 +210,16 @@ def _show_token(name: str, token: str, as_json: bool) -> None:
     console.print("Its owner opens /setup in the console and chooses a password.")
 
 
+def _settings(directory: Path) -> ConsoleSettings:
+    """Return what the directory's console.yaml says, defaults if there is none. Raises: ConfigurationError."""
+    path = directory / CONSOLE_FILE
+    return read_settings(path, ConsoleSettings) if path.exists() else ConsoleSettings()
+
+
 def _home(directory: Path, state: Path | None) -> Path:
     """Return the console's own folder. Raises: ConfigurationError if there is no log that it could belong to."""
-    if state is not None:
-        return state
-    if log_location((directory / LOG_FILE).parent).exists:
-        return directory / CONSOLE
-    if is_export(directory):
-        return directory.resolve().with_name(f"{directory.resolve().name}.console")
-    raise ConfigurationError(f"there is no audit log at {directory / LOG_FILE}, and no export", code="LOG_UNREADABLE")
-
-
-def _sources(directory: Path, home: Path) -> Sources:
-    with open_log(directory) as log:
-        origin = log.keys.log.name
-    coordinator = (directory / LOG_FILE).parent
-    live = (coordinator / COORDINATOR_FILE).is_file()
-
-    @contextmanager
-    def records() -> Iterator[Records]:
-        with open_ledgers(directory) as readers:
-            yield {party: own_entries(reader) for party, reader in readers.items()}
-
-    def health() -> Health:
-        return (
-            coordinator_health(coordinator, read_cards(directory / "cards"), wall_clock()) if live else unknown_health()
-        )
-
-    return Sources(
-        name=origin,
-        home=home,
-        open_log=lambda: open_log(directory),
-        judge=lambda: judge(directory),
-        records=records,
-        rules=lambda: read_rules(directory, None),
-        looks=_look_book(directory, home),
-        health=health,
-        live=live,
-    )
-
-
-def _look_book(directory: Path, home: Path) -> LookBook:
-    """Return where looks are recorded: in the log, where this is the coordinator's own."""
-    coordinator = (directory / LOG_FILE).parent
-    if not (coordinator / SIGNER_FILE).is_file():
-        return LocalLookBook(home, wall_clock)
-
-    def cards() -> Cards:
-        return read_cards(directory / "cards").cards
-
-    return LoggedLookBook(lambda: open_desk(directory), cards, read_log_keys(coordinator).log)
+    check_log(directory)
+    return state_folder(directory, _settings(directory).state) if state is None else state
 
 
 if __name__ == "__main__":  # what starts it alone loads no more than it needs

@@ -12,7 +12,7 @@ from federation.audit.errors import NOT_A_LOG
 from federation.audit.export_check import verify_export
 from federation.audit.exported import ExportedLog, is_export
 from federation.audit.keys import read_log_keys
-from federation.audit.location import LOG_FILE, log_location
+from federation.audit.location import LOG_FILE, coordinator_home, log_location
 from federation.audit.reading import LogView, StoredLog
 from federation.audit.verify import LogReport, verify_log
 from federation.cli.output import console, errors
@@ -24,7 +24,7 @@ from protocols.errors import ConfigurationError
 @contextmanager
 def open_log(directory: Path) -> Iterator[LogView]:
     """Yield the log of a federation's folder or of an export. Raises: ConfigurationError if it is neither."""
-    if log_location((directory / LOG_FILE).parent).exists:
+    if log_location(coordinator_home(directory)).exists:
         with closing(StoredLog(directory)) as stored:
             yield stored
     elif is_export(directory):
@@ -41,7 +41,7 @@ def judge(directory: Path, keys_folder: Path | None = None, notes: Iterable[Path
     Raises: ConfigurationError if there is nothing to verify; MalformedMessage, VerificationFailed for a foreign note.
     """
     brought = [_read(path) for path in notes]
-    home = (directory / LOG_FILE).parent
+    home = coordinator_home(directory)
     location = log_location(home)
     if location.exists:
         keys = read_log_keys(keys_folder or home)

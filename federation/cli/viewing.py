@@ -14,13 +14,14 @@ import typer
 
 from federation.audit import AuditLog, read_log_keys, read_log_signer
 from federation.audit.auditors import read_auditor
-from federation.audit.location import LOG_FILE, log_location
+from federation.audit.location import coordinator_home, log_location
 from federation.audit.reading import LogView
 from federation.audit.shredder import SHRED_FILE, Shredder
 from federation.audit.view_desk import ViewDesk
 from federation.audit.views import SOCKET_FILE, Auditor, Desk, Reach, record_view, socket_desk
 from federation.cli.output import errors
-from nodes.keystore import read_cards, read_keys
+from federation.cli.pinned import pinned_cards
+from nodes.keystore import read_keys
 from protocols.errors import ConfigurationError
 
 _VARIABLE: Final = "CREDFED_PASSPHRASE"
@@ -51,11 +52,11 @@ def viewer(directory: Path, folder: Path) -> Iterator[Viewer]:
     The passphrase is that of CREDFED_PASSPHRASE in the environment, or is asked for.
     Raises: ConfigurationError if there is no log that could take a view, no such auditor, or a wrong passphrase.
     """
-    home = (directory / LOG_FILE).parent
+    home = coordinator_home(directory)
     if not log_location(home).exists:
         raise ConfigurationError(f"{directory}: no log there that could record a view", code="LOG_UNREADABLE")
     keys = read_auditor(folder, ask_passphrase(f"Passphrase of {folder}"))
-    auditor = Auditor(keys, read_cards(directory / "cards").cards, read_log_keys(home).log)
+    auditor = Auditor(keys, pinned_cards(directory).cards, read_log_keys(home).log)
     with open_desk(directory) as desk:
         yield Viewer(auditor, desk)
 
@@ -66,12 +67,12 @@ def open_desk(directory: Path) -> Iterator[Desk]:
 
     Raises: ConfigurationError if the log cannot be opened here.
     """
-    home = (directory / LOG_FILE).parent
+    home = coordinator_home(directory)
     if (home / SOCKET_FILE).exists():
         yield socket_desk(home / SOCKET_FILE)
         return
     signer, witnesses = read_log_signer(home), read_log_keys(home).witnesses
-    cards, keys = read_cards(directory / "cards").cards, read_keys(home)
+    cards, keys = pinned_cards(directory).cards, read_keys(home)
     with AuditLog(log_location(home), signer, witnesses) as log:
         yield ViewDesk(log, Shredder(home / SHRED_FILE), keys, cards, lambda: time.time_ns() // 1_000_000).handle
 

@@ -1,7 +1,8 @@
 """Who may enter the console, and in which role. Passwords are kept as scrypt hashes, tokens as SHA-256.
 
 An account is made with a one-time token and has no password until its owner has used that to choose one; or it is an
-auditor's who has keys: its password is their passphrase, and a session holds them, in memory alone, to sign each look.
+auditor's who has a signing key here: its password is the key's passphrase, and a session holds it, in memory alone, to
+sign each look. The key that opens bodies never comes here.
 Whether a name, a password or a token was wrong is not told, and all of them cost the same work.
 """
 
@@ -20,7 +21,7 @@ from pathlib import Path
 from threading import Lock, Semaphore
 from typing import Final
 
-from federation.audit.auditors import AUDITOR_FILE, auditor_name, read_auditor
+from federation.audit.auditors import CONSOLE_FILE, console_key, read_console_key
 from protocols.channel.identity import PartyKeys
 from protocols.errors import ConfigurationError
 
@@ -112,20 +113,21 @@ class Accounts:
         return token
 
     def add_auditor(self, folder: Path, now: int) -> str:
-        """Make an account for the auditor of `folder`, under its own name, which is returned; the key file is copied.
+        """Make an account for an auditor, under its own name, which is returned; its `console.key` is copied.
 
-        Raises: ConfigurationError if there is no auditor's key, or the name has an account.
+        `folder` is the auditor's folder, or that file. What opens bodies stays with the auditor.
+        Raises: ConfigurationError if there is no such key, or the name has an account.
         """
-        name = auditor_name(folder)
+        name, key = console_key(folder)
         statement = "INSERT OR IGNORE INTO account (name, role, keyed, made) VALUES (?, ?, 1, ?)"
         with self._transaction() as work:
             if work.execute(statement, (name, Role.AUDITOR.value, now)).rowcount != 1:
                 raise ConfigurationError(f"there is an account {name} already", code="ACCOUNT_EXISTS")
             self._key_folder(name).mkdir(mode=0o700, parents=True, exist_ok=True)
-            copy = self._key_folder(name) / AUDITOR_FILE
+            copy = self._key_folder(name) / CONSOLE_FILE
             copy.unlink(missing_ok=True)
             copy.touch(0o600)
-            copy.write_bytes((folder / AUDITOR_FILE).read_bytes())
+            copy.write_bytes(key)
         return name
 
     def _key_folder(self, name: str) -> Path:
@@ -148,7 +150,7 @@ class Accounts:
         with self._transaction() as work:
             if work.execute("DELETE FROM account WHERE name = ?", (name,)).rowcount != 1:
                 raise ConfigurationError(f"there is no account {name}", code="NO_SUCH_ACCOUNT")
-        (self._key_folder(name) / AUDITOR_FILE).unlink(missing_ok=True)
+        (self._key_folder(name) / CONSOLE_FILE).unlink(missing_ok=True)
 
     def every(self) -> list[Account]:
         """Return all accounts by name."""
@@ -195,7 +197,7 @@ class Accounts:
     def _unlock(self, name: str, passphrase: str) -> PartyKeys | None:
         try:
             with _STRETCHING:
-                keys = read_auditor(self._key_folder(name), passphrase)
+                keys = read_console_key(self._key_folder(name) / CONSOLE_FILE, passphrase)
         except ConfigurationError:
             return None
         return keys if keys.party == name else None

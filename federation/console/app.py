@@ -21,6 +21,7 @@ from federation.console.guard import Guard
 from federation.console.index import Index
 from federation.console.pages import (
     alarms,
+    bodies,
     entering,
     entries,
     federation_health,
@@ -56,7 +57,7 @@ def create_app(console: Console, hosts: Collection[str]) -> ASGIApp:
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=running)
     app.state.console = console
-    for module in (entering, overview, timeline, entries, alarms, objections, witnesses, federation_health):
+    for module in (entering, overview, timeline, entries, bodies, alarms, objections, witnesses, federation_health):
         app.include_router(module.router)
     app.mount("/static", _Static(directory=str(resources.files("federation.console") / "static")))
     problems.install(app)

@@ -13,7 +13,7 @@ from federation.console.accounts import Accounts, Session
 from federation.console.brake import Brake
 from federation.console.examination import Examiner
 from federation.console.index import Index
-from federation.console.sources import Look, Sources
+from federation.console.sources import Look, SealedBody, Sources
 from protocols.errors import CreditFederationError
 
 
@@ -50,6 +50,13 @@ class Console:
         asked = {name: value for name, value in selection.items() if value}
         try:
             self.sources.looks.record(Look(session.name, page, tuple(sorted(set(leaves))), asked, session.keys))
+        except CreditFederationError as error:
+            raise LookNotRecorded(error.code) from error
+
+    def open_body(self, session: Session, leaf: int) -> SealedBody:
+        """Record that an auditor opens a body, and return it, sealed to the auditor. Raises: LookNotRecorded."""
+        try:
+            return self.sources.looks.open_body(Look(session.name, "body", (leaf,), {"leaf": str(leaf)}, session.keys))
         except CreditFederationError as error:
             raise LookNotRecorded(error.code) from error
 

@@ -7,44 +7,51 @@ is made anew if the log no longer has it.
 
 from __future__ import annotations
 
+import heapq
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from threading import RLock
 from typing import Final
 
 from federation.audit.reading import LoggedLeaf, LogView
 from federation.audit.search import decision_of, tags_of
+from federation.console.shapes import SHAPE_TABLES, Shapes
+from protocols.enterprise.credential import is_pseudonym
 from protocols.transparency.leaves import LeafKind
 
 INDEX_FILE: Final = "index.sqlite"
-FACETS: Final = ("kind", "actor", "bank", "purpose", "decision", "model")
 DAY_MS: Final = 86_400_000
 COUNTED: Final = 10_000
+_VERSION: Final = 2
 _OBJECTIONS: Final = frozenset({LeafKind.OBJECTION, LeafKind.DECISION})
 _CHUNK: Final = 5_000
-_TABLES: Final = """
-CREATE TABLE IF NOT EXISTS word (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
-CREATE TABLE IF NOT EXISTS facet (name TEXT NOT NULL, word INTEGER NOT NULL, PRIMARY KEY (name, word)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS entry (
-    leaf INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind INTEGER, actor INTEGER, bank INTEGER, purpose INTEGER,
-    decision INTEGER, model INTEGER, reference BLOB, subject BLOB);
+_OPEN_QUERIES: Final = 50_000
+_EVER: Final = (0, 1 << 53)
+_TABLES: Final = f"""
+{SHAPE_TABLES}
+CREATE TABLE IF NOT EXISTS entry (leaf INTEGER PRIMARY KEY, at INTEGER NOT NULL, shape INTEGER NOT NULL,
+    reference BLOB, subject BLOB);
 CREATE TABLE IF NOT EXISTS covered (one INTEGER PRIMARY KEY CHECK (one = 1), origin TEXT, size INTEGER, root BLOB);
 CREATE TABLE IF NOT EXISTS batched (tag BLOB, reference BLOB, PRIMARY KEY (tag, reference)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS objected (leaf INTEGER PRIMARY KEY);
 CREATE INDEX IF NOT EXISTS by_reference ON entry (reference, leaf) WHERE reference IS NOT NULL;
+PRAGMA user_version = {_VERSION};
 """
-_INDEXES: Final = "".join(
-    f"CREATE INDEX IF NOT EXISTS by_{name} ON entry ({name}, at) WHERE {name} IS NOT NULL;\n"
-    for name in (*FACETS, "subject")
-) + "CREATE INDEX IF NOT EXISTS by_time ON entry (at);\n"  # fmt: skip
-
-
-_ABOUT: Final = """leaf IN (
-    SELECT leaf FROM entry WHERE subject = ?
-    UNION SELECT e.leaf FROM batched JOIN entry e ON e.reference = batched.reference WHERE batched.tag = ?)"""
+_INDEXES: Final = """
+CREATE INDEX IF NOT EXISTS by_shape ON entry (shape, at);
+CREATE INDEX IF NOT EXISTS by_subject ON entry (subject, at) WHERE subject IS NOT NULL;
+CREATE INDEX IF NOT EXISTS by_time ON entry (at);
+"""
+_NAMES: Final = ("entry", "objected", "batched", "shape", "word", "covered")
+_EMPTY: Final = "".join(f"DELETE FROM {name};" for name in _NAMES)  # noqa: S608  our own names
+_ABOUT: Final = """
+SELECT at, leaf, shape FROM entry WHERE subject = ?
+UNION SELECT e.at, e.leaf, e.shape FROM batched JOIN entry e ON e.reference = batched.reference WHERE batched.tag = ?"""
 """About one enterprise: entries that carry its tag, and those of the batches whose request names it."""
+_EDGES: Final = {"ASC": " AND (at, leaf) > (?, ?)", "DESC": " AND (at, leaf) < (?, ?)"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,12 @@ class Wanted:
     facets: tuple[tuple[str, str], ...] = ()
     model: str = ""
     subject: bytes = b""
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """From when, and until before when. Units: milliseconds since 1970."""
+        since, until = _EVER
+        return since if self.since_ms is None else self.since_ms, until if self.until_ms is None else self.until_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +109,11 @@ class Index:
         self._work = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._work.execute("PRAGMA journal_mode=WAL")
         self._work.execute("PRAGMA synchronous=NORMAL")
+        if self._work.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
+            self._work.executescript("".join(f"DROP TABLE IF EXISTS {name};" for name in (*_NAMES, "facet")))
         self._work.executescript(_TABLES)
-        self._words: dict[str, int] = {}
-        self._facets: set[tuple[str, int]] = set()
+        self._shapes = Shapes(self._work)
+        self._asked: dict[bytes, tuple[str, str]] = {}
 
     def close(self) -> None:
         """Let go of the file."""
@@ -120,6 +135,7 @@ class Index:
             if covered is not None and (
                 covered.origin != log.keys.log.name or log.root_of(covered.size) != covered.root
             ):
+                self._work.executescript(_EMPTY)
                 self._forget()
                 covered = None
             start = 0 if covered is None else covered.size
@@ -131,12 +147,8 @@ class Index:
                 self._work.execute("ANALYZE")
 
     def _forget(self) -> None:
-        self._work.executescript(
-            "DELETE FROM entry; DELETE FROM objected; DELETE FROM batched;"
-            "DELETE FROM facet; DELETE FROM word; DELETE FROM covered;"
-        )
-        self._words.clear()
-        self._facets.clear()
+        self._shapes.forget()
+        self._asked.clear()
 
     def _take_in(self, log: LogView, start: int, progress: Callable[[int, int], None]) -> None:
         self._work.execute("BEGIN")
@@ -145,125 +157,114 @@ class Index:
                 self._add(logged)
                 if number % _CHUNK == 0:
                     progress(logged.index + 1, log.size)
+            self._shapes.settle()
             state = (log.keys.log.name, log.size, log.root_of(log.size))
             self._work.execute("INSERT OR REPLACE INTO covered VALUES (1, ?, ?, ?)", state)
             self._work.execute("COMMIT")
         except BaseException:
             self._work.execute("ROLLBACK")
-            self._words.clear()
-            self._facets.clear()
+            self._forget()
             raise
 
     def _add(self, logged: LoggedLeaf) -> None:
         leaf = logged.commitment()
         values = dict(leaf.attributes)
-        asked: tuple[int | None, int | None] = (None, None)
-        if leaf.reference and leaf.kind is not LeafKind.REQUEST:
-            asked = self._asked(leaf.reference)
-        bank, model = values.get("bank"), values.get("model_hash")
-        row = (
-            logged.index,
-            leaf.timestamp_ms,
-            self._facet("kind", leaf.kind.value),
-            self._facet("actor", leaf.actor),
-            asked[0] if bank is None else self._facet("bank", str(bank)),
-            self._facet("purpose", leaf.purpose),
-            self._facet("decision", decision_of(leaf)),
-            asked[1] if model is None else self._facet("model", str(model)),
-            leaf.reference or None,
-            leaf.subject or None,
-        )
-        self._work.execute("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-
+        bank, model = str(values.get("bank", "")), str(values.get("model_hash", ""))
+        if leaf.kind is LeafKind.REQUEST:
+            self._asked[leaf.reference] = bank, model
+        elif leaf.reference and not (bank and model):
+            asked = self._asked_by(leaf.reference)
+            bank, model = bank or asked[0], model or asked[1]
+        actor = "" if is_pseudonym(leaf.actor) else leaf.actor  # as many as enterprises: nothing to choose from
+        shape = (leaf.kind.value, actor, bank, leaf.purpose, decision_of(leaf), model, str(values.get("code", "")))
+        row = (logged.index, leaf.timestamp_ms, self._shapes.add(shape), leaf.reference or None, leaf.subject or None)
+        self._work.execute("INSERT INTO entry VALUES (?, ?, ?, ?, ?)", row)
         if leaf.kind is LeafKind.REQUEST and not leaf.subject:
             tags = ((tag, leaf.reference) for tag in tags_of(logged))
             self._work.executemany("INSERT OR IGNORE INTO batched VALUES (?, ?)", tags)
         if leaf.kind in _OBJECTIONS or (leaf.kind is LeafKind.REQUEST and "objection" in values):
             self._work.execute("INSERT INTO objected VALUES (?)", (logged.index,))
 
-    def _asked(self, reference: bytes) -> tuple[int | None, int | None]:
+    def _asked_by(self, reference: bytes) -> tuple[str, str]:
         """Return bank and model of the newest request under this id, from which its other leaves have them."""
-        query = "SELECT bank, model FROM entry WHERE reference = ? AND kind = ? ORDER BY leaf DESC LIMIT 1"
-        row: tuple[int | None, int | None] | None = self._work.execute(
-            query, (reference, self._word(LeafKind.REQUEST.value))
-        ).fetchone()
-        return row or (None, None)
-
-    def _word(self, text: str) -> int:
-        number = self._words.get(text)
-        if number is None:
-            self._work.execute("INSERT OR IGNORE INTO word (text) VALUES (?)", (text,))
-            number = int(self._work.execute("SELECT id FROM word WHERE text = ?", (text,)).fetchone()[0])
-            self._words[text] = number
-        return number
-
-    def _facet(self, name: str, text: str) -> int | None:
-        if not text:
-            return None
-        word = self._word(text)
-        if (name, word) not in self._facets:
-            self._work.execute("INSERT OR IGNORE INTO facet VALUES (?, ?)", (name, word))
-            self._facets.add((name, word))
-        return word
+        found = self._asked.get(reference)
+        if found is None:
+            query = """SELECT ifnull(b.text, ''), ifnull(m.text, '') FROM entry e JOIN shape s ON s.id = e.shape
+                LEFT JOIN word b ON b.id = s.bank LEFT JOIN word m ON m.id = s.model
+                WHERE e.reference = ? AND s.kind = ? ORDER BY e.leaf DESC LIMIT 1"""
+            row = self._work.execute(query, (reference, self._shapes.known(LeafKind.REQUEST.value))).fetchone()
+            found = ("", "") if row is None else (row[0], row[1])
+            if len(self._asked) >= _OPEN_QUERIES:
+                self._asked.clear()
+            self._asked[reference] = found
+        return found
 
     # ---- asking
 
     def facet(self, name: str) -> list[str]:
         """Return all values that entries have under this name, sorted."""
-        query = "SELECT text FROM facet JOIN word ON word.id = facet.word WHERE facet.name = ? ORDER BY text"
         with self._lock:
-            return [text for (text,) in self._work.execute(query, (name,))]
+            return self._shapes.values(name)
 
     def page(self, wanted: Wanted, size: int, before: Place | None = None, after: Place | None = None) -> Page:
         """Return `size` matching entries: the newest, or those next older than `before`, or next newer than `after`."""
-        conditions, values = self._conditions(wanted)
         edge, order = (after, "ASC") if after is not None else (before, "DESC")
-        if edge is not None:
-            conditions.append(f"(at, leaf) {'>' if order == 'ASC' else '<'} (?, ?)")
-            values += [edge.at, edge.leaf]
-        where = " AND ".join(conditions) or "1"
-        time = "+at" if wanted.subject else "at"  # few entries are about one enterprise: these are sorted, not the rest
-        query = f"SELECT at, leaf FROM entry WHERE {where} ORDER BY {time} {order}, leaf {order} LIMIT ?"  # noqa: S608
         with self._lock:
-            rows = self._work.execute(query, (*values, size + 1)).fetchall()
-        found = [Place(*row) for row in rows[:size]]
-        more = len(rows) > size
+            if wanted.subject:
+                rows = self._about(wanted, order, size + 1, edge)
+            elif wanted.facets or wanted.model:
+                shapes = self._shapes.matching(wanted.facets, wanted.model)
+                lists = [self._of_shape(shape, wanted, order, edge) for shape in shapes]
+                rows = list(islice(heapq.merge(*lists, reverse=order == "DESC"), size + 1))
+            else:
+                rows = self._rows("1", (), wanted, order, size + 1, edge)
+        found, more = [Place(*row) for row in rows[:size]], len(rows) > size
         if order == "ASC":
             return Page(tuple(reversed(found)), newer=more, older=True)
         return Page(tuple(found), newer=before is not None, older=more)
 
+    def _of_shape(self, shape: int, wanted: Wanted, order: str, edge: Place | None) -> Iterator[tuple[int, int]]:
+        """Yield the entries of one shape in order, more of them at a time the more are asked for."""
+        size, at = 1, edge
+        while rows := self._rows("shape = ?", (shape,), wanted, order, size, at):
+            yield from rows
+            size, at = 8 * size, Place(*rows[-1])
+
+    def _rows(
+        self, where: str, values: Sequence[int], wanted: Wanted, order: str, limit: int, edge: Place | None
+    ) -> list[tuple[int, int]]:
+        since, until = wanted.bounds
+        edges, limits = ("", ()) if edge is None else (_EDGES[order], (edge.at, edge.leaf))
+        query = f"""SELECT at, leaf FROM entry WHERE {where} AND at >= ? AND at < ?{edges}
+            ORDER BY at {order}, leaf {order} LIMIT ?"""  # noqa: S608
+        rows: list[tuple[int, int]] = self._work.execute(query, (*values, since, until, *limits, limit)).fetchall()
+        return rows
+
+    def _about(self, wanted: Wanted, order: str, limit: int, edge: Place | None) -> list[tuple[int, int]]:
+        """Return the entries about one enterprise: few, so that these are sorted."""
+        shapes = self._shapes.matching(wanted.facets, wanted.model)
+        (since, until), descending = wanted.bounds, order == "DESC"
+        rows = self._work.execute(_ABOUT, (wanted.subject, wanted.subject)).fetchall()
+        found = sorted(((at, leaf) for at, leaf, shape in rows if shape in shapes and since <= at < until))
+        if edge is not None:
+            here = (edge.at, edge.leaf)
+            found = [row for row in found if (row < here if descending else row > here)]
+        return found[::-1][:limit] if descending else found[:limit]
+
     def count(self, wanted: Wanted) -> int:
-        """Return how many entries match, counted no further than one more than `COUNTED`."""
-        conditions, values = self._conditions(wanted)
-        where = " AND ".join(conditions) or "1"
-        query = f"SELECT count(*) FROM (SELECT 1 FROM entry WHERE {where} LIMIT ?)"  # noqa: S608
+        """Return how many entries match; within a time, counted no further than one more than `COUNTED`."""
         with self._lock:
-            return int(self._work.execute(query, (*values, COUNTED + 1)).fetchone()[0])
-
-    def _conditions(self, wanted: Wanted) -> tuple[list[str], list[int | bytes]]:
-        """Return the conditions in SQL, whose every value is a parameter."""
-        conditions: list[str] = []
-        values: list[int | bytes] = []
-        for condition, bound in (("at >= ?", wanted.since_ms), ("at < ?", wanted.until_ms)):
-            if bound is not None:
-                conditions.append(condition)
-                values.append(bound)
-        for name, text in wanted.facets:
-            conditions.append(f"{name} = ?")
-            values.append(self._known(text))
-        if wanted.model:
-            models = [self._known(text) for text in self.facet("model") if text.startswith(wanted.model)]
-            conditions.append(f"model IN ({', '.join('?' * len(models))})" if models else "0")
-            values += models
-        if wanted.subject:
-            conditions.append(_ABOUT)
-            values += [wanted.subject, wanted.subject]
-        return conditions, values
-
-    def _known(self, text: str) -> int:
-        with self._lock:
-            row = self._work.execute("SELECT id FROM word WHERE text = ?", (text,)).fetchone()
-        return -1 if row is None else int(row[0])
+            if wanted.subject:
+                return len(self._about(wanted, "ASC", COUNTED + 1, None))
+            shapes = self._shapes.matching(wanted.facets, wanted.model)
+            if wanted.bounds == _EVER:
+                return sum(shapes.values())
+            found = 0
+            query = "SELECT count(*) FROM (SELECT 1 FROM entry WHERE shape = ? AND at >= ? AND at < ? LIMIT ?)"
+            for shape in shapes:
+                limits = (*wanted.bounds, COUNTED + 1 - found)
+                found += int(self._work.execute(query, (shape, *limits)).fetchone()[0])
+            return found
 
     def of_reference(self, reference: bytes, limit: int) -> list[int]:
         """Return the leaves of one query or run, in order."""
@@ -278,9 +279,13 @@ class Index:
 
     def by_day(self, kind: LeafKind, since_ms: int) -> dict[int, int]:
         """Return how many entries of a kind each day has, by the day's number since 1970 UTC."""
-        query = f"SELECT at / {DAY_MS}, count(*) FROM entry WHERE kind = ? AND at >= ? GROUP BY 1"  # noqa: S608
+        days: dict[int, int] = {}
+        query = f"SELECT at / {DAY_MS}, count(*) FROM entry WHERE shape = ? AND at >= ? GROUP BY 1"  # noqa: S608
         with self._lock:
-            return dict(self._work.execute(query, (self._known(kind.value), since_ms)).fetchall())
+            for shape in self._shapes.matching((("kind", kind.value),)):
+                for day, entries in self._work.execute(query, (shape, since_ms)):
+                    days[day] = days.get(day, 0) + entries
+        return days
 
     def newest(self, kinds: Sequence[LeafKind]) -> Place | None:
         """Return the newest entry of these kinds."""

@@ -11,9 +11,10 @@ from typing import Final
 
 import msgspec
 
-from federation.audit.views import Auditor, Desk, Reach, record_view
-from federation.console.sources import Look
+from federation.audit.views import Auditor, Desk, Reach, fetch_body, record_view
+from federation.console.sources import Look, SealedBody
 from protocols.channel.identity import PartyCard, PartyId
+from protocols.channel.wire import encode
 from protocols.errors import ConfigurationError
 from protocols.transparency.notes import VerifierKey
 
@@ -45,12 +46,21 @@ class LoggedLookBook:
 
         An auditor without keys cannot sign a look: code NO_AUDITOR_KEY.
         """
-        if look.keys is None:
-            raise ConfigurationError(f"{look.auditor} has no auditor's key here", code="NO_AUDITOR_KEY")
-        auditor = Auditor(look.keys, self._cards(), self._log_key)
+        auditor = self._auditor(look)
         reach = Reach(look.leaves[0], look.leaves[-1], len(look.leaves))
         with self._open_desk() as desk:
             record_view(desk, auditor, f"console.{look.page}", look.selection, reach)
+
+    def open_body(self, look: Look) -> SealedBody:
+        """Return the body of the look's one leaf, sealed to the auditor, once that is a leaf. Raises: as above."""
+        with self._open_desk() as desk:
+            receipt, envelope = fetch_body(desk, self._auditor(look), look.leaves[0])
+        return SealedBody(receipt.leaf, encode(envelope))
+
+    def _auditor(self, look: Look) -> Auditor:
+        if look.keys is None:
+            raise ConfigurationError(f"{look.auditor} has no auditor's key here", code="NO_AUDITOR_KEY")
+        return Auditor(look.keys, self._cards(), self._log_key)
 
 
 class LocalLookBook:
@@ -73,3 +83,7 @@ class LocalLookBook:
                     os.fsync(file.fileno())
         except OSError as error:
             raise ConfigurationError(f"{self._path}: {error.strerror}", code="LOOKS_NOT_WRITABLE") from error
+
+    def open_body(self, look: Look) -> SealedBody:
+        """Raise: the keys that uncover bodies are the coordinator's own, and in no copy. Code NO_SHREDDING_KEYS."""
+        raise ConfigurationError("a copy of a log opens no body", code="NO_SHREDDING_KEYS")

@@ -113,6 +113,7 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
     "timeline.actor": ("Who acted", "行为方"),
     "timeline.purpose": ("Purpose", "用途"),
     "timeline.decision": ("Decision", "决定"),
+    "timeline.code": ("Reason of a denial", "拒绝原因"),
     "timeline.model": ("Model, beginning of hash", "模型（哈希开头）"),
     "timeline.tag": ("Enterprise tag", "企业标签"),
     "timeline.any": ("any", "全部"),
@@ -189,6 +190,58 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
         "这些公钥来自本机，请与各参与方提供的副本核对。",
     ),
     "proof.all": ("{n} proofs", "{n} 份证明"),
+    # a sealed body
+    "body.title": ("The sealed body", "密封内容"),
+    "body.lead": (
+        "Whom this entry is about, and what was decided, by the word and signature of the party that knows it. "
+        "It is sealed to the auditors; opening it is an entry of the log, under your name, before anything is opened.",
+        "本条记录所涉企业及其决定，由知情的参与方陈述并签名，仅密封给审计员。开启之前，会先以您的名义在日志中记一条。",
+    ),
+    "body.file": ("Your key file, auditor.key", "您的密钥文件 auditor.key"),
+    "body.passphrase": ("Its passphrase", "密钥口令"),
+    "body.open": ("Open here", "在此开启"),
+    "body.stays": (
+        "Key and passphrase stay in this page: the browser opens the body, and nothing of them is sent. "
+        "Whoever does not trust this machine's pages uses the command.",
+        "密钥与口令只在本页使用：由浏览器开启密封内容，不会发送出去。若不信任本机提供的网页，请使用命令。",
+    ),
+    "body.command": ("By command, on a machine of your own", "使用命令（可在您自己的机器上）"),
+    "body.folder": ("YOUR_FOLDER", "您的文件夹"),
+    "body.place": ("No.", "序号"),
+    "body.enterprise": ("Enterprise", "企业"),
+    "body.rule": ("By rule", "依据规则"),
+    "body.shredded": ("shredded: opens for nobody", "已销毁：任何人都无法开启"),
+    "body.opened": (
+        "{n} statements, signed by {party}: signature and entry checked in this browser. "
+        "The opening is entry {view} of the log.",
+        "{n} 份陈述，由 {party} 签名：签名与所属记录均已在本浏览器验证。本次开启记为日志第 {view} 条。",
+    ),
+    "body.view": ("The entry that says that you opened this", "查看本次开启的记录"),
+    "body.say_busy": ("opening …", "开启中……"),
+    "body.say_done": ("opened", "已开启"),
+    "body.say_missing": ("Choose the key file and enter its passphrase.", "请选择密钥文件并输入口令。"),
+    "body.say_file": ("This is no auditor's key file (auditor.key).", "这不是审计员密钥文件（auditor.key）。"),
+    "body.say_passphrase": ("The passphrase is wrong; nothing was opened or logged.", "口令不对；未开启，也未记录。"),
+    "body.say_stranger": (
+        "This key is another auditor's than who is logged in.",
+        "此密钥属于另一位审计员。",
+    ),
+    "body.say_closed": (
+        "It is not sealed to this key: you were not an auditor yet when it was written.",
+        "此内容并未密封给该密钥：写入时您尚不是审计员。",
+    ),
+    "body.say_signature": ("The party's signature does NOT hold.", "参与方的签名不成立。"),
+    "body.say_entry": ("A statement does NOT open under its own key.", "有一份陈述无法以其密钥开启。"),
+    "body.say_envelope": (
+        "What the coordinator sent does not open with it.",
+        "协调方发来的内容无法用该密钥开启。",
+    ),
+    "body.say_other": ("What was sent is NOT the body of this entry.", "发来的内容不是本条记录的密封内容。"),
+    "body.say_unsupported": (
+        "This browser cannot open it (no X25519): use the command.",
+        "此浏览器不支持 X25519，无法开启：请使用命令。",
+    ),
+    "body.say_failed": ("The browser failed to open it: use the command.", "浏览器开启失败：请使用命令。"),
     # story
     "story.query": ("Query", "查询"),
     "story.run": ("Training run", "训练"),

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from federation.console.index import Place, Wanted
 from protocols.transparency.leaves import LeafKind
 
-FIELDS: Final = ("since", "until", "kind", "bank", "actor", "purpose", "decision", "model", "tag")
+FIELDS: Final = ("since", "until", "kind", "bank", "actor", "purpose", "decision", "code", "model", "tag")
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:/@-]{0,127}")
 _HEX: Final = re.compile(r"[0-9a-f]{1,64}")
 _PLACE: Final = re.compile(r"([0-9]{1,16})\.([0-9]{1,16})")
@@ -47,7 +47,7 @@ def read_form(sent: Mapping[str, str]) -> SearchForm:
     since = _moment(fields["since"], wrong, "since")
     until = _moment(fields["until"], wrong, "until", end=True)
     facets = []
-    for name in ("kind", "bank", "actor", "purpose", "decision"):
+    for name in ("kind", "bank", "actor", "purpose", "decision", "code"):
         value = fields[name]
         if not value:
             continue

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from protocols.errors import ConfigurationError
 
@@ -94,6 +94,16 @@ class ConsoleServer:
             finally:
                 self._server.should_exit = True
                 await serving
+
+
+def check_listening(address: ConsoleAddress) -> None:
+    """Return if the console could listen there now. Raises: ConfigurationError if not, or for a wrong certificate."""
+
+    async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
+        pass
+
+    _config(nothing, address)
+    _listener(address).close()
 
 
 def _config(app: ASGIApp, address: ConsoleAddress) -> uvicorn.Config:

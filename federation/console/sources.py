@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,7 @@ from federation.audit.reading import LogView
 from federation.audit.reconcile import OwnEntry
 from federation.audit.verify import LogReport
 from federation.console.health import Health
-from protocols.channel.identity import PartyKeys
+from protocols.channel.identity import PartyCard, PartyKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,14 @@ class Look:
     leaves: tuple[int, ...]
     selection: Mapping[str, str]
     keys: PartyKeys | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SealedBody:
+    """A body without its cover, sealed to the auditor who asked, and the leaf that says so. Reveals: its size."""
+
+    view: int
+    envelope: bytes = field(repr=False)
 
 
 class LookBook(Protocol):
@@ -39,6 +47,13 @@ class LookBook(Protocol):
         """Return once the look is on record. Raises: CreditFederationError if it cannot be; then nothing is shown."""
         ...
 
+    def open_body(self, look: Look) -> SealedBody:
+        """Return the body of the one leaf of a look, once it is on record that it is opened.
+
+        Raises: CreditFederationError if it cannot be; then nothing is handed out.
+        """
+        ...
+
 
 Records = Mapping[str, Iterable[OwnEntry]]
 
@@ -48,7 +63,8 @@ class Sources:
     """Where everything comes from. Each call opens what it needs anew, so that the console sees a log that grows.
 
     `judge` verifies the whole log; `records` are the parties' own ones that are at hand; `home` is the console's own
-    folder, for accounts and the index.
+    folder, for accounts and the index; `signers` are the cards that a party has, or had; `place` is what an audit
+    command calls the log.
     """
 
     name: str
@@ -59,4 +75,6 @@ class Sources:
     rules: Callable[[], AlarmRules]
     looks: LookBook
     health: Callable[[], Health]
+    signers: Callable[[str], Sequence[PartyCard]]
     live: bool
+    place: str = "DIR"

@@ -57,6 +57,12 @@ def pseudonym(verify_key: bytes) -> PartyId:
     return PartyId(_NAME + hashlib.sha256(verify_key).hexdigest()[:_NAME_DIGITS])
 
 
+def is_pseudonym(name: str) -> bool:
+    """Tell whether a name is of the form of an enterprise's key's, and so one of as many as there are enterprises."""
+    digits = name.removeprefix(_NAME)
+    return name != digits and len(digits) == _NAME_DIGITS and set(digits) <= set("0123456789abcdef")
+
+
 def make_enterprise_card(keys: PartyKeys) -> PartyCard:
     """Return the signed card of an enterprise's keys."""
     return make_card(keys, PartyRole.ENTERPRISE)

@@ -37,6 +37,7 @@ class Browser:
         self._commands, self._answers, self._buffer = commands, answers, b""
         self._numbers, self._session = itertools.count(1), ""
         self.requests: list[str] = []
+        self.sent: list[str] = []
         self.complaints: list[str] = []
         target = self._call("Target.createTarget", {"url": "about:blank"})["targetId"]
         self._session = self._call("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
@@ -77,6 +78,7 @@ class Browser:
     def _note(self, event: str, values: dict[str, Any]) -> None:
         if event == "Network.requestWillBeSent":
             self.requests.append(values["request"]["url"])
+            self.sent.append(values["request"].get("postData", ""))
         elif event == "Runtime.exceptionThrown":
             self.complaints.append(json.dumps(values["exceptionDetails"])[:500])
         elif event == "Log.entryAdded" and values["entry"]["level"] == "error":
@@ -126,6 +128,12 @@ class Browser:
             f"{field}.value = {json.dumps(value)}; {field}.dispatchEvent(new Event('input', {{bubbles: true}}));"
             f"{field}.dispatchEvent(new Event('change', {{bubbles: true}}))"
         )
+
+    def choose(self, selector: str, path: Path) -> None:
+        """Choose a file in a field."""
+        root = self._call("DOM.getDocument")["root"]["nodeId"]
+        node = self._call("DOM.querySelector", {"nodeId": root, "selector": selector})["nodeId"]
+        self._call("DOM.setFileInputFiles", {"files": [str(path)], "nodeId": node})
 
     def submit(self, selector: str) -> None:
         """Press a form's button and wait for the page that follows."""

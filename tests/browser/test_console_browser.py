@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from federation.console.context import Console
 from federation.console.index import Index
 from protocols.transparency.hashing import EMPTY_ROOT, leaf_hash
 from protocols.transparency.prover import Frontier, consistency_path, inclusion_path
-from tests.browser.chromium import Browser, BrowserError, chromium, find_chromium
+from tests.browser.chromium import Browser
 from tests.browser.serving import served
 from tests.console_site import NOW, SIGNER, Book, make_site, question, reference, sources
 
@@ -26,19 +26,6 @@ DONE = "document.documentElement.dataset.proofs === 'done'"
 QUERY = f"/queries/{reference(4).hex()}"
 PAGES = ("/overview", "/timeline", "/entries/40", QUERY, "/alarms", "/objections", "/witnesses", "/health", "/nothing")
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    path = find_chromium()
-    if path is None:
-        pytest.skip("there is no Chromium on this machine")
-    with ExitStack() as opened:
-        try:
-            started = opened.enter_context(chromium(path, tmp_path_factory.mktemp("profile")))
-        except (BrowserError, OSError) as error:
-            pytest.skip(f"Chromium does not start on this machine: {error}")
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from hashlib import sha256
 from typing import Final
 
@@ -27,12 +28,8 @@ _REFERENCE: Final = re.compile(r"(?:[0-9a-f]{2}){1,64}")
 @router.get("/entries/{number}")
 def entry(request: Request, number: str, session: Auditor, console: Here) -> Response:
     """Show one entry, its proof checked by the server and again by the browser."""
-    if not _NUMBER.fullmatch(number):
-        raise NoSuchPage
     with console.reading() as log:
-        index = int(number)
-        if index >= log.size:
-            raise NoSuchPage
+        index = read_number(number, log.size)
         logged, sheet = log.leaf(index), ProofSheet(log)
         checked, leaf = sheet.leaf(logged), logged.commitment()
         console.look(session, "entry", [index], entry=number)
@@ -47,19 +44,24 @@ def entry(request: Request, number: str, session: Auditor, console: Here) -> Res
             "checked": checked,
             "sheet": sheet,
             "query": leaf.kind in QUERY_REFERENCE,
+            "opens": bool(logged.body) and session.keys is not None,
+            "place": shlex.quote(console.sources.place),
         }
     return render(request, "entry.html", values, page="timeline")
+
+
+def read_number(number: str, size: int) -> int:
+    """Return which entry an address names. Raises: NoSuchPage if it names none of a log of `size`."""
+    if not _NUMBER.fullmatch(number) or int(number) >= size:
+        raise NoSuchPage
+    return int(number)
 
 
 @router.get("/entries/{number}/proof")
 def proof(number: str, session: Auditor, console: Here) -> Response:
     """Return the proof as a C2SP file, which convinces whoever holds the leaf and the public keys."""
-    if not _NUMBER.fullmatch(number):
-        raise NoSuchPage
     with console.reading() as log:
-        index = int(number)
-        if index >= log.size:
-            raise NoSuchPage
+        index = read_number(number, log.size)
         text = log.prove(index).encode()
         console.look(session, "proof", [index], entry=number)
     headers = {"Content-Disposition": f'attachment; filename="entry-{index}.tlog-proof"'}

@@ -10,9 +10,10 @@ from fastapi.responses import Response
 from federation.audit.records import describe
 from federation.audit.search import decision_of
 from federation.console.access import Auditor, Here
-from federation.console.index import COUNTED, FACETS, Page, Place
+from federation.console.index import COUNTED, Page, Place
 from federation.console.rendering import render
 from federation.console.search_form import SearchForm, read_form
+from federation.console.shapes import FACETS
 from protocols.transparency.leaves import LeafKind
 
 router: Final = APIRouter()

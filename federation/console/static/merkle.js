@@ -118,5 +118,8 @@ const Merkle = (() => {
     }
   };
 
-  return { fromBase64, toBase64, toHex, fromHex, leafHash, inclusion, consistency, parseNote, signatures };
+  return {
+    fromBase64, toBase64, toHex, fromHex, utf8, same, joined,
+    leafHash, inclusion, consistency, parseNote, signatures, ed25519,
+  };
 })();

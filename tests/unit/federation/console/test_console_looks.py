@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 import shutil
 from contextlib import closing
 from pathlib import Path
@@ -12,19 +14,30 @@ from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 from federation.audit import verify_directory
-from federation.audit.auditors import create_auditor
+from federation.audit.auditors import AUDITOR_FILE, CONSOLE_FILE, create_auditor, read_auditor
 from federation.audit.export import export_log
 from federation.audit.reading import StoredLog
 from federation.audit.views import selection_hash
-from federation.cli.console import _sources, wall_clock
+from federation.cli.console_sources import sources_of
 from federation.cli.main import app as credfed
 from federation.console import accounts as rules
 from federation.console.accounts import Accounts, Role
-from federation.console.app import create_app, make_console
+from federation.console.app import create_app, make_console, wall_clock
 from federation.console.index import Index
+from federation.console.look_book import LocalLookBook
+from federation.console.sources import Look
+from federation.local import LocalFederation
+from nodes.keystore import read_cards
+from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyId
+from protocols.channel.wire import decode
+from protocols.errors import ConfigurationError, VerificationFailed
 from protocols.transparency import LeafKind
+from protocols.transparency.statements import open_for_auditor
+from protocols.transparency.views import OpenedBody
+from tests.conftest import TrainedFederation
 from tests.console_site import HOSTS
+from tests.small_federation import NOW
 
 BASE = "https://127.0.0.1:8470"
 PHRASE = "a phrase that only Chen knows"
@@ -43,7 +56,7 @@ def auditor(tmp_path: Path, federation_folder: Path, monkeypatch: pytest.MonkeyP
 def browser(folder: Path, home: Path) -> TestClient:
     """A browser before a console as the command line makes it."""
     accounts, index = Accounts(home), Index(home / "index.sqlite")
-    console = make_console(_sources(folder, home), accounts, index)
+    console = make_console(sources_of(folder, home), accounts, index)
     app = create_app(console, HOSTS)
     return TestClient(app, BASE, headers={"origin": BASE}, follow_redirects=False, raise_server_exceptions=False)
 
@@ -123,3 +136,58 @@ def test_looks_at_an_export_stand_beside_the_console(federation_folder: Path, au
     assert [(look["auditor"], look["page"]) for look in looks] == [("plain", "entry"), ("plain", "timeline")]
     assert looks[0]["first_leaf"] == looks[0]["last_leaf"] == 3
     assert not [path for path in export.iterdir() if "sqlite" in path.name or path.is_dir()]
+
+
+def test_add_user_refuses_the_key_that_opens_bodies(federation_folder: Path, auditor: Path) -> None:
+    """Handed the wrong file, the console takes nothing: that key opens every body, and stays with the auditor."""
+    command = ["console", "add-user", str(federation_folder), "Chen", "--role", "auditor", "--auditor"]
+    refused = CliRunner().invoke(credfed, [*command, str(auditor / AUDITOR_FILE)])
+    assert (refused.exit_code, "console.key alone" in " ".join(refused.output.split())) == (2, True)
+    (auditor / CONSOLE_FILE).rename(auditor / "aside")
+    shutil.copyfile(auditor / AUDITOR_FILE, auditor / CONSOLE_FILE)
+    assert CliRunner().invoke(credfed, [*command, str(auditor)]).exit_code == 2
+    kept = b"".join(path.read_bytes() for path in (federation_folder / "console").rglob("*") if path.is_file())
+    assert (auditor / AUDITOR_FILE).read_bytes() not in kept
+
+
+def test_a_body_is_handed_out_sealed_after_a_leaf_says_so_and_the_console_cannot_open_it(
+    federation_folder: Path, trained: TrainedFederation, auditor: Path
+) -> None:
+    with LocalFederation(federation_folder, clock=lambda: NOW) as federation:
+        start = federation.log.size
+        federation.assess(trained.ids[:1])
+    home = federation_folder / "console"
+    with closing(Accounts(home)) as accounts:
+        accounts.add_auditor(auditor, wall_clock())
+        held = accounts._unlock("Chen", PHRASE)
+    visitor = browser(federation_folder, home)
+    assert log_in(visitor, "Chen", PHRASE) == 303
+    page = visitor.get(f"/entries/{start}").text
+    size = verify_directory(federation_folder).leaves
+    address, csrf = f"/entries/{start}/body", {"csrf": re.findall(r'data-csrf="([^"]+)"', page)[0]}
+    refused = visitor.post(address, data={"csrf": "x"}).status_code, visitor.post("/entries/0/body", data=csrf)
+    assert (refused[0], refused[1].status_code, visitor.get(address).status_code) == (403, 404, 405)
+    assert verify_directory(federation_folder).leaves == size
+    answer = visitor.post(address, data=csrf)
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+    with closing(StoredLog(federation_folder)) as log:
+        assert dict(log.leaf(size).commitment().attributes)["view"] == "open"
+    envelope = decode(base64.b64decode(answer.json()["envelope"]), Envelope)
+    keys = read_auditor(auditor, PHRASE)
+    cards = read_cards(federation_folder / "cards").cards
+    opened = Channel(keys, cards, envelope.transcript).unwrap(envelope, OpenedBody)
+    (statement,) = open_for_auditor(opened.statements, keys.sealing).values()
+    assert statement.enterprise == trained.ids[0]
+    assert trained.ids[0].encode() not in answer.content
+    assert held is not None
+    assert held.signing.private_bytes_raw() == keys.signing.private_bytes_raw()
+    with pytest.raises(VerificationFailed):
+        Channel(held, cards, envelope.transcript).unwrap(envelope, OpenedBody)
+    with pytest.raises(VerificationFailed):
+        open_for_auditor(opened.statements, held.sealing)
+
+
+def test_a_copy_of_a_log_hands_out_no_body(federation_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        LocalLookBook(tmp_path, wall_clock).open_body(Look("chen", "body", (3,), {}))
+    assert refused.value.code == "NO_SHREDDING_KEYS"
