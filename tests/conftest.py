@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,6 +33,16 @@ class TrainedFederation:
     training: Training
     ids: tuple[str, ...]
     recorded: list[tuple[str, bool, bytes]]
+
+
+@pytest.fixture(autouse=True)
+def logging_levels() -> Iterator[None]:
+    """Put back what a command set, which is for its whole process: the next test reads logs, too."""
+    loggers = [logging.getLogger(name) for name in ("", "nodes", "federation", "protocols", "flwr")]
+    levels = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")
