@@ -36,13 +36,17 @@ def offices(nodes: int) -> dict[str, tuple[str, ...]]:
     return {domain: names if domain == "tax" else (domain,) for domain in domains}
 
 
-def write_districts(folder: Path, rows: int, nodes: int, seed: int = 20261122) -> None:
-    """Write `domains.json` and one file for each office; each office has its own share of the enterprises."""
+def write_districts(folder: Path, rows: int, nodes: int, seed: int = 20261122, banks: int = 1) -> None:
+    """Write `domains.json` and one file for each office; each office has its own share of the enterprises.
+
+    Several banks, bank_1 and so on, have a share of the enterprises each.
+    """
     folder.mkdir(parents=True)
     generator = np.random.default_rng(seed)
     risk = generator.normal(size=rows)
     ids = [f"E{row:07}" for row in range(rows)]
     split = offices(nodes)
+    lenders = ["bank"] if banks == 1 else [f"bank_{number}" for number in range(1, banks + 1)]
     described = {}
     for domain, count in FEATURES.items():
         if domain != "bank" and domain not in split:
@@ -53,7 +57,8 @@ def write_districts(folder: Path, rows: int, nodes: int, seed: int = 20261122) -
         if domain == "bank":
             bad = (risk + generator.normal(size=rows) > 1.2).astype(int)
             lines = [f"{ids[row]},{bad[row]},{_cells(values[row])}" for row in range(rows)]
-            _write(folder / "node_bank.csv", ["id", "defaulted", *names], lines)
+            for number, name in enumerate(lenders):
+                _write(folder / f"node_{name}.csv", ["id", "defaulted", *names], lines[number::banks])
             continue
         known = np.flatnonzero(generator.random(rows) >= ABSENT)
         whose = generator.integers(0, len(split[domain]), rows)
@@ -61,7 +66,8 @@ def write_districts(folder: Path, rows: int, nodes: int, seed: int = 20261122) -
             lines = [f"{ids[row]},{_cells(values[row])}" for row in known if whose[row] == number]
             _write(folder / f"node_{office}.csv", ["id", *names], lines)
     regions = {domain: names for domain, names in split.items() if len(names) > 1}
-    text = json.dumps({"id": "id", "label": "defaulted", "domains": described, "regions": regions})
+    several = {"banks": lenders} if banks > 1 else {}
+    text = json.dumps({"id": "id", "label": "defaulted", "domains": described, "regions": regions} | several)
     (folder / "domains.json").write_text(text, encoding="utf-8")
 
 

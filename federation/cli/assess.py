@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from federation.cli.output import FAILED, console, print_json, quiet_libraries, reported_errors
 from federation.cli.progress import round_progress
-from federation.local import BANK, LocalFederation
+from federation.local import LocalFederation
 from federation.local.deployed.asking import ask_deployed
 from federation.local.deployed.members import placement_of
 from federation.local.deployed.supervisor import read_status
@@ -82,8 +82,9 @@ def _ask(
     """Return the answers and the model that gave them: from the processes that are up, or from all parties in here."""
     if read_status(federation) is not None:
         file, pins = read_federation(federation), read_cards(federation / "cards")
-        return ask_deployed(federation, enterprises, placement_of(federation), objection), read_bank_model(
-            federation, file, pins, bank or BANK
+        asking = bank or next(iter(file.bank_parties))
+        return ask_deployed(federation, enterprises, placement_of(federation), objection, asking), read_bank_model(
+            federation, file, pins, asking
         )
     with round_progress(quiet) as on_round, LocalFederation(federation, on_round=on_round) as parties:
         return parties.assess(enterprises, bank, objection), parties.model(bank)

@@ -43,9 +43,14 @@ FEWEST_NODES: Final = 3
 
 def write_card(folder: Path, model: ModelFile) -> ModelCard:
     """Write the card of a model into its bank's folder, as a page and as JSON, and return it. Raises: OSError."""
+    return write_card_at(folder / model.bank, model)
+
+
+def write_card_at(home: Path, model: ModelFile) -> ModelCard:
+    """Write the card of a model into a bank's own directory. Raises: OSError."""
     card = model_card(model)
-    replace_file(folder / model.bank / CARD_HTML, render_card(card).encode(), 0o644)
-    replace_file(folder / model.bank / CARD_JSON, msgspec.json.format(msgspec.json.encode(card)) + b"\n", 0o644)
+    replace_file(home / CARD_HTML, render_card(card).encode(), 0o644)
+    replace_file(home / CARD_JSON, msgspec.json.format(msgspec.json.encode(card)) + b"\n", 0o644)
     return card
 
 

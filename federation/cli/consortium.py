@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
 import msgspec
 import numpy as np
@@ -20,6 +21,8 @@ from federation.cli.results import (
     warnings_of,
 )
 from federation.local import ConsortiumTraining, LocalFederation
+from federation.local.layout import FederationFile
+from nodes.bank.agent import BankAgent
 from nodes.bank.training import FINE_BINS, Split
 from nodes.binning import bin_rows, cohort_columns, row_index
 from nodes.features import FeatureTable
@@ -34,16 +37,32 @@ LEFT_OUT = "left out: not every bank of the consortium has this column"
 Column = NDArray[np.float64] | NDArray[np.object_]
 
 
+class Banks(Protocol):
+    """The banks of a federation, in one process or over deployed parties: what their results are made from."""
+
+    file: FederationFile
+    banks: dict[PartyId, BankAgent]
+
+    @property
+    def bank_tables(self) -> dict[PartyId, FeatureTable]:
+        """Each bank's own features."""
+        ...
+
+
 def consortium_results(
-    federation: LocalFederation,
+    federation: Banks,
     training: ConsortiumTraining,
     splits: Mapping[PartyId, Split],
     plan: TrainingPlan,
     minimum_bin: int,
     dataset: str,
-    comparison: Comparison | None,
+    comparison: Comparison | None = None,
+    pooling: LocalFederation | None = None,
 ) -> Results:
-    """Return the results of a run, for `results.json`: measures of the pooled test rows, and of each bank's own."""
+    """Return the results of a run, for `results.json`: measures of the pooled test rows, and of each bank's own.
+
+    `pooling` is the federation whose nodes' records a comparison, if there is one, may pool.
+    """
     lead, whole = training.banks[training.lead], training.pooled
     spec, ours = whole.spec, whole.pooled
     features = (*_features(training), *_left_out(federation, training))
@@ -65,6 +84,7 @@ def consortium_results(
         rounds=lead.traffic.rounds,
         bytes_sent=dict(sorted(lead.traffic.bytes_sent.items())),
         seconds={phase: round(seconds, 3) for phase, seconds in lead.traffic.seconds.items()},
+        engine_seconds={part: round(took, 3) for part, took in lead.traffic.engine_seconds.items()} or None,
         leaks=lead.leaks,
         accounts=lead.accounts,
         features=features,
@@ -73,7 +93,7 @@ def consortium_results(
         warnings=warnings_of(sum(o.bad for o in outcomes), spec.training_rows, len(spec.nodes), features),
         banks={
             federation.file.bank_parties[bank]: _bank_result(
-                federation, training, bank, splits[bank], plan, minimum_bin, comparison is not None
+                federation, training, bank, splits[bank], plan, minimum_bin, pooling if comparison else None
             )
             for bank in training.banks
         },
@@ -89,7 +109,7 @@ def _features(training: ConsortiumTraining) -> list[FeatureResult]:
     ]
 
 
-def _left_out(federation: LocalFederation, training: ConsortiumTraining) -> list[FeatureResult]:
+def _left_out(federation: Banks, training: ConsortiumTraining) -> list[FeatureResult]:
     common = set(training.pooled.spec.columns)
     return [
         FeatureResult(federation.file.bank_parties[bank], name, 0.0, False, LEFT_OUT)
@@ -100,22 +120,21 @@ def _left_out(federation: LocalFederation, training: ConsortiumTraining) -> list
 
 
 def _bank_result(
-    federation: LocalFederation,
+    federation: Banks,
     training: ConsortiumTraining,
     bank: PartyId,
     split: Split,
     plan: TrainingPlan,
     minimum_bin: int,
-    pooling: bool,
+    pooling: LocalFederation | None,
 ) -> BankResult:
     """Return how a bank does on its own test rows; `auc_separate` only where everybody's rows are pooled anyway."""
     ids, n = federation.banks[bank].cohort_ids(split), len(split.training)
     own = BankRows(_binned(federation.bank_tables[bank], ids, n, minimum_bin), training.banks[bank].data.bad, n)
     separate = None
-    if pooling:
+    if pooling is not None:
         nodes = {
-            node: (federation.domains[node], _binned(table, ids, n, minimum_bin))
-            for node, table in federation.tables.items()
+            node: (pooling.domains[node], _binned(table, ids, n, minimum_bin)) for node, table in pooling.tables.items()
         }
         separate = finite(_trained_on(bank, own, nodes, plan).auc)
     return BankResult(

@@ -10,13 +10,15 @@ import typer
 from federation.cli.events import Started, event_log
 from federation.cli.output import print_json, quiet_libraries, reported_errors
 from federation.cli.progress import round_progress
-from federation.cli.train_deployed import train_deployed
+from federation.cli.train_deployed import is_banks_own, train_deployed, train_enrolled
 from federation.cli.training_job import USUAL_TREES, Job, Monotone, binning_rules, boosting_plan, catalogue_themes
 from federation.cli.training_shown import show_results
 from federation.cli.workspace import whole_folder
 from federation.local.layout import read_federation
 from federation.outlook import Outlook, stages_of
+from federation.process.settings import read_settings
 from nodes.bank.model_file import BOOSTING, SCORECARD
+from nodes.bank.settings import BANK_FILE, BankSettings
 from nodes.sources import DatasetDescription, read_description
 from protocols.boosting.model import BoostingPlan
 from protocols.credit.logistic import Signs
@@ -40,7 +42,15 @@ def train(
         Path | None, typer.Option("--out", help="Folder for the federation, its model and results.json.")
     ] = None,
     federation: Annotated[
-        Path | None, typer.Option("--federation", help="In place of both: a federation that `credfed up` has started.")
+        Path | None,
+        typer.Option(
+            "--federation",
+            help="In place of both: a federation that `credfed up` has started, or a bank's own directory, enrolled.",
+        ),
+    ] = None,
+    consent: Annotated[
+        str | None,
+        typer.Option("--consent", help="From a bank's own directory: the consent for its cohort, or a file with it."),
     ] = None,
     model: Annotated[str, typer.Option("--model", help="Model family: scorecard or boosting.")] = "scorecard",
     test_size: Annotated[float, typer.Option("--test-size", help="Share of rows that only test the model.")] = 0.3,
@@ -134,7 +144,7 @@ def train(
             else boosting_plan(trees, depth, learning_rate, row_totals, seed, rules, spent)
         )
         if data is None or out is None:
-            _train_up(federation or Path(), model, plan, test_size, seed, min_bin, events, as_json)
+            _train_up(federation or Path(), model, plan, (test_size, seed, min_bin), consent, events, as_json)
             return
         dataset = data.resolve().name
         with event_log(events, Started(dataset, model)) as record, whole_folder(out, data) as folder:
@@ -157,6 +167,8 @@ def _description(data: Path | None, out: Path | None, federation: Path | None) -
     if data is not None and out is not None and federation is None:
         return read_description(data)
     if data is None and out is None and federation is not None:
+        if is_banks_own(federation):
+            return read_description(federation / read_settings(federation / BANK_FILE, BankSettings).data)
         return read_description(federation / read_federation(federation).data)
     raise ConfigurationError("either --data and --out, or --federation, say what to train on", code="USAGE")
 
@@ -165,19 +177,22 @@ def _train_up(
     federation: Path,
     model: str,
     plan: TrainingPlan | BoostingPlan,
-    test_size: float,
-    seed: int,
-    min_bin: int,
+    terms: tuple[float, int, int],
+    consent: str | None,
     events: Path | None,
     as_json: bool,
 ) -> None:
-    """Train over the processes of a federation that is up, and show what came of it."""
+    """Train over the processes of a federation, and show what came of it; `terms` are test size, seed and k."""
+    home = federation.resolve()
     with (
         event_log(events, Started(federation.resolve().name, model)) as record,
         round_progress(as_json, Outlook(stages_of(plan)), record) as on_round,
     ):
-        results = train_deployed(federation.resolve(), plan, test_size, seed, min_bin, on_round)
+        if is_banks_own(home):
+            results = train_enrolled(home, plan, *terms, consent, on_round)
+        else:
+            results = train_deployed(home, plan, *terms, on_round)
     if as_json:
         print_json(results)
     else:
-        show_results(results, federation)
+        show_results(results, federation, own=is_banks_own(home))

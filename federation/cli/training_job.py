@@ -99,7 +99,7 @@ class Job:
                 warn_of_pooling()
                 comparison = compare_consortium(federation, training, splits, self.minimum_bin, self.seed)
             results = consortium_results(
-                federation, training, splits, self.plan, self.minimum_bin, self.dataset, comparison
+                federation, training, splits, self.plan, self.minimum_bin, self.dataset, comparison, federation
             )
         for held in training.banks.values():
             write_card(folder, held.model)

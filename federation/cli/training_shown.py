@@ -11,8 +11,8 @@ from federation.cli.results import BankResult, PrivacyResult, Results
 from federation.local import BANK, party_of
 
 
-def show_results(results: Results, out: Path) -> None:
-    """Print what a person wants to know of a run."""
+def show_results(results: Results, out: Path, *, own: bool = False) -> None:
+    """Print what a person wants to know of a run; `own` says that `out` is the bank's own directory."""
     table = Table(title=f"{results.dataset}: {results.rows_train:,} training rows, {results.rows_test:,} test rows")
     for heading in ("on the test rows", "AUC", "KS"):
         table.add_column(heading, justify="left" if heading == "on the test rows" else "right")
@@ -33,7 +33,8 @@ def show_results(results: Results, out: Path) -> None:
     for warning in results.warnings:
         errors.print(f"[yellow]warning[/] {warning}")
     bank = party_of(next(iter(results.banks))) if results.banks else BANK
-    console.print(f"written to {out}: results.json, {bank}/model.json, {bank}/model_card.html, coordinator/log.sqlite")
+    written = f"{bank}/model.json, {bank}/model_card.html, coordinator/log.sqlite"
+    console.print(f"written to {out}: results.json, {'model.json, model_card.html' if own else written}")
 
 
 def describe_engine(seconds: dict[str, float], engine: dict[str, float]) -> str:

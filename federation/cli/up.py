@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
+from federation.bench.districts import DOMAINS, write_districts
 from federation.cli.output import BAD_INPUT, console, errors, print_json, quiet_libraries, reported_errors
 from federation.cli.workspace import whole_folder
-from federation.local import BANK, FEDERATION_FILE, create_federation
+from federation.local import FEDERATION_FILE, create_federation, party_of
 from federation.local.consents import ConsentService
-from federation.local.deployed.flower import LOOPBACK, equip_flower
-from federation.local.deployed.members import members, namespaces_of
+from federation.local.deployed.members import members
 from federation.local.deployed.namespaces import Placement, listening, remove
+from federation.local.deployed.starting import bring_up, prepare
 from federation.local.deployed.supervisor import (
     LOG_FILE,
     RUN,
     Status,
     Supervisor,
-    await_ready,
     end_orphans,
     read_status,
-    start_supervisor,
     stop_supervisor,
 )
 from federation.local.layout import ADDRESS_FILE, CONSENT_SERVICE, CONSOLE, read_federation
-from federation.local.services import Ports, equip
+from federation.local.services import Ports
 from nodes.data_node.site import system_clock
 from nodes.economy import generate, write
 from nodes.keystore import read_cards
@@ -38,8 +38,8 @@ from protocols.errors import ConfigurationError
 
 FOLDER = typer.Argument(metavar="DIR", help="Folder of the federation.")
 AS_JSON = typer.Option("--json", help="Print one JSON document.")
-READY_SECONDS = 180.0
 DEFAULT_FOLDER = Path("build/up")
+FEWEST_NODES = len(DOMAINS) - 1
 
 
 def up(
@@ -51,6 +51,11 @@ def up(
         int, typer.Option("--enterprises", help="Size of the synthetic economy.", min=400, max=100_000)
     ] = 2000,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the synthetic economy.", min=0)] = 0,
+    nodes: Annotated[
+        int,
+        typer.Option("--nodes", help="Data nodes, without --data: over 5, district tax offices.", min=4, max=100),
+    ] = FEWEST_NODES,
+    banks: Annotated[int, typer.Option("--banks", help="Banks, without --data.", min=1, max=9)] = 1,
     key_bits: Annotated[int, typer.Option("--key-bits", help="Length of every Paillier key.", min=2048)] = 2048,
     port: Annotated[
         int, typer.Option("--port", help="First of the ports of loopback that are used.", min=1024, max=60_000)
@@ -66,6 +71,8 @@ def up(
     A folder that holds none gets one first: keys, certificates and settings for every party. Then `credfed train
     --federation DIR` trains over it, `credfed status DIR` shows it, `credfed down DIR` stops it. All that the processes
     write is in DIR/run/federation.log.
+    With --nodes or --banks the data are plain files of made-up numbers: twenty nodes are sixteen district tax offices
+    and four other offices; several banks, each with customers of its own, train one scorecard together.
     With --namespaces no party shares a network with another but one bridge, the machine's own network is not touched,
     and `credfed status` shows where each party listens: a data node nowhere.
     """
@@ -74,40 +81,45 @@ def up(
         if read_status(folder) is not None:
             raise ConfigurationError(f"{folder} is up already", code="ALREADY_UP")
         if not (folder / FEDERATION_FILE).exists():
-            _found(folder, data, enterprises, seed, key_bits)
-        end_orphans(folder)
-        remove(folder)
-        if namespaces:
-            namespaces_of(folder).make()
-        placement = namespaces_of(folder) if namespaces else LOOPBACK
-        ports = Ports(
-            relay=port,
-            superlink=port + 1,
-            coordinator_http=port + 2,
-            enterprises=port + 5,
-            bank_http=port + 10,
-            bank_api=port + 20,
-            console=0 if namespaces else port + 30,
-            host=placement.coordinator,
-        )
-        equip(folder, ports)
-        equip_flower(folder, ports.superlink, placement)
+            _found(folder, data, Cohort(enterprises, seed, nodes, banks), key_bits)
         if foreground:
-            _keep(folder.resolve(), ports, placement)
+            _keep(folder.resolve(), *prepare(folder, port, namespaces))
             return
-        watcher = start_supervisor(folder.resolve(), port, namespaces)
-        status = await_ready(folder, watcher, READY_SECONDS, _tell)
-        _show(status, folder, as_json)
+        _show(bring_up(folder, port, namespaces, _tell), folder, as_json)
 
 
-def _found(folder: Path, data: Path | None, enterprises: int, seed: int, key_bits: int) -> None:
-    """Make a federation in an empty folder: an economy if there are no data, every party's keys and rules."""
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """What is made up where no data are given: the synthetic economy, or plain files for other numbers of parties."""
+
+    enterprises: int
+    seed: int
+    nodes: int
+    banks: int
+
+    def write(self, folder: Path) -> None:
+        """Write every party's records. Raises: ConfigurationError, code DOMAIN_SPLIT for what cannot be trained."""
+        if (self.nodes, self.banks) == (FEWEST_NODES, 1):
+            write(generate(self.enterprises, self.seed), folder)
+            return
+        if self.banks > 1 and self.nodes > len(DOMAINS):
+            raise ConfigurationError(
+                f"of {self.nodes} data nodes several share a domain, where several banks cannot train yet: "
+                f"at most {len(DOMAINS)} with --banks",
+                code="DOMAIN_SPLIT",
+            )
+        write_districts(folder, self.enterprises, self.nodes, self.seed, self.banks)
+
+
+def _found(folder: Path, data: Path | None, cohort: Cohort, key_bits: int) -> None:
+    """Make a federation in an empty folder: a cohort if there are no data, every party's keys and rules."""
     with whole_folder(folder, data) as made:
         if data is None:
-            errors.print(f"making an economy of {enterprises:,} enterprises, and every party's keys")
-            write(generate(enterprises, seed), made / "data")
+            errors.print(f"making {cohort.enterprises:,} enterprises, and every party's keys")
+            cohort.write(made / "data")
         description = read_description(data or made / "data")
-        policy = usual_policy((BANK,), training=TrainingRules(minimum_nodes=min(3, len(description.node_domains))))
+        banks = tuple(map(party_of, description.banks))
+        policy = usual_policy(banks, training=TrainingRules(minimum_nodes=min(3, len(description.nodes))))
         create_federation(made, description, key_bits, policy)
 
 
@@ -180,8 +192,8 @@ def _show(found: Status, folder: Path, as_json: bool) -> None:
     address = folder / CONSOLE / ADDRESS_FILE
     if any(process.name == CONSOLE for process in found.processes) and address.exists():
         console.print(f"console: {address.read_text().strip()}, for whom credfed console add-user {folder} lets in")
-    if any(process.name == BANK and process.state == "waiting" for process in found.processes):
-        console.print(f"the bank has no model yet: credfed train --federation {folder}")
+    if any(process.state == "waiting" and process.name != CONSOLE for process in found.processes):
+        console.print(f"no bank has a model yet: credfed train --federation {folder}")
 
 
 def _show_places(found: Status) -> None:

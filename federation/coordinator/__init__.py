@@ -16,5 +16,6 @@ site         what the coordinator brings: identity, pins, log, clock
 from federation.coordinator.leaves import Routed
 from federation.coordinator.router import Coordinator
 from federation.coordinator.site import CoordinatorSite
+from federation.coordinator.trainings import announced
 
-__all__ = ["Coordinator", "CoordinatorSite", "Routed"]
+__all__ = ["Coordinator", "CoordinatorSite", "Routed", "announced"]

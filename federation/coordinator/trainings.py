@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from federation.coordinator.leaves import Accepted, LeafWriter, Values
@@ -15,7 +16,7 @@ from protocols.channel.wire import decode
 from protocols.consortium.messages import LEAKS as CONSORTIUM_LEAKS
 from protocols.consortium.messages import ConsortiumSpec, Invitation
 from protocols.consortium.relay import RelayConsortium, RelayInvitation
-from protocols.errors import VerificationFailed
+from protocols.errors import UnexpectedMessage, VerificationFailed
 from protocols.scorecard.messages import LEAKS, LeakClass, RunSpec
 from protocols.scorecard.policies import RunPolicies
 from protocols.scorecard.relay import RelayTraining
@@ -33,6 +34,25 @@ ALL_LEAKS = BOOSTING_LEAKS | CONSORTIUM_LEAKS | LEAKS
 class _Run:
     relay: RelayTraining | RelayConsortium
     policies: RunPolicies
+
+
+def announced(envelopes: Sequence[Envelope]) -> list[PartyId]:
+    """Return who takes part in the run, or the invitation, that a bank's first envelope announces; that bank first.
+
+    Raises: MalformedMessage, UnexpectedMessage. Nothing is verified: it says whom to reach, not whom to believe.
+    """
+    if not envelopes:
+        raise UnexpectedMessage("an empty parcel announces no run", code="NO_RUN")
+    first = envelopes[0]
+    if first.message == "Invitation":
+        invitation = decode(first.body, Invitation)
+        others = [PartyId(bank.party) for bank in invitation.banks]
+        others += [PartyId(node.party) for node in invitation.nodes]
+    elif first.message in SPECS:
+        others = [PartyId(node.party) for node in decode(first.body, SPECS[first.message]).nodes]
+    else:
+        raise UnexpectedMessage(f"{first.message} announces no run", code="NO_RUN")
+    return [PartyId(first.sender), *others]
 
 
 class Trainings:

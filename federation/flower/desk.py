@@ -1,7 +1,7 @@
 """The coordinator's desk for training: routes what parties have sent, and keeps what the ServerApp reports.
 
-A bank asks for a run by handing in its first parcel, as RUN.parcel in the folder of records. The desk has a coordinator
-of its own, in a thread of its own, over the same log: training never holds up an assessment.
+A bank asks for a run by handing in its first parcel (`intake`), which lies as RUN.parcel in the folder of records. The
+desk has a coordinator of its own, in a thread of its own, over the same log: training never holds up an assessment.
 Each run's record is a file of JSON lines, one for each round and one for the end.
 """
 
@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from federation.coordinator import Coordinator
+from federation.coordinator import Coordinator, announced
 from federation.flower import desk_messages as d
 from federation.rounds import RoundEvent
 from protocols.channel.envelope import Envelope, open_parcel, pack_parcel
@@ -30,9 +29,8 @@ RECORDS: Final = "training"
 class TrainingDesk:
     """Serves the ServerApp of one coordinator."""
 
-    def __init__(self, home: Path, coordinator: Coordinator, parties: Callable[[], Sequence[PartyId]]) -> None:
-        """`parties` returns who may be reached now, a bank, whose turn is first, before the others."""
-        self._records, self._coordinator, self._parties = home / RECORDS, coordinator, parties
+    def __init__(self, home: Path, coordinator: Coordinator) -> None:
+        self._records, self._coordinator = home / RECORDS, coordinator
         self._under_way = ""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="training")
 
@@ -58,8 +56,9 @@ class TrainingDesk:
     def _answer(self, request: d.Request) -> d.Answer:
         if isinstance(request, d.Begin):
             self._coordinator.leaks.clear()
-            self._under_way, parties = request.run, self._parties()
-            return d.Parties(parties[0], self._opening(request.run), tuple(sorted(parties)))
+            self._under_way, opening = request.run, self._opening(request.run)
+            first, *others = announced(open_parcel(opening))
+            return d.Parties(first, opening, tuple(sorted({first, *others})))
         if request.run != self._under_way:  # begun before this process was, which knows nothing of it
             return self._lost(request)
         if isinstance(request, d.Route):

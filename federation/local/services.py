@@ -25,10 +25,12 @@ from nodes.bank.settings import BANK_FILE, ApiOptions, BankSettings
 from nodes.consent_sources import REVOCATIONS_FILE
 from nodes.data_node.settings import NODE_FILE, NodeSettings
 from nodes.stream.settings import SERVER_NAME, StreamSettings
+from protocols.channel.identity import PartyId
 from protocols.errors import ConfigurationError
 
 LIST_FILE: Final = f"../{CONSENT_SERVICE}/{REVOCATIONS_FILE}"
 DESK_SOCKET: Final = "desk.sock"
+SUPERLINK_HOME: Final = "../flower/superlink/home"
 AGENT_SOCKET: Final = "flower/{}/agent.sock"
 _AUTHORITY_KEY: Final = "authority.key"
 
@@ -71,6 +73,7 @@ def equip(folder: Path, ports: Ports) -> None:
         witnesses={party: witness_name(party) for party in (*nodes, *banks)},
         revocations=LIST_FILE,
         desk=DESK_SOCKET if ports.superlink else "",
+        flower=SUPERLINK_HOME if ports.superlink else "",
         enterprises=EnterpriseOptions(_loopback(ports.enterprises)),
     )
     data = _data_from(folder, file.data)
@@ -80,7 +83,14 @@ def equip(folder: Path, ports: Ports) -> None:
         api = ApiOptions(listen=_loopback(ports.bank_api + number if ports.bank_api else 0))
         witness = witness_name(party)
         bank = BankSettings(
-            coordinator=stream, bank=name, data=data, uscc=file.uscc, witness=witness, http=http, api=api
+            coordinator=stream,
+            bank=name,
+            data=data,
+            uscc=file.uscc,
+            witness=witness,
+            http=http,
+            api=api,
+            door=_door(party, ports),
         )
         _write(folder / party / BANK_FILE, bank)
     for name, domain in file.nodes.items():
@@ -92,7 +102,7 @@ def equip(folder: Path, ports: Ports) -> None:
             data=data,
             witness=witness_name(party),
             revocations=LIST_FILE,
-            door=str(Path("..") / AGENT_SOCKET.format(party)) if ports.superlink else "",
+            door=_door(party, ports),
         )
         _write(folder / party / NODE_FILE, node)
 
@@ -128,6 +138,11 @@ def _authority(folder: Path, now: datetime.datetime) -> Issued:
 def _data_from(folder: Path, data: str) -> str:
     """Return the data's folder as seen from a party's own."""
     return data if Path(data).is_absolute() else str(Path("..") / data)
+
+
+def _door(party: PartyId, ports: Ports) -> str:
+    """Return where a party's agent takes what its SuperNode relays, seen from the party's own directory."""
+    return str(Path("..") / AGENT_SOCKET.format(party)) if ports.superlink else ""
 
 
 def _loopback(port: int) -> str:

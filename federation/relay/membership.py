@@ -110,6 +110,10 @@ class Membership:
         """Whether a party may ask questions: a bank, and this process, which brings lists of revocations."""
         return party == self._keys.party or party in self.parties(PartyRole.BANK)
 
+    def may_train(self, party: PartyId) -> bool:
+        """Whether a party may hand in a training run: banks may."""
+        return party in self.parties(PartyRole.BANK)
+
     def witnesses(self) -> dict[PartyId, VerifierKey]:
         """Return the keys of the log's witnesses by party: those of the settings, and of the roster."""
         stated = {

@@ -6,7 +6,7 @@ import asyncio
 import datetime
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, cast
 
@@ -27,6 +27,7 @@ from protocols.stream import (
     ROSTER_HEADER,
     SERVICE_METHOD,
     SERVICE_NAME,
+    TRAINING_METHOD,
     UPKEEP_METHOD,
     VERSION_KEY,
     StreamEnd,
@@ -39,6 +40,7 @@ REFUSED = Counter("credfed_streams_refused_total", "Streams that were refused be
 _SLACK: Final = 4096
 _VERSION: Final = re.compile(r"[0-9][0-9A-Za-z.+-]{0,31}")
 Context = grpc.aio.ServicerContext[bytes, bytes]
+Train = Callable[[PartyId, bytes], Awaitable[bytes]]
 
 
 class RelayServer:
@@ -53,10 +55,11 @@ class RelayServer:
         desk: RelayDesk,
         rosters: RosterRounds,
         upkeep: UpkeepDesk,
+        train: Train,
     ) -> None:
         self._home, self._settings, self._admission = home, settings, admission
         self._switchboard, self._desk = switchboard, desk
-        self._rosters, self._upkeep = rosters, upkeep
+        self._rosters, self._upkeep, self._train = rosters, upkeep, train
 
     async def start(self) -> grpc.aio.Server:
         """Listen. Raises: ConfigurationError if a file of `tls` is missing or the address is taken."""
@@ -73,7 +76,8 @@ class RelayServer:
         )
         method: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_stream_rpc_method_handler(self._connect)
         asked: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(self._keep_up)
-        methods = {SERVICE_METHOD: method, UPKEEP_METHOD: asked}
+        trained: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(self._hand_in)
+        methods = {SERVICE_METHOD: method, UPKEEP_METHOD: asked, TRAINING_METHOD: trained}
         service = grpc.method_handlers_generic_handler(SERVICE_NAME, methods)
         server.add_generic_rpc_handlers((service,))
         address = self._settings.listen
@@ -91,6 +95,10 @@ class RelayServer:
     async def _keep_up(self, parcel: bytes, context: Context) -> bytes:
         party, _ = await self._admit(context)
         return await self._upkeep.serve(party, parcel)
+
+    async def _hand_in(self, data: bytes, context: Context) -> bytes:
+        party, _ = await self._admit(context)
+        return await self._train(party, data)
 
     async def _admit(self, context: Context) -> tuple[PartyId, datetime.datetime]:
         """Return who has dialled, and when its certificate ends; end the call of anybody else."""

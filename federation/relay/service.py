@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Coroutine
+from functools import partial
 from pathlib import Path
 
 from federation.audit import AuditLog, read_log_keys, read_log_signer
@@ -19,7 +20,9 @@ from federation.coordinator.consents import ConsentGate, ListFile, read_issuers
 from federation.coordinator.policies import PolicyBook
 from federation.enterprise import EnterpriseDesk
 from federation.enterprise.http import serve_enterprises
-from federation.flower.desk import TrainingDesk
+from federation.flower.desk import RECORDS, TrainingDesk
+from federation.flower.engine import submit
+from federation.flower.intake import TrainingIntake
 from federation.relay.daily import DailyRounds
 from federation.relay.desk import RelayDesk
 from federation.relay.enterprises import EnterpriseRelay
@@ -60,6 +63,7 @@ class CoordinatorService:
         )
         self._coordinator, self._trainer = Coordinator(site), Coordinator(site)
         self._enterprises = EnterpriseDesk(site, home, self._references)
+        self._intake = TrainingIntake(home / RECORDS, partial(_submit, home, settings), self._membership.may_train)
         self._serving = False
 
     @property
@@ -78,9 +82,7 @@ class CoordinatorService:
 
     def training_desk(self) -> TrainingDesk:
         """Return the desk that routes training, with a thread of its own."""
-        return TrainingDesk(
-            self._home, self._trainer, lambda: self._membership.parties(PartyRole.BANK, PartyRole.DATA_NODE)
-        )
+        return TrainingDesk(self._home, self._trainer)
 
     async def run(self) -> None:
         """Serve until cancelled. Raises: ConfigurationError; VerificationFailed if the log is proven to be forked."""
@@ -102,6 +104,7 @@ class CoordinatorService:
             desk,
             members.rosters,
             UpkeepDesk(members.registrar, members.rosters, self._policies, self._channel),
+            self._intake.serve,
         )
         server = await relay.start()
         logger.info("serving", extra={"address": self._settings.listen, "leaves": self._log.size})
@@ -120,6 +123,7 @@ class CoordinatorService:
             await asyncio.gather(*tasks, return_exceptions=True)
             await asyncio.shield(server.stop(_GRACE_SECONDS))
             await desk.close()
+            await asyncio.to_thread(self._intake.close)
             self._enterprises.close()
             self._references.close()
             self._log.close()
@@ -148,3 +152,10 @@ class CoordinatorService:
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
+
+
+def _submit(home: Path, settings: CoordinatorSettings, run: str) -> None:
+    """Have Flower carry a run. Raises: subprocess.CalledProcessError; OSError where there is no engine."""
+    if not settings.desk or not settings.flower:
+        raise FileNotFoundError("no desk or no folder of Flower's is set")
+    submit(home / settings.flower, (home / settings.desk).resolve(), run)

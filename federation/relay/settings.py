@@ -57,8 +57,9 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
 
     `http` is where health and metrics are served: `127.0.0.1:port`, `unix:path`, or empty for nowhere. `witnesses`
     maps a party to the name under which it cosigns the log. `revocations` is where the newest list of revoked consents
-    lies; it is passed on to every node. `desk` is the socket at which Flower's ServerApp asks for routing; empty means
-    that nothing is trained here. `enterprises` is where those ask for their own records; `objection_seconds` is how
+    lies; it is passed on to every node. `desk` is the socket at which Flower's ServerApp asks for routing, `flower` the
+    folder that tells Flower's commands where the SuperLink is; without both nothing is trained here. `enterprises` is
+    where those ask for their own records; `objection_seconds` is how
     often nodes are brought objections, and asked for decisions, while there are any. `log` is the URL of the PostgreSQL
     database that holds the audit log, which is the file log.sqlite otherwise. `daily_audit` is
     when, UTC and in quotes ("19:30"), the log is verified and held against the alarms every day; empty for never.
@@ -81,6 +82,7 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     revocations: str = "revocations.jwt"
     witnesses: dict[str, str] = {}
     desk: str = ""
+    flower: str = ""
     enterprises: EnterpriseOptions = EnterpriseOptions()
     objection_seconds: Seconds = 15.0
     daily_audit: Annotated[str, Meta(pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?\Z")] = "19:30"

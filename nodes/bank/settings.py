@@ -31,7 +31,8 @@ class BankSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     `data` is the folder with `domains.json`, `bank` this bank's name there (empty: the first one's); `uscc` says
     whether enterprises go by unified social credit codes; `http` is where health and metrics are served:
-    `127.0.0.1:port`, `unix:path`, or empty for nowhere.
+    `127.0.0.1:port`, `unix:path`, or empty for nowhere. `door` is the socket at which the agent takes what the bank's
+    SuperNode relays while a run lasts; empty means that it trains nothing over Flower.
     """
 
     coordinator: StreamSettings
@@ -40,6 +41,7 @@ class BankSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     cards: str = "../cards"
     model: str = "model.json"
     witness: str = ""
+    door: str = ""
     uscc: bool = True
     http: str = "127.0.0.1:9444"
     api: ApiOptions = ApiOptions()

@@ -9,13 +9,21 @@ business of whoever holds the end: the party (`nodes/stream`) or the coordinator
 from protocols.stream.carrying import Serve, StreamTiming, Wire, carry
 from protocols.stream.exchanges import TOO_LARGE, StreamEnd, StreamLimits
 from protocols.stream.gathering import Gatherer
-from protocols.stream.wire import ROSTER_HEADER, SERVICE_METHOD, SERVICE_NAME, UPKEEP_METHOD, VERSION_KEY
+from protocols.stream.wire import (
+    ROSTER_HEADER,
+    SERVICE_METHOD,
+    SERVICE_NAME,
+    TRAINING_METHOD,
+    UPKEEP_METHOD,
+    VERSION_KEY,
+)
 
 __all__ = [
     "ROSTER_HEADER",
     "SERVICE_METHOD",
     "SERVICE_NAME",
     "TOO_LARGE",
+    "TRAINING_METHOD",
     "UPKEEP_METHOD",
     "VERSION_KEY",
     "Gatherer",

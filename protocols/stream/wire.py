@@ -13,6 +13,7 @@ __all__ = [
     "ROSTER_HEADER",
     "SERVICE_METHOD",
     "SERVICE_NAME",
+    "TRAINING_METHOD",
     "UPKEEP_METHOD",
     "VERSION_KEY",
     "Closing",
@@ -31,6 +32,9 @@ VERSION_KEY: Final = "credfed-version"
 SERVICE_METHOD: Final[str] = _SERVICE.methods_by_name["Connect"].name
 UPKEEP_METHOD: Final = "Upkeep"
 """One parcel each way, under the same certificate: what a party asks for its own certificate and card."""
+
+TRAINING_METHOD: Final = "Training"
+"""One message each way, under the same certificate: a run that a bank hands in, and its record (`runs`)."""
 
 ROSTER_HEADER: Final = "credfed-roster"
 """With which a party says, when it dials, which roster it has."""

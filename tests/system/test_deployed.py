@@ -26,7 +26,7 @@ from federation.local.deployed.flower import (
 )
 from federation.local.deployed.members import members
 from federation.local.deployed.supervisor import Supervisor, read_status
-from federation.local.deployed.training import DeployedTraining
+from federation.local.deployed.training import DeployedBanks
 from federation.local.layout import CONSENT_SERVICE, read_federation
 from federation.local.processes import free_ports
 from federation.local.services import Ports, equip
@@ -78,8 +78,8 @@ def test_a_deployed_run_gives_the_embedded_runs_model(deployed: Path, trained: T
     settings = read_settings(deployed / BANK / BANK_FILE, BankSettings)
     rounds = []
     with open_bank_site(deployed / BANK, settings) as site:
-        run = DeployedTraining(deployed, site, 0.3, 0)
-        training = run.run(PLAN, MINIMUM_BIN, "deployed", rounds.append)
+        run = DeployedBanks(deployed, {BANK: site}, 0.3, 0)
+        training = run.train(PLAN, MINIMUM_BIN, "deployed", rounds.append)
     embedded = trained.training
     assert training.scorecard.totals.tolist() == embedded.scorecard.totals.tolist()
     assert training.scorecard.calibration == embedded.scorecard.calibration

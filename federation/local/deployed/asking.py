@@ -14,7 +14,8 @@ import msgspec
 from federation.local.consents import ConsentService
 from federation.local.deployed.flower import LOOPBACK
 from federation.local.deployed.namespaces import Placement
-from federation.local.layout import BANK, CONSENT_SERVICE, read_federation
+from federation.local.federation import known_bank
+from federation.local.layout import CONSENT_SERVICE, read_federation
 from federation.process.settings import read_settings
 from nodes.bank.results import AssessmentResult
 from nodes.bank.settings import BANK_FILE, BankSettings
@@ -23,6 +24,7 @@ from nodes.bank.store.api_keys import Scope
 from nodes.bank.store.database import DATABASE_FILE, Database
 from nodes.data_node.site import system_clock
 from nodes.keystore import read_cards
+from protocols.channel.identity import PartyId
 from protocols.errors import ConfigurationError, CreditFederationError, TransportError
 
 KEY_SECONDS: Final = 600
@@ -30,25 +32,36 @@ ANSWER_SECONDS: Final = 30.0
 
 
 def ask_deployed(
-    folder: Path, enterprises: Sequence[str], placement: Placement = LOOPBACK, objection: bytes = b""
+    folder: Path,
+    enterprises: Sequence[str],
+    placement: Placement = LOOPBACK,
+    objection: bytes = b"",
+    bank: PartyId | None = None,
 ) -> list[AssessmentResult]:
-    """Return the bank's results, in order, each with the consent that the folder's consent service issues.
+    """Return a bank's results, or the first's, in order, each with the consent that the folder's service issues.
 
     `objection` is the one after which they are asked about again.
 
-    Raises: ConfigurationError without an API at the bank, or for a code that it does not take; TransportError.
+    Raises: ConfigurationError for an unknown bank, one without an API, or for a code that it does not take;
+    TransportError.
     """
-    settings = read_settings(folder / BANK / BANK_FILE, BankSettings)
+    file = read_federation(folder)
+    asking = known_bank(folder, file, bank or next(iter(file.bank_parties)))
+    home = folder / asking
+    settings = read_settings(home / BANK_FILE, BankSettings)
     if not settings.api.listen:
-        raise ConfigurationError(f"{folder / BANK / BANK_FILE}: api.listen is empty", code="NO_API")
+        raise ConfigurationError(f"{home / BANK_FILE}: api.listen is empty", code="NO_API")
     pins = read_cards(folder / "cards")
-    consents = ConsentService(folder / CONSENT_SERVICE, read_federation(folder).domains, pins, system_clock)
-    headers = {"Authorization": f"Bearer {_key(folder / BANK)}"}
+    consents = ConsentService(folder / CONSENT_SERVICE, file.domains, pins, system_clock)
+    headers = {"Authorization": f"Bearer {_key(home)}"}
     address = f"http://{settings.api.listen}"
     try:
-        with placement.inside(BANK), httpx.Client(base_url=address, headers=headers, timeout=ANSWER_SECONDS) as client:
+        with (
+            placement.inside(asking),
+            httpx.Client(base_url=address, headers=headers, timeout=ANSWER_SECONDS) as client,
+        ):
             return [
-                _ask(client, enterprise, consents.of_enterprise(enterprise, BANK), objection.hex())
+                _ask(client, enterprise, consents.of_enterprise(enterprise, asking), objection.hex())
                 for enterprise in enterprises
             ]
     except httpx.HTTPError as error:

@@ -19,9 +19,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from federation.enrolment.supernodes import STATEMENTS, write_supernode_keys
+from federation.flower.engine import environment, tool, write_connection
 from federation.local.deployed.namespaces import Loopback, Placement
 from federation.local.deployed.other_user import as_user, can_change_user
-from federation.local.layout import BANK, COORDINATOR, read_federation
+from federation.local.layout import COORDINATOR, read_federation
 from federation.local.services import AGENT_SOCKET, read_authority
 from federation.relay.authority import LOCALHOST, Issued, issue
 from nodes.keystore import ROSTER_FILE, read_keys, read_roster
@@ -35,12 +36,6 @@ SUPERLINK: Final = "superlink"
 RUNTIME_SOCKET: Final = "runtime.sock"
 CERTIFICATE_DAYS: Final = 30
 FIRST_USER: Final = 61_000
-_SETTINGS: Final = {
-    "FLWR_TELEMETRY_ENABLED": "0",
-    "FLWR_DISABLE_UPDATE_CHECK": "1",
-    "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.25",
-    "PYTHONUNBUFFERED": "1",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +49,9 @@ class Command:
 
 
 def flower_parties(folder: Path) -> list[PartyId]:
-    """Return the parties that have a SuperNode: the bank and the data nodes, in order."""
-    return [BANK, *sorted(read_federation(folder).node_parties)]
+    """Return the parties that have a SuperNode: the banks and the data nodes, in order."""
+    file = read_federation(folder)
+    return [*file.bank_parties, *sorted(file.node_parties)]
 
 
 def agent_socket(folder: Path, party: PartyId) -> Path:
@@ -79,13 +75,8 @@ def equip_flower(folder: Path, port: int, placement: Placement = LOOPBACK) -> No
     issued = issue(authority, COORDINATOR, now, CERTIFICATE_DAYS, LOCALHOST, addresses)
     _write_tls(superlink, issued, authority)
     home = superlink / "home"
-    home.mkdir(exist_ok=True)
     ca = superlink / "authority.pem"
-    (home / "config.toml").write_text(
-        f'[superlink]\ndefault = "federation"\n\n[superlink.federation]\naddress = "{LOCALHOST}:{port}"\n'
-        f'root-certificates = "{ca}"\n',
-        encoding="utf-8",
-    )
+    write_connection(home, f"{LOCALHOST}:{port}", ca)
     statements = folder / COORDINATOR / STATEMENTS
     statements.mkdir(exist_ok=True)
     for number, party in enumerate(flower_parties(folder)):
@@ -105,7 +96,7 @@ def superlink(folder: Path, port: int, placement: Placement = LOOPBACK) -> Comma
         *("--host", _everywhere(placement), "--port", str(port)),
     )
     command = placement.command(COORDINATOR, arguments)
-    return Command(SUPERLINK, command, _environment(home / "home"), home)
+    return Command(SUPERLINK, command, environment(home / "home"), home)
 
 
 def runtime_socket(folder: Path, party: PartyId) -> Path:
@@ -129,7 +120,7 @@ def supernode(folder: Path, party: PartyId, superlink_port: int, placement: Plac
     )
     user = _user(flower_parties(folder).index(party))
     command = arguments if user is None else as_user(user, arguments, home)
-    return Command(f"supernode-{party}", placement.command(party, command), _environment(home / "home"), home)
+    return Command(f"supernode-{party}", placement.command(party, command), environment(home / "home"), home)
 
 
 def register_supernodes(folder: Path, placement: Placement = LOOPBACK) -> None:
@@ -146,8 +137,8 @@ def register_supernodes(folder: Path, placement: Placement = LOOPBACK) -> None:
     keys = [f"{party}={stated.get(party, files[party])}" for party in files]
     register = (sys.executable, "-m", "federation.local.deployed.registering", *keys)
     command = placement.command(COORDINATOR, register)
-    environment = _environment(folder / FLOWER / SUPERLINK / "home")
-    subprocess.run(command, env=environment, capture_output=True, text=True, check=True)  # noqa: S603
+    home = folder / FLOWER / SUPERLINK / "home"
+    subprocess.run(command, env=environment(home), capture_output=True, text=True, check=True)  # noqa: S603
 
 
 def run_tool(folder: Path, *arguments: str, placement: Placement = LOOPBACK) -> str:
@@ -156,8 +147,8 @@ def run_tool(folder: Path, *arguments: str, placement: Placement = LOOPBACK) -> 
     Raises: subprocess.CalledProcessError if it fails.
     """
     home = folder / FLOWER / SUPERLINK / "home"
-    command = placement.command(COORDINATOR, (_tool("flwr"), *arguments, "--format", "json"))
-    done = subprocess.run(command, env=_environment(home), capture_output=True, text=True, check=True)  # noqa: S603
+    command = placement.command(COORDINATOR, tool(*arguments))
+    done = subprocess.run(command, env=environment(home), capture_output=True, text=True, check=True)  # noqa: S603
     return done.stdout
 
 
@@ -192,14 +183,3 @@ def _everywhere(placement: Placement) -> str:
 def _user(number: int) -> int | None:
     """Return the user that a SuperNode runs as, or None if this process cannot give it one."""
     return FIRST_USER + number if can_change_user() else None
-
-
-def _environment(home: Path) -> dict[str, str]:
-    """Return all that a Flower process gets of the environment: nothing of ours but the way to its tools."""
-    path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"
-    passed = {name: os.environ[name] for name in ("PYTHONPATH", "LANG") if name in os.environ}
-    return passed | _SETTINGS | {"PATH": path, "HOME": str(home), "FLWR_HOME": str(home)}
-
-
-def _tool(name: str) -> str:
-    return str(Path(sys.executable).parent / name)

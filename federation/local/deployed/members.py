@@ -25,7 +25,7 @@ from federation.local.deployed.flower import (
 )
 from federation.local.deployed.namespaces import Namespaces, Placement
 from federation.local.deployed.supervisor import Member, read_status
-from federation.local.layout import BANK, CONSOLE, COORDINATOR, MODEL_FILE
+from federation.local.layout import CONSOLE, COORDINATOR, MODEL_FILE, read_federation
 from federation.local.processes import PartyProcess, bank_process, coordinator_process, node_process
 from federation.local.services import Ports
 from federation.process.asking import ask_http
@@ -42,11 +42,9 @@ def members(folder: Path, ports: Ports, placement: Placement = LOOPBACK) -> list
     place = placement.name(COORDINATOR)
     started = [Member(superlink(folder, ports.superlink, placement), registration.done, place=place)]
     started.append(_party(coordinator_process(folder), placement))
-    for party in parties:
-        if party != BANK:
-            started.append(_party(node_process(folder, party), placement))
-    model = folder / BANK / MODEL_FILE
-    started.append(_party(bank_process(folder, BANK), placement, model.exists))
+    banks = read_federation(folder).bank_parties
+    started += [_party(node_process(folder, party), placement) for party in parties if party not in banks]
+    started += [_party(bank_process(folder, b), placement, (folder / b / MODEL_FILE).exists) for b in banks]
     if ports.console:
         started.append(_console(folder, ports.console))
     for party in parties:

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,15 +23,23 @@ import msgspec
 
 from federation.local.deployed.flower import Command
 from protocols.errors import ConfigurationError
+from protocols.paillier.cores import available_cores
 
 RUN: Final = "run"
 STATUS_FILE: Final = "status.json"
 LOG_FILE: Final = "federation.log"
 STOP_SECONDS: Final = 20.0
+FOUNDATION: Final = 2
+"""How many of a federation's processes, the first to start, are dialled by the others: SuperLink and coordinator."""
+READY_SECONDS: Final = 60.0
+PROCESS_SECONDS: Final = 20.0
+"""What each process adds to the time that all may take to be ready: ten times what an idle core takes."""
 _STEP_SECONDS: Final = 0.25
 _LONGEST_PAUSE: Final = 30.0
 _RUNS_WELL_SECONDS: Final = 20.0
 """A process that has lived so long is started again without much of a pause."""
+_TURN_SECONDS: Final = 60.0
+"""For how long a process that is not ready keeps others from starting."""
 
 
 class ProcessStatus(msgspec.Struct, frozen=True):
@@ -95,6 +103,7 @@ class Supervisor:
     def __init__(self, folder: Path, members: Sequence[Member]) -> None:
         self._run = folder / RUN
         self._kept = [_Kept(member) for member in members]
+        self._at_once = 4 * available_cores()
         self._stopping = threading.Event()
         self._lock = threading.Lock()
 
@@ -123,10 +132,16 @@ class Supervisor:
             kept.process, kept.ready = None, False
             kept.restarts, kept.not_before = kept.restarts + 1, time.monotonic() + pause
         if kept.process is None:
-            if kept.member.may_start() and time.monotonic() >= kept.not_before:
+            if kept.member.may_start() and time.monotonic() >= kept.not_before and self._starting < self._at_once:
                 self._start(kept, log)
         elif not kept.ready:
             kept.ready = kept.member.ready()
+
+    @property
+    def _starting(self) -> int:
+        """How many processes are loading: more than a few for each core would only keep one another from it."""
+        since = time.monotonic() - _TURN_SECONDS
+        return sum(kept.process is not None and not kept.ready and kept.started > since for kept in self._kept)
 
     def _start(self, kept: _Kept, log: IO[bytes]) -> None:
         command = kept.member.command
@@ -162,10 +177,16 @@ class Supervisor:
         partial.replace(self._run / STATUS_FILE)
 
     def _end_all(self) -> None:
-        """End every process, the last started first, and whatever it has started."""
-        for kept in reversed(self._kept):
-            if kept.process is not None:
-                end_group(kept.process.pid, kept.process.wait)
+        """End every process and whatever it has started: all at once, but those last that the others dial."""
+        for some in (self._kept[FOUNDATION:], self._kept[:FOUNDATION]):
+            running = [kept.process for kept in some if kept.process is not None]
+            for process in running:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGTERM)
+            for process in running:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(STOP_SECONDS)
+                end_group(process.pid, process.wait)
         for kept in self._kept:
             for reader in kept.readers:
                 reader.join(STOP_SECONDS)
@@ -249,16 +270,16 @@ def start_supervisor(folder: Path, port: int, namespaces: bool) -> subprocess.Po
         )
 
 
-def await_ready(
-    folder: Path, watcher: subprocess.Popen[bytes], seconds: float, on_change: Callable[[Status], None]
-) -> Status:
-    """Return once all that can run is ready.
+def await_ready(folder: Path, watcher: subprocess.Popen[bytes], on_change: Callable[[Status], None]) -> Status:
+    """Return once all that can run is ready. The more processes there are, the longer it may take.
 
-    Raises: ConfigurationError, code NOT_READY, naming what is not, after `seconds` or if its watcher has ended.
+    Raises: ConfigurationError, code NOT_READY, naming what is not, when time is over or if its watcher has ended.
     """
-    limit, seen = time.monotonic() + seconds, None
-    while time.monotonic() < limit and watcher.poll() is None:
+    started, seen, seconds = time.monotonic(), None, READY_SECONDS
+    while time.monotonic() < started + seconds and watcher.poll() is None:
         status = read_status(folder)
+        if status is not None:
+            seconds = READY_SECONDS + PROCESS_SECONDS * len(status.processes)
         if status is not None and status != seen:
             on_change(status)
             seen = status
@@ -275,7 +296,7 @@ def stop_supervisor(folder: Path) -> bool:
     if status is None:
         return False
     os.kill(status.supervisor, signal.SIGTERM)
-    limit = time.monotonic() + 3 * STOP_SECONDS
+    limit = time.monotonic() + 4 * STOP_SECONDS
     while read_status(folder) is not None and time.monotonic() < limit:
         time.sleep(_STEP_SECONDS)
     return True

@@ -1,158 +1,125 @@
-"""A bank's training run over the deployed engine: opened at the bank, submitted by the coordinator, ended at both.
+"""Training over the deployed engine by the banks of a folder whose processes are up.
 
-Each party takes part through its own agent's socket; the bank's is served here, for as long as the run lasts.
+Each party takes part through its own agent's socket; the banks' are served here, for as long as the run lasts.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import datetime
-import secrets
-import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
-from federation.flower import desk_messages as d
-from federation.flower.desk import RECORDS
 from federation.local.consents import ConsentService
-from federation.local.deployed.flower import LOOPBACK, agent_socket, run_tool
+from federation.local.consortium import ConsortiumTraining, conclude_consortium, open_consortium
+from federation.local.deployed.carrying import BankEnd, carry, traffic_of
+from federation.local.deployed.flower import LOOPBACK
 from federation.local.deployed.namespaces import Placement
 from federation.local.federation import Training, split_rows
-from federation.local.layout import (
-    BANK,
-    CONSENT_SERVICE,
-    COORDINATOR,
-    MODEL_FILE,
-    read_federation,
-    write_federation,
-)
-from federation.local.services import DESK_SOCKET
+from federation.local.layout import CONSENT_SERVICE, MODEL_FILE, read_federation, write_federation
+from federation.process.settings import read_settings
 from federation.rounds import RoundEvent, Traffic
 from nodes.bank.agent import BankAgent
-from nodes.bank.model_file import RunFacts, write_model_file
+from nodes.bank.model_file import ModelFile, RunFacts, write_model_file
+from nodes.bank.settings import BANK_FILE, BankSettings
 from nodes.bank.site import BankSite
 from nodes.bank.training import TrainingTerms
 from nodes.data_node.site import system_clock
-from nodes.door import door
+from nodes.features import FeatureTable
 from nodes.features.compute import DEFAULT_AS_OF
 from nodes.sources import read_description
 from protocols.boosting.model import BoostingPlan
+from protocols.channel.identity import PartyId
 from protocols.consent import Purpose, cohort_subject
-from protocols.errors import PeerRefused, TransportError
 from protocols.scorecard.messages import NodeEntry
 from protocols.scorecard.model import TrainingPlan
 
-BUNDLE: Final = Path(__file__).parents[2] / "flower" / "bundle"
-SILENCE_SECONDS: Final = 60.0
-"""How long a run may go without a word of its ServerApp before it is given up."""
-_POLL_SECONDS: Final = 0.2
+Watch = Callable[[RoundEvent], None]
 
 
-class _Line(msgspec.Struct, frozen=True):
-    """One line of a run's record."""
-
-    round: RoundEvent | None = None
-    end: d.End | None = None
-
-
-class DeployedTraining:
-    """One run of the bank of a folder whose processes are up; `split` says which rows train."""
+class DeployedBanks:
+    """The banks of a folder, the first leading; `splits` say which rows of each train."""
 
     def __init__(
-        self, folder: Path, site: BankSite, test_size: float, seed: int, placement: Placement = LOOPBACK
-    ) -> None:
-        self._folder, self._site, self._placement = folder, site, placement
-        self._file = read_federation(folder)
-        self._agent = BankAgent(site)
-        self.split = split_rows(site.outcomes, test_size, seed)
-
-    def run(
         self,
-        plan: TrainingPlan | BoostingPlan,
-        minimum_bin: int,
-        dataset: str,
-        on_round: Callable[[RoundEvent], None] = lambda event: None,
+        folder: Path,
+        sites: Mapping[PartyId, BankSite],
+        test_size: float,
+        seed: int,
+        placement: Placement = LOOPBACK,
+    ) -> None:
+        self._folder, self._sites, self._placement = folder, sites, placement
+        self.file = read_federation(folder)
+        self.lead = next(iter(sites))
+        self.banks = {bank: BankAgent(site) for bank, site in sites.items()}
+        self.splits = {bank: split_rows(site.outcomes, test_size, seed) for bank, site in sites.items()}
+        pins = sites[self.lead].pins
+        self._cards = pins.cards
+        self._consents = ConsentService(folder / CONSENT_SERVICE, self.file.domains, pins, system_clock)
+
+    @property
+    def bank_tables(self) -> dict[PartyId, FeatureTable]:
+        """Each bank's own features."""
+        return {bank: site.table for bank, site in self._sites.items()}
+
+    def train(
+        self, plan: TrainingPlan | BoostingPlan, minimum_bin: int, dataset: str, on_round: Watch = lambda event: None
     ) -> Training:
-        """Train over Flower and keep the model at the bank, signed.
+        """Let the first bank train alone, over Flower, and keep the model, signed.
 
         Raises: PeerRefused with the code of whoever refused; TransportError if a party or the engine does not answer;
         no model is then kept.
         """
-        domains = self._file.node_parties
-        cards = self._site.pins.cards
-        entries = tuple(NodeEntry(n, domain, cards[n].fingerprint()) for n, domain in sorted(domains.items()))
-        terms = TrainingTerms(entries, minimum_bin=minimum_bin, plan=plan)
-        consents = ConsentService(self._folder / CONSENT_SERVICE, self._file.domains, self._site.pins, system_clock)
-        consent = consents.issue(cohort_subject(self._agent.cohort_ids(self.split)), (Purpose.TRAINING,), BANK)
+        agent, split = self.banks[self.lead], self.splits[self.lead]
+        terms = TrainingTerms(self._entries(), minimum_bin=minimum_bin, plan=plan)
         started = time.monotonic()
-        transcript = self._agent.open_training(self.split, terms, consent)
-        opened = time.monotonic()
-        end = asyncio.run(self._carry(on_round))
-        took = time.monotonic() - opened
-        traffic = Traffic(end.rounds, end.bytes_sent, end.bytes_received)
-        traffic.seconds |= {"labels": opened - started} | end.seconds
-        traffic.engine_seconds |= {"start": took - sum(end.seconds.values()), "carrying": end.carrying_seconds}
-        return self._keep(transcript, traffic, end.leaks, dataset)
-
-    async def _carry(self, on_round: Callable[[RoundEvent], None]) -> d.End:
-        """Let the engine carry the run, with the bank's own door open meanwhile."""
-        run = f"{datetime.datetime.now(datetime.UTC):%Y%m%dt%H%M%Sz}-{secrets.token_hex(3)}"
-        desk = self._folder / COORDINATOR / DESK_SOCKET
-
-        records = self._folder / COORDINATOR / RECORDS
-        records.mkdir(exist_ok=True)
-        opening = records / f"{run}.parcel"
-        opening.write_bytes(self._agent.collect())
-
-        async def serve(parcel: bytes) -> bytes:
-            return await asyncio.to_thread(self._agent.handle, parcel)
-
-        async with door(agent_socket(self._folder, BANK), serve):
-            try:
-                await asyncio.to_thread(self._submit, f'desk="{desk}" run="{run}"')
-            except subprocess.CalledProcessError as error:
-                opening.unlink(missing_ok=True)
-                raise TransportError("the SuperLink has not taken the run", code="ENGINE_UNAVAILABLE") from error
-            return await self._follow(records / f"{run}.jsonl", on_round)
-
-    def _submit(self, configuration: str) -> None:
-        run_tool(self._folder, "run", str(BUNDLE), "--run-config", configuration, placement=self._placement)
-
-    async def _follow(self, record: Path, on_round: Callable[[RoundEvent], None]) -> d.End:
-        """Read a run's record as it grows. Raises: PeerRefused with the code of its end; TransportError on silence."""
-        read, heard = 0, time.monotonic()
-        while time.monotonic() - heard < SILENCE_SECONDS:
-            await asyncio.sleep(_POLL_SECONDS)
-            with contextlib.suppress(FileNotFoundError), record.open("rb") as file:
-                file.seek(read)
-                for line in file:
-                    if not line.endswith(b"\n"):
-                        break
-                    read, heard = read + len(line), time.monotonic()
-                    parsed = msgspec.json.decode(line, type=_Line)
-                    if parsed.round is not None:
-                        on_round(parsed.round)
-                    if parsed.end is not None:
-                        return _good(parsed.end)
-        text = f"Flower's engine has been silent for {SILENCE_SECONDS:g} s: the run is given up"
-        raise TransportError(text, code="ENGINE_SILENT")
-
-    def _keep(self, transcript: bytes, traffic: Traffic, leaks: dict[str, int], dataset: str) -> Training:
-        description = read_description(self._folder / self._file.data)
-        as_of = DEFAULT_AS_OF.isoformat() if description.source(BANK).is_dir() else ""
-        facts = RunFacts(dataset, as_of, traffic.rounds, leaks, description.label_column)
-        trained, data, model = self._agent.trained(transcript, facts)
-        write_model_file(self._folder / BANK / MODEL_FILE, model)
-        write_federation(self._folder, msgspec.structs.replace(self._file, model=model.model))
+        transcript = agent.open_training(split, terms, self._consent(self.lead))
+        traffic, leaks = self._carry([self.lead], time.monotonic() - started, on_round)
+        trained, data, model = agent.trained(transcript, self._facts(traffic, leaks, dataset))
+        self._keep(model)
         return Training(trained, data, model, traffic, leaks, {})
 
+    def train_together(
+        self, plan: TrainingPlan, minimum_bin: int, dataset: str, on_round: Watch = lambda event: None
+    ) -> ConsortiumTraining:
+        """Let all banks train one scorecard, over Flower, and keep it at each. Raises: as `train`."""
+        started = time.monotonic()
+        open_consortium(self.banks, self._cards, self._entries(), self.splits, self._consent, plan, minimum_bin)
+        traffic, leaks = self._carry(list(self.banks), time.monotonic() - started, on_round)
+        facts = self._facts(traffic, leaks, dataset)
+        found = conclude_consortium(self.banks, facts, traffic, lambda bank: {})
+        for training in found.banks.values():
+            self._keep(training.model)
+        return found
 
-def _good(end: d.End) -> d.End:
-    if end.code:
-        raise PeerRefused(end.text, code=end.code)
-    return end
+    def _entries(self) -> tuple[NodeEntry, ...]:
+        nodes = sorted(self.file.node_parties.items())
+        return tuple(NodeEntry(node, domain, self._cards[node].fingerprint()) for node, domain in nodes)
+
+    def _consent(self, bank: PartyId) -> str:
+        subject = cohort_subject(self.banks[bank].cohort_ids(self.splits[bank]))
+        return self._consents.issue(subject, (Purpose.TRAINING,), bank)
+
+    def _carry(self, banks: list[PartyId], labels: float, on_round: Watch) -> tuple[Traffic, dict[str, int]]:
+        ends = [self._end(bank) for bank in banks]
+        opened = time.monotonic()
+        with self._placement.inside(self.lead):  # before any thread is that dials: it inherits the network
+            end = asyncio.run(carry(ends, on_round))
+        return traffic_of(end, labels, time.monotonic() - opened), end.leaks
+
+    def _end(self, bank: PartyId) -> BankEnd:
+        home = self._folder / bank
+        return BankEnd(home, read_settings(home / BANK_FILE, BankSettings), self.banks[bank])
+
+    def _facts(self, traffic: Traffic, leaks: dict[str, int], dataset: str) -> RunFacts:
+        description = read_description(self._folder / self.file.data)
+        as_of = DEFAULT_AS_OF.isoformat() if description.source(self.file.banks[0]).is_dir() else ""
+        return RunFacts(dataset, as_of, traffic.rounds, leaks, description.label_column)
+
+    def _keep(self, model: ModelFile) -> None:
+        write_model_file(self._folder / model.bank / MODEL_FILE, model)
+        if model.bank == self.lead:
+            self.file = msgspec.structs.replace(self.file, model=model.model)
+            write_federation(self._folder, self.file)

@@ -15,10 +15,10 @@ from federation.flower.desk import RECORDS, TrainingDesk
 from federation.flower.serving import Desk
 from federation.local import BANK, COORDINATOR, LocalFederation
 from federation.rounds import RoundEvent, Traffic
+from nodes.bank.training import TrainingTerms
 from protocols.channel.envelope import pack_parcel
-from protocols.channel.identity import PartyId
 from protocols.errors import PeerRefused, TransportError
-from tests.small_federation import NODES
+from tests.small_federation import MINIMUM_BIN, NODES, PLAN, default_split
 
 RUN = "a-run"
 END = d.End("", "", {}, {}, 1, {})
@@ -29,11 +29,19 @@ def desk(federation_folder: Path) -> Iterator[tuple[TrainingDesk, Path]]:
     """A desk over a real coordinator and log, and the folder of its records; one run was asked for."""
     records = federation_folder / COORDINATOR / RECORDS
     records.mkdir(exist_ok=True)
-    (records / f"{RUN}.parcel").write_bytes(pack_parcel(()))
     with LocalFederation(federation_folder) as federation:
-        made = TrainingDesk(records.parent, federation.coordinator, lambda: [BANK, *map(PartyId, NODES)])
+        (records / f"{RUN}.parcel").write_bytes(opening(federation))
+        made = TrainingDesk(records.parent, federation.coordinator)
         yield made, records
         made.close()
+
+
+def opening(federation: LocalFederation) -> bytes:
+    """The parcel with which the bank asks for a run of all nodes."""
+    split = default_split(federation)
+    terms = TrainingTerms(federation.node_entries(), minimum_bin=MINIMUM_BIN, plan=PLAN)
+    federation.bank.open_training(split, terms, federation.training_consent(BANK, split))
+    return federation.bank.collect()
 
 
 def ask(desk: TrainingDesk, request: d.Request) -> d.Answer:
