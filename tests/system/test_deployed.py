@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,69 +15,39 @@ import pytest
 
 from federation.audit import verify_directory
 from federation.local import BANK
-from federation.local.consents import ConsentService
 from federation.local.deployed.flower import (
     RUNTIME_SOCKET,
-    equip_flower,
     flower_parties,
     run_tool,
     supernode,
 )
-from federation.local.deployed.members import members
-from federation.local.deployed.supervisor import Supervisor, read_status
+from federation.local.deployed.supervisor import read_status
 from federation.local.deployed.training import DeployedBanks
-from federation.local.layout import CONSENT_SERVICE, read_federation
-from federation.local.processes import free_ports
-from federation.local.services import Ports, equip
-from federation.process.settings import read_settings
-from nodes.bank.opening import open_bank_site
-from nodes.bank.settings import BANK_FILE, BankSettings
-from nodes.data_node.site import system_clock
-from nodes.keystore import read_cards
+from federation.local.layout import read_federation
 from protocols.channel.envelope import pack_parcel
 from protocols.channel.identity import PartyId
 from tests.conftest import TrainedFederation
 from tests.small_federation import MINIMUM_BIN, NODES, PLAN, make_federation, quick_keys
+from tests.system.deploying import deployed_federation, open_banks, passable_folder
 
 pytestmark = pytest.mark.slow
 BUNDLE = Path(__file__).parent / "hostile_bundle"
-UP_SECONDS = 180
 
 
 @pytest.fixture(scope="module")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A federation of separate processes, untrained, in a folder that other users may pass through."""
-    outer = Path("/tmp") / f"credfed-{os.getpid()}"  # noqa: S108 - pytest's own folders are closed to other users
-    outer.mkdir(mode=0o711)
-    with quick_keys():
-        folder = make_federation(outer / "federation")
-    relay, http, bank, superlink, *_ = free_ports(4)
-    ports = Ports(relay, http, bank, superlink)
-    equip(folder, ports)
-    equip_flower(folder, ports.superlink)
-    supervisor = Supervisor(folder, members(folder, ports))
-    keeping = threading.Thread(target=supervisor.keep)
-    cards = read_cards(folder / "cards")
-    consents = ConsentService(folder / CONSENT_SERVICE, read_federation(folder).domains, cards, system_clock)
-    with consents.publishing():
-        keeping.start()
-        try:
-            limit = time.monotonic() + UP_SECONDS
-            while (status := read_status(folder)) is None or not status.ready:
-                assert time.monotonic() < limit, (folder / "run" / "federation.log").read_text()[-3000:]
-                time.sleep(0.5)
+def deployed() -> Iterator[Path]:
+    """A federation of separate processes, untrained."""
+    with passable_folder("deployed") as outer:
+        with quick_keys():
+            folder = make_federation(outer / "federation")
+        with deployed_federation(folder):
             yield folder
-        finally:
-            supervisor.stop()
-            keeping.join()
-            shutil.rmtree(outer)
 
 
 def test_a_deployed_run_gives_the_embedded_runs_model(deployed: Path, trained: TrainedFederation) -> None:
-    settings = read_settings(deployed / BANK / BANK_FILE, BankSettings)
     rounds = []
-    with open_bank_site(deployed / BANK, settings) as site:
-        run = DeployedBanks(deployed, {BANK: site}, 0.3, 0)
+    with open_banks(deployed) as sites:
+        run = DeployedBanks(deployed, sites, 0.3, 0)
         training = run.train(PLAN, MINIMUM_BIN, "deployed", rounds.append)
     embedded = trained.training
     assert training.scorecard.totals.tolist() == embedded.scorecard.totals.tolist()
