@@ -60,7 +60,31 @@ class StatementWriter:
             for position, entry in enumerate(about)
         ]
         crowded = sum(self._crowded(entry.enterprise) for entry in about)
+        return self._seal(statements, about, channel, channel.transcript, crowded)
+
+    def consent(self, handle: bytes, query: Query | BatchQuery, about: About, channel: Channel, at: int) -> Envelope:
+        """Return the statement of whom a consent is that a question shows, for the log's leaf of that consent."""
+        statement = Statement(
+            enterprise=about.enterprise,
+            leaf=LeafKind.CONSENT,
+            party=channel.keys.party,
+            bank=query.bank,
+            reference=handle,
+            purpose=query.purpose,
+            decision="SHOWN",
+            at=at,
+        )
+        return self._seal([statement], [about], channel, handle)
+
+    def _seal(
+        self,
+        statements: Sequence[Statement],
+        about: Sequence[About],
+        channel: Channel,
+        bound: bytes,
+        crowded: int = 0,
+    ) -> Envelope:
         to = Addressees(auditor_keys(self._pins.cards), tuple(entry.record_key for entry in about))
-        sealed = seal_statements(statements, to, channel.keys, channel.transcript, self._randomness, crowded)
+        sealed = seal_statements(statements, to, channel.keys, bound, self._randomness, crowded)
         coordinator = PartyId(self._pins.only(PartyRole.COORDINATOR).party)
         return channel.wrap(coordinator, sealed, sealed=False)

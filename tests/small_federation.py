@@ -17,6 +17,7 @@ from flwr.common.serde import message_from_proto
 from flwr.proto.message_pb2 import Message as ProtoMessage
 from numpy.typing import NDArray
 
+from federation.audit.reading import LoggedLeaf
 from federation.local import BANK, CONSENT_SERVICE, LocalFederation, create_federation, split_rows
 from nodes.bank.model_file import ModelFile
 from nodes.bank.training import Split
@@ -39,7 +40,7 @@ from protocols.channel.wire import Message
 from protocols.consent import Consent, Purpose, issue_consent, issue_slip
 from protocols.paillier import PrivateKey, Randomness, key_file
 from protocols.scorecard.model import TrainingPlan
-from protocols.transparency.leaves import LeafKind
+from protocols.transparency.leaves import LeafKind, encode_leaf
 from protocols.transparency.statements import SealedStatements
 from protocols.uscc import synthetic
 
@@ -292,3 +293,8 @@ def at_node(
         clock=clock,
     )
     return AtNode(folder, DataNodeAgent(site), site, model, NOW)
+
+
+def logged_leaves(federation: LocalFederation, start: int = 0) -> list[LoggedLeaf]:
+    """The leaves of a federation's log from one on, as they are stored."""
+    return [LoggedLeaf(e.index, encode_leaf(e.leaf), e.leaf.body) for e in federation.log.entries(start)]

@@ -36,7 +36,7 @@ from protocols.transparency.checkpoints import (
     verify_log_signature,
 )
 from protocols.transparency.hashing import EMPTY_ROOT, leaf_hash
-from protocols.transparency.leaves import Leaf, decode_leaf, encode_leaf
+from protocols.transparency.leaves import Leaf, LeafCommitment, decode_commitment, decode_leaf, encode_leaf
 from protocols.transparency.log_proofs import LogProof, Receipt
 from protocols.transparency.notes import NoteSigner, VerifierKey, parse_note, parse_signature_lines
 from protocols.transparency.prover import CompletedNode, consistency_path, inclusion_path, tree_root
@@ -229,12 +229,19 @@ class AuditLog:
             for index, leaf, body, _ in self._reader.leaves(page, min(page + _PAGE, stop)):
                 yield Entry(index, decode_leaf(leaf, body))
 
+    def commitments(self, start: int = 0, end: int | None = None) -> Iterator[LeafCommitment]:
+        """Yield what leaves `[start, end)` say, without their bodies. Raises: MalformedMessage; it proves no hash."""
+        stop = self.size if end is None else min(end, self.size)
+        for page in range(max(start, 0), stop, _PAGE):
+            for data in self._reader.leaf_bytes(page, min(page + _PAGE, stop)):
+                yield decode_commitment(data)
+
     def leaf_bytes(self, index: int) -> bytes:
         """Return the canonical bytes of one leaf, which a `LogProof` verifies. Raises: ValueError."""
-        rows = self._reader.leaves(index, index + 1)
+        rows = self._reader.leaf_bytes(index, index + 1)
         if not rows:
             raise ValueError(f"leaf {index} is outside a log of {self.size}")
-        return rows[0][1]
+        return rows[0]
 
     def checkpoint(self) -> bytes:
         """Return the log's signed note over all leaves, kept for good, with the cosignatures it already has."""

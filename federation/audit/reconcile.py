@@ -1,9 +1,10 @@
 """Hold the log's queries and training runs against what each party has on record, and say what is missing.
 
 A query is whole if the log has one REQUEST; a RELEASE of every node and one RESULT, or at least one DENY and no
-RESULT; one ACK; and if each party whose record is at hand has exactly what the log says of it, by the hash of the
-signed message. Of a training run, which goes by its transcript, the log has exactly the messages that each such party
-has sent. Both sides are joined in a temporary SQLite file, in memory that does not grow with the log.
+RESULT; one ACK; if it was answered, the one CONSENT of the consent that it shows before it; and if each party whose
+record is at hand has exactly what the log says of it, by the hash of the signed message. Of a training run, which goes
+by its transcript, the log has exactly the messages that each such party has sent. Both sides are joined in a temporary
+SQLite file, in memory that does not grow with the log.
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ from protocols.transparency.leaves import LeafKind
 QUERY_KINDS: Final = frozenset({LeafKind.REQUEST, LeafKind.RELEASE, LeafKind.DENY, LeafKind.RESULT, LeafKind.ACK})
 RUN_KINDS: Final = frozenset({LeafKind.TRAIN_STEP, LeafKind.MANIFEST})
 _SCHEMA: Final = """
-CREATE TABLE logged (query BLOB, kind TEXT, actor TEXT, evidence BLOB, leaf INTEGER, nodes INTEGER);
+CREATE TABLE logged (query BLOB, kind TEXT, actor TEXT, evidence BLOB, leaf INTEGER, nodes INTEGER, consent TEXT);
+CREATE TABLE shown (consent TEXT, leaf INTEGER, entry TEXT);
 CREATE TABLE own (query BLOB, kind TEXT, party TEXT, evidence BLOB);
 CREATE TABLE present (party TEXT PRIMARY KEY);
 """
 _INDEXES: Final = """
 CREATE INDEX by_query ON logged (query, kind, actor);
 CREATE INDEX own_by_query ON own (query, kind, party);
+CREATE INDEX shown_by_consent ON shown (consent);
 """
 
 
@@ -77,7 +80,7 @@ def reconcile(leaves: Iterable[LoggedLeaf], records: Mapping[str, Iterable[OwnEn
     """
     with closing(sqlite3.connect("", isolation_level=None)) as work:
         work.executescript(_SCHEMA + "BEGIN;")
-        work.executemany("INSERT INTO logged VALUES (?, ?, ?, ?, ?, ?)", _logged_rows(leaves))
+        work.executemany("INSERT INTO logged VALUES (?, ?, ?, ?, ?, ?, ?)", _logged_rows(leaves, work))
         for party, entries in records.items():
             work.execute("INSERT INTO present VALUES (?)", (party,))
             rows = ((entry.query, entry.kind.value, party, entry.evidence) for entry in entries)
@@ -87,21 +90,28 @@ def reconcile(leaves: Iterable[LoggedLeaf], records: Mapping[str, Iterable[OwnEn
             "SELECT count(DISTINCT CASE WHEN kind <> 'TRAIN_STEP' THEN query END),"
             " count(DISTINCT CASE WHEN kind = 'TRAIN_STEP' THEN query END) FROM logged"
         ).fetchone()
-        found = [*_within_log(work), *_not_logged(work), *_not_on_record(work), *_runs(work)]
+        found = [*_within_log(work), *_consents(work), *_not_logged(work), *_not_on_record(work), *_runs(work)]
     found.sort(key=lambda discrepancy: (discrepancy.query, discrepancy.code, discrepancy.party))
     return Reconciliation(queries, tuple(sorted(records)), tuple(found), runs)
 
 
-def _logged_rows(leaves: Iterable[LoggedLeaf]) -> Iterator[tuple[bytes, str, str, bytes, int, int | None]]:
+def _logged_rows(
+    leaves: Iterable[LoggedLeaf], work: sqlite3.Connection
+) -> Iterator[tuple[bytes, str, str, bytes, int, int | None, str]]:
+    """Yield the leaves of queries and runs; those of consents go into their own table."""
     for logged in leaves:
         leaf = logged.commitment()
+        values = dict(leaf.attributes)
+        consent = str(values.get("consent_hash", ""))
         if leaf.kind in QUERY_KINDS:
-            nodes = dict(leaf.attributes).get("nodes")
+            nodes = values.get("nodes")
             asked = nodes if isinstance(nodes, int) else None
-            yield leaf.reference, leaf.kind.value, leaf.actor, leaf.evidence, logged.index, asked
+            yield leaf.reference, leaf.kind.value, leaf.actor, leaf.evidence, logged.index, asked, consent
         elif leaf.kind in RUN_KINDS:
-            transcript = bytes.fromhex(str(dict(leaf.attributes).get("transcript_hash", "")))
-            yield transcript, LeafKind.TRAIN_STEP.value, leaf.actor, leaf.evidence, logged.index, None
+            transcript = bytes.fromhex(str(values.get("transcript_hash", "")))
+            yield transcript, LeafKind.TRAIN_STEP.value, leaf.actor, leaf.evidence, logged.index, None, ""
+        elif leaf.kind is LeafKind.CONSENT:
+            work.execute("INSERT INTO shown VALUES (?, ?, ?)", (consent, logged.index, str(values.get("entry", ""))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +164,20 @@ def _faults(found: _Counts) -> Iterator[tuple[str, str]]:
     if found.acknowledgements != 1:
         text = f"{found.acknowledgements} ACK leaves, not 1"
         yield ("ACK_REPEATED" if found.acknowledgements else "ACK_MISSING"), text
+
+
+def _consents(work: sqlite3.Connection) -> Iterator[Discrepancy]:
+    """Yield consents that stand in the log more than once, or not before a query that was answered under them."""
+    repeated = "SELECT min(entry), count(*), max(leaf) FROM shown GROUP BY consent HAVING count(*) > 1"
+    for entry, leaves, last in work.execute(repeated):
+        yield Discrepancy(entry, "CONSENT_REPEATED", "", f"{leaves} CONSENT leaves of one consent, the last is {last}")
+    missing = """SELECT DISTINCT q.query FROM logged AS q JOIN logged AS a ON a.query = q.query AND a.kind = 'RELEASE'
+        WHERE q.kind = 'REQUEST' AND q.consent <> ''
+            AND NOT EXISTS (SELECT 1 FROM shown WHERE consent = q.consent AND leaf < q.leaf)"""
+    for (query,) in work.execute(missing):
+        yield Discrepancy(
+            query.hex(), "CONSENT_MISSING", "", "answered under a consent that has no CONSENT leaf before"
+        )
 
 
 def _not_logged(work: sqlite3.Connection) -> Iterator[Discrepancy]:

@@ -151,7 +151,11 @@ def _manifest(leaf: LeafCommitment, values: Values) -> str:
 
 
 def _consent(leaf: LeafCommitment, values: Values) -> str:
-    return f"{leaf.actor} recorded consent {_hash(values, 'consent_hash')} for {leaf.purpose or 'no purpose'}"
+    until = utc(int(values["valid_until_ms"])) if "valid_until_ms" in values else "an unknown time"
+    return (
+        f"{leaf.actor} showed consent {_hash(values, 'consent_hash')} of {values.get('issuer', 'an issuer')} "
+        f"for the first time, for {leaf.purpose or 'no purpose'}; it holds until {until}"
+    )
 
 
 def _revoke(leaf: LeafCommitment, values: Values) -> str:

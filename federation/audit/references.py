@@ -15,11 +15,11 @@ from threading import Lock
 from typing import Final
 
 from federation.audit.log import AuditLog
-from protocols.transparency.leaves import Leaf, LeafKind
+from protocols.transparency.leaves import CONSENT_KINDS, LeafCommitment, LeafKind
 
 FILE: Final = "references.sqlite"
 _SHORTEST: Final = 16
-_VERSION: Final = 1
+_VERSION: Final = 2
 """Of what is indexed: an index of another version is begun anew."""
 
 _PAGE: Final = 2048
@@ -71,8 +71,8 @@ class References:
         start, size = self._covered(), self._log.size
         while start < size:
             end = min(start + _PAGE, size)
-            entries = self._log.entries(start, end)
-            rows = [(reference, entry.index) for entry in entries for reference in references_of(entry.leaf)]
+            leaves = enumerate(self._log.commitments(start, end), start)
+            rows = [(reference, index) for index, leaf in leaves for reference in references_of(leaf)]
             self._database.execute("BEGIN")
             self._database.executemany("INSERT OR IGNORE INTO leaf_of VALUES (?, ?)", rows)
             self._database.execute("DELETE FROM covered")
@@ -86,14 +86,19 @@ def policies_of(node: str) -> bytes:
     return sha256(b"credit-federation/policies-of/v1\0" + node.encode()).digest()
 
 
-def references_of(leaf: Leaf) -> Iterator[bytes]:
-    """Yield what a leaf belongs to: its query or objection, the objection it follows, the run it opens, its node."""
+def references_of(leaf: LeafCommitment) -> Iterator[bytes]:
+    """Yield what a leaf belongs to: its query or objection, the objection it follows, the run it opens, its node.
+
+    A consent's leaves belong to the tag of their enterprise.
+    """
     values = dict(leaf.attributes)
     if leaf.kind is LeafKind.TRAIN_STEP:
         if str(values.get("step", "")).endswith("Spec"):
             yield bytes.fromhex(str(values["transcript_hash"]))
     elif leaf.kind is LeafKind.POLICY:
         yield policies_of(leaf.actor)
+    elif leaf.kind in CONSENT_KINDS:
+        yield from (leaf.subject,) if leaf.subject else ()
     elif len(leaf.reference) >= _SHORTEST:
         yield leaf.reference
     if leaf.kind is LeafKind.REQUEST and "objection" in values:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from federation.audit.reading import LoggedLeaf
 from protocols.errors import MalformedMessage
-from protocols.transparency.leaves import LeafCommitment, LeafKind
+from protocols.transparency.leaves import CONSENT_KINDS, LeafCommitment, LeafKind
 from protocols.transparency.shredding import decode_body
 
 
@@ -72,6 +72,8 @@ def search(leaves: Iterable[LoggedLeaf], criteria: Criteria) -> Iterator[LoggedL
             bank, model = str(values.get("bank", "")), str(values.get("model_hash", ""))
             open_queries[leaf.reference] = _Story(bank, model, tagged)
         asked = open_queries.get(leaf.reference, _Story("", "", False))
+        if leaf.kind in CONSENT_KINDS and criteria.tag is not None:  # no part of a question's story
+            asked = _Story("", "", leaf.subject == criteria.tag)
         story = _Story(str(values.get("bank", asked.bank)), str(values.get("model_hash", asked.model)), asked.tagged)
         if leaf.kind is LeafKind.ACK:
             open_queries.pop(leaf.reference, None)

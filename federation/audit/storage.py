@@ -11,7 +11,7 @@ it); it lets the verifier name the first altered row instead of the range up to 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from threading import Lock
 from typing import Final
@@ -63,11 +63,21 @@ class LogReader:
         """Return the running hash over the first `size` leaves. Raises: KeyError."""
         return CHAIN_START if size == 0 else self._need("SELECT chain FROM leaves WHERE idx = ?", size - 1)
 
-    def node(self, level: int, index: int) -> bytes:
-        """Return a stored subtree hash; that of a single leaf is made from the leaf. Raises: KeyError."""
-        if level == 0:
-            return leaf_hash(self._need("SELECT leaf FROM leaves WHERE idx = ?", index))
-        return self._need("SELECT hash FROM nodes WHERE last = ? AND level = ?", last_leaf(level, index), level)
+    def nodes(self, places: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Return subtree hashes, by one query; that of a single leaf is made from the leaf. Raises: KeyError."""
+        keys = [(last_leaf(level, index), level) for level, index in places]
+        leaves, inner = [last for last, level in keys if not level], [key for key in keys if key[1]]
+        parts = []
+        if leaves:
+            marks = ", ".join("?" * len(leaves))
+            parts.append(f"SELECT idx, 0, leaf FROM leaves WHERE idx IN ({marks})")  # noqa: S608
+        if inner:
+            marks = ", ".join(["(?, ?)"] * len(inner))
+            parts.append(f"SELECT last, level, hash FROM nodes WHERE (last, level) IN (VALUES {marks})")  # noqa: S608
+        values = [*leaves, *(value for key in inner for value in key)]
+        rows = self._rows(" UNION ALL ".join(parts), *values) if parts else []
+        found = {(last, level): _blob(data) if level else leaf_hash(_blob(data)) for last, level, data in rows}
+        return [found[key] for key in keys]
 
     def leaves(self, start: int, end: int) -> list[LeafRow]:
         """Return the rows of leaves `[start, end)` that exist."""
@@ -76,6 +86,11 @@ class LogReader:
         if any(not isinstance(column, bytes) for row in rows for column in row[1:]):
             raise damaged("a stored value is not of bytes", DAMAGED)
         return rows
+
+    def leaf_bytes(self, start: int, end: int) -> list[bytes]:
+        """Return the canonical bytes of leaves `[start, end)` that exist, without their bodies."""
+        rows = self._rows("SELECT leaf FROM leaves WHERE idx >= ? AND idx < ? ORDER BY idx", start, end)
+        return [_blob(row[0]) for row in rows]
 
     def checkpoint(self, size: int) -> bytes | None:
         """Return the note that was given out for a tree of `size` leaves."""

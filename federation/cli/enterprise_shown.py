@@ -24,6 +24,10 @@ def show_record(found: EnterpriseRecord) -> None:
     console.print(f"\n  [bold]{escape(found.enterprise)}[/]   until {found.until}\n", soft_wrap=True)
     if found.queries:
         console.print(_queries(found.queries))
+    for consent in found.consents:
+        end = f"withdrawn {consent.revoked}" if consent.revoked else f"holds until {consent.valid_until}"
+        shown = f"first shown by {consent.bank} on {consent.shown}, {end}; leaf {consent.leaves[0]}"
+        console.print(f"  consent {consent.handle[:16]} of {escape(consent.issuer)}  {escape(shown)}", soft_wrap=True)
     for objection in found.objections:
         _show_objection(objection)
     for repair in found.repairs:
@@ -32,7 +36,8 @@ def show_record(found: EnterpriseRecord) -> None:
         about = f" {finding.reference[:16]}" if finding.reference else ""
         said = f"{_MEANING[finding.code]} {finding.detail}".strip()
         console.print(f"  [bold red]{finding.code}[/]{about}  {escape(finding.party)} {escape(said)}", soft_wrap=True)
-    opened = sum(len(query.statements) for query in found.queries)
+    stated = [*(query.statements for query in found.queries), *(consent.statements for consent in found.consents)]
+    opened = sum(map(len, stated))
     witnessed = sum(query.witnessed for query in found.queries)
     verdict = "[green]complete[/]" if found.ok else "[bold red]not complete[/]"
     console.print(

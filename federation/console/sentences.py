@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from federation.audit.records import utc
 from protocols.transparency.leaves import LeafCommitment
 
 Values = Mapping[str, str | int]
@@ -59,7 +60,11 @@ def _manifest(leaf: LeafCommitment, values: Values) -> str:
 
 
 def _consent(leaf: LeafCommitment, values: Values) -> str:
-    return f"{leaf.actor} 登记授权 {_hash(values, 'consent_hash')}，用途 {leaf.purpose or '未注明'}"
+    until = utc(int(values["valid_until_ms"])) if "valid_until_ms" in values else "未注明"
+    return (
+        f"{leaf.actor} 首次出示 {values.get('issuer', '某机构')} 签发的授权 {_hash(values, 'consent_hash')}，"
+        f"用途 {leaf.purpose or '未注明'}，有效期至 {until}"
+    )
 
 
 def _revoke(leaf: LeafCommitment, values: Values) -> str:

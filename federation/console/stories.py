@@ -18,7 +18,7 @@ LONGEST: Final = 400
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One entry of the story. Units: `after_ms` since the story's first entry."""
+    """One entry of the story. Units: `after_ms` since the story's first entry, below 0 for a consent shown before."""
 
     record: LeafRecord
     leaf: LeafCommitment
@@ -39,11 +39,13 @@ class Lane:
 class Story:
     """The entries under one reference, oldest first. `faults` are of the log alone; None if it is no query.
 
-    `cut`: there are more entries than are shown, so nothing is said of what fits.
+    `consents` are the entries of the consents that it shows. `cut`: there are more entries than are shown, so nothing
+    is said of what fits.
     """
 
     reference: str
     steps: tuple[Step, ...]
+    consents: tuple[Step, ...]
     lanes: tuple[Lane, ...]
     values: Mapping[str, str | int]
     purpose: str
@@ -63,8 +65,11 @@ class Story:
         return closed[-1] if closed else ""
 
 
-def tell(reference: bytes, leaves: Sequence[LoggedLeaf], cut: bool) -> Story:
-    """Return the story of these leaves, all of one reference and in order. Raises: MalformedMessage."""
+def tell(reference: bytes, leaves: Sequence[LoggedLeaf], consents: Sequence[LoggedLeaf], cut: bool) -> Story:
+    """Return the story of these leaves, all of one reference and in order; `consents` are those of its consents.
+
+    Raises: MalformedMessage.
+    """
     began = min((one.commitment().timestamp_ms for one in leaves), default=0)
     steps = tuple(_step(one, began) for one in leaves)
     lanes: dict[str, list[Step]] = {}
@@ -72,10 +77,11 @@ def tell(reference: bytes, leaves: Sequence[LoggedLeaf], cut: bool) -> Story:
         lanes.setdefault(step.leaf.actor, []).append(step)
     first = next((step for step in steps if step.leaf.kind is LeafKind.REQUEST), steps[0] if steps else None)
     query = any(step.leaf.kind in QUERY_KINDS for step in steps)
-    faults = reconcile(leaves, {}).discrepancies if query and not cut else None
+    faults = reconcile([*consents, *leaves], {}).discrepancies if query and not cut else None
     return Story(
         reference=reference.hex(),
         steps=steps,
+        consents=tuple(_step(one, began) for one in consents),
         lanes=tuple(Lane(party, tuple(done)) for party, done in lanes.items()),
         values=dict(first.leaf.attributes) if first else {},
         purpose=first.leaf.purpose if first else "",
@@ -83,6 +89,12 @@ def tell(reference: bytes, leaves: Sequence[LoggedLeaf], cut: bool) -> Story:
         faults=faults,
         cut=cut,
     )
+
+
+def consents_of(leaves: Sequence[LoggedLeaf]) -> list[bytes]:
+    """Return the handles of the consents that questions among these leaves show. Raises: MalformedMessage."""
+    requests = (leaf for one in leaves if (leaf := one.commitment()).kind is LeafKind.REQUEST)
+    return [bytes.fromhex(str(found)) for leaf in requests if (found := dict(leaf.attributes).get("consent_hash"))]
 
 
 def _step(logged: LoggedLeaf, began: int) -> Step:

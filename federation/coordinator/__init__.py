@@ -8,6 +8,8 @@ trainings    the desk of training runs and of invitations among banks
 questions    the desk of single questions and of batches
 consents     what it checks of consents, without learning whose they are
 policies     under which policy each node works, as the log says
+consent_book which consents the log has a leaf of: an index beside it
+showings     writes the leaves of consents, each once
 bodies       sealed statements on their way into the log
 leaves       leaves that wait for one commit, and the receipts that wait for them
 site         what the coordinator brings: identity, pins, log, clock

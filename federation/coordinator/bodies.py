@@ -35,10 +35,11 @@ class BodyDesk:
         """Keep what a party states until its message comes. Raises: MalformedMessage, VerificationFailed."""
         sealed = decode(envelope.body, SealedStatements)
         cards = self._signers.get(PartyId(envelope.sender), ())
-        if not cards or sealed.head.transcript != envelope.transcript:
+        of_consent = sealed.head.leaf is LeafKind.CONSENT  # bound to its consent, whichever question shows it
+        if not cards or (sealed.head.transcript != envelope.transcript and not of_consent):
             raise VerificationFailed(f"statements of {envelope.sender} are of another question", code="BODY_INVALID")
         verify_statements(sealed, *cards)
-        self._waiting[envelope.transcript, envelope.sender, sealed.head.leaf] = sealed
+        self._waiting[sealed.head.transcript, envelope.sender, sealed.head.leaf] = sealed
 
     def require(self, envelope: Envelope, kind: LeafKind, tags: Sequence[bytes]) -> None:
         """Return if a message came with one statement for each tag. Raises: VerificationFailed, code BODY_MISSING."""
@@ -52,6 +53,15 @@ class BodyDesk:
         """Return about how many of a message's enterprises many banks ask, by its node's word; 0 without a body."""
         sealed = self._waiting.get((envelope.transcript, envelope.sender, kind))
         return 0 if sealed is None else sealed.head.crowded
+
+    def of_consent(self, handle: bytes, bank: str) -> SealedStatements | None:
+        """Return what a bank has stated in this parcel about a consent, None if nothing that can be logged."""
+        sealed = self._waiting.get((handle, bank, LeafKind.CONSENT))
+        return sealed if sealed is not None and len(sealed.entries) == 1 else None
+
+    def cover_consent(self, sealed: SealedStatements, tag: bytes, at_ms: int) -> bytes:
+        """Return the body of a consent's leaf, as it is logged. Raises: OSError."""
+        return self._shredder.cover(sealed, (tag,), at_ms)
 
     def cover(self, envelope: Envelope, kind: LeafKind, tags: Sequence[bytes], at_ms: int) -> bytes:
         """Return the body of the leaf of a message, as it is logged, and forget it. Raises: as `require`; OSError."""

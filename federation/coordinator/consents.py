@@ -17,6 +17,7 @@ from protocols.consent import (
     Purpose,
     RevocationList,
     RevocationView,
+    Slip,
     issuer_of_card,
     parse_issuer,
     verify_slip,
@@ -30,9 +31,9 @@ ISSUERS_FOLDER: Final = "issuers"
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a query's slip shows: its handle, None if there is no slip; `code` is why it is refused, "" if it is not."""
+    """What a query's slip shows: None if there is no good slip; `code` is why it is refused, "" if it is not."""
 
-    handle: bytes | None
+    slip: Slip | None
     code: str
 
 
@@ -52,35 +53,32 @@ class ConsentGate:
         self.hear()
         return self._judge(query, query.slip, now, earlier)
 
-    def show_all(
-        self, query: BatchQuery, slips: Sequence[str], now: int, earlier: Collection[str] = ()
-    ) -> tuple[str, ...]:
-        """Return for each slip of a batch "" or why it is refused; it must be that of the handle which the query names.
+    def show_all(self, query: BatchQuery, slips: Sequence[str], now: int, earlier: Collection[str] = ()) -> list[Shown]:
+        """Return what each slip of a batch shows; it must be that of the handle which the query names.
 
         One that is missing is left to the nodes, as in `show`.
         """
         self.hear()
-        codes = []
+        found = []
         for slip, handle in zip(slips, query.handles, strict=True):
             shown = self._judge(query, slip, now, earlier)
-            mismatch = not shown.code and (shown.handle or b"") != handle
-            codes.append("CONSENT_MISMATCH" if mismatch else shown.code)
-        return tuple(codes)
+            named = b"" if shown.slip is None else shown.slip.handle
+            found.append(shown if shown.code or named == handle else Shown(shown.slip, "CONSENT_MISMATCH"))
+        return found
 
     def _judge(self, query: Query | BatchQuery, text: str, now: int, earlier: Collection[str]) -> Shown:
         if not text:
             return Shown(None, "")
-        handle = None
+        slip = None
         try:
             purpose = Purpose(query.purpose)
             slip = verify_slip(text, self._issuers, query.bank, query.bank_card, purpose, now, earlier)
-            handle = slip.handle
             self._view.check(slip.issuer, slip.handle, now)
         except ValueError:  # no purpose of any consent: what it is, the nodes say
             return Shown(None, "CONSENT_SCOPE")
         except PolicyDenied as refusal:
-            return Shown(handle, refusal.code)
-        return Shown(handle, "")
+            return Shown(slip, refusal.code)
+        return Shown(slip, "")
 
     def check_key(self, slip: str, card: str, now: int) -> None:
         """Return if an accredited service vouches, now, that some enterprise stands behind the key of a card.
@@ -100,9 +98,14 @@ class ConsentGate:
             except PolicyDenied:
                 return
 
-    def take(self, revocations: str) -> RevocationList | None:
-        """Take a list that an issuer has sent; return it if it is news. Raises: PolicyDenied."""
-        return self._view.take(revocations)
+    def take(self, revocations: str) -> None:
+        """Take a list that an issuer has sent. Raises: PolicyDenied."""
+        self._view.take(revocations)
+
+    @property
+    def lists(self) -> tuple[RevocationList, ...]:
+        """The newest list of each issuer."""
+        return self._view.latest
 
 
 class ListFile:

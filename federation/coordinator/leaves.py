@@ -45,10 +45,13 @@ class LeafWriter:
         *,
         purpose: str = "",
         subject: bytes = b"",
-        evidence: Envelope | None = None,
+        evidence: Envelope | str | None = None,
         body: bytes = b"",
     ) -> int:
-        """Let a leaf wait; return its place in the group. Raises: ValueError for what no leaf may hold."""
+        """Let a leaf wait; return its place in the group. `evidence` is a signed message, or the text of a token.
+
+        Raises: ValueError for what no leaf may hold.
+        """
         leaf = Leaf(
             kind=kind,
             timestamp_ms=self._site.clock_ms(),
@@ -57,7 +60,7 @@ class LeafWriter:
             purpose=purpose,
             subject=subject,
             attributes=attributes(values),
-            evidence=hashlib.sha256(encode(evidence)).digest() if evidence is not None else b"",
+            evidence=_digest(evidence),
             body=body,
         )
         self._waiting.append(leaf)
@@ -66,7 +69,19 @@ class LeafWriter:
     def flush(self) -> tuple[Receipt, ...]:
         """Make all waiting leaves durable; return their receipts. Raises: ConfigurationError if the log cannot."""
         leaves, self._waiting = self._waiting, []
-        return self._site.log.append(leaves)
+        try:
+            receipts = self._site.log.append(leaves)
+        except BaseException:
+            self._site.book.abandon(leaves)
+            raise
+        self._site.book.settle(leaves, receipts)
+        return receipts
+
+
+def _digest(evidence: Envelope | str | None) -> bytes:
+    if evidence is None:
+        return b""
+    return hashlib.sha256(evidence.encode() if isinstance(evidence, str) else encode(evidence)).digest()
 
 
 def with_receipts(accepted: Accepted, receipts: Sequence[Receipt]) -> Routed:

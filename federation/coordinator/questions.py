@@ -6,6 +6,7 @@ import hashlib
 
 from federation.coordinator.bodies import BodyDesk
 from federation.coordinator.leaves import Accepted, LeafWriter, ReceiptDue, Values
+from federation.coordinator.showings import Showings
 from federation.coordinator.site import CoordinatorSite
 from protocols.assessment.batch.messages import BatchDecisions, BatchQuery, BatchShares, CombinedBatch
 from protocols.assessment.batch.relay import RelayBatch
@@ -30,8 +31,8 @@ BODIED = {
 class Questions:
     """The questions that are open."""
 
-    def __init__(self, site: CoordinatorSite, leaves: LeafWriter, bodies: BodyDesk) -> None:
-        self._site, self._leaves, self._bodies = site, leaves, bodies
+    def __init__(self, site: CoordinatorSite, leaves: LeafWriter, bodies: BodyDesk, showings: Showings) -> None:
+        self._site, self._leaves, self._bodies, self._showings = site, leaves, bodies, showings
         self._queries: dict[bytes, RelayQuery | RelayBatch] = {}
 
     def route(self, envelope: Envelope) -> Accepted | None:
@@ -54,14 +55,15 @@ class Questions:
         relay = RelayQuery(query, channel, self._site.bank_key(query.bank, self._site.key_bits, query.bank_card))
         earlier = self._site.pins.fingerprints(PartyId(query.bank))
         shown = self._site.consents.show(query, self._site.clock_ms() // 1000, earlier)
-        values: Values = {} if shown.handle is None else {"consent_hash": shown.handle.hex()}
+        values: Values = {} if shown.slip is None else {"consent_hash": shown.slip.handle.hex()}
         if query.objection:
             values["objection"] = query.objection.hex()
-        if not shown.code:
+        code = self._showings.code(query, shown)
+        if not code:
             return self._announce(envelope, relay, values)
-        denial = relay.refuse(shown.code)
+        denial = relay.refuse(code)
         self._announce(envelope, relay, values)
-        self._log(LeafKind.DENY, denial, relay, {"code": shown.code})
+        self._log(LeafKind.DENY, denial, relay, {"code": code})
         return [(PartyId(query.bank), denial)]
 
     def _open_batch(self, envelope: Envelope) -> Accepted:
@@ -106,12 +108,16 @@ class Questions:
         routed: Accepted = [(party, envelope) for party in relay.audience(envelope)]
         self._log_answer(envelope, relay)
         if isinstance(relay, RelayBatch) and relay.slips is not None and envelope.message == "BatchSlips":
-            bank, now = PartyId(relay.query.bank), self._site.clock_ms() // 1000
-            earlier = self._site.pins.fingerprints(bank)
-            routed.append((bank, relay.decide(self._site.consents.show_all(relay.query, relay.slips, now, earlier))))
+            routed.append((PartyId(relay.query.bank), self._decide(relay, relay.slips)))
         for reply in produced:
             routed += self._log_result(reply, relay)
         return routed
+
+    def _decide(self, relay: RelayBatch, slips: tuple[str, ...]) -> Envelope:
+        """Return which slips of a batch are refused, and why; consents that it is the first to show are logged."""
+        query, now = relay.query, self._site.clock_ms() // 1000
+        shown = self._site.consents.show_all(query, slips, now, self._site.pins.fingerprints(PartyId(query.bank)))
+        return relay.decide(self._showings.codes(query, shown, slips))
 
     def _log_answer(self, envelope: Envelope, relay: RelayQuery | RelayBatch) -> None:
         """Log what a party has answered; the relay has verified it."""

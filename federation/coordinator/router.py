@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from federation.coordinator.bodies import STATEMENTS, BodyDesk
 from federation.coordinator.leaves import Accepted, LeafWriter, Routed, Values, with_receipts
 from federation.coordinator.questions import Questions
+from federation.coordinator.showings import Showings
 from federation.coordinator.site import CoordinatorSite
 from federation.coordinator.trainings import Trainings
 from protocols.channel.envelope import Envelope
@@ -28,8 +29,8 @@ class Coordinator:
         self._leaves = LeafWriter(site)
         self._bodies = BodyDesk(site.pins.signers, site.shredder)
         self._trainings = Trainings(site, self._leaves)
-        self._questions = Questions(site, self._leaves, self._bodies)
-        self._revoked: frozenset[bytes] = frozenset()
+        self._showings = Showings(site, self._leaves, self._bodies)
+        self._questions = Questions(site, self._leaves, self._bodies, self._showings)
 
     @property
     def leaks(self) -> dict[LeakClass, int]:
@@ -100,9 +101,6 @@ class Coordinator:
         self._site.channel(passed.transcript()).unwrap(envelope, RevocationNotice)
         if self._site.pins.cards[PartyId(envelope.sender)].role not in CONSENT_BEARERS:
             raise VerificationFailed("a list is brought by a party that keeps no consents")
-        found = self._site.consents.take(passed.revocations)
-        if found is not None:
-            for handle in sorted(found.revoked - self._revoked):
-                self._leaves.write(LeafKind.REVOKE, found.issuer, b"", {"consent_hash": handle.hex()})
-            self._revoked |= found.revoked
+        self._site.consents.take(passed.revocations)
+        self._showings.revoke()
         return []

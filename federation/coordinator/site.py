@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from federation.audit import AuditLog
 from federation.audit.shredder import Shredder
+from federation.coordinator.consent_book import ConsentBook
 from federation.coordinator.consents import ConsentGate
 from federation.coordinator.policies import PolicyBook
 from protocols.channel.envelope import Channel
@@ -17,7 +18,7 @@ from protocols.paillier import PublicKey
 
 @dataclass(frozen=True, slots=True)
 class CoordinatorSite:
-    """Identity, pinned cards, the log and a clock in milliseconds."""
+    """Identity, pinned cards, the log and its consents, and a clock in milliseconds."""
 
     keys: PartyKeys = field(repr=False)
     pins: Pins = field(repr=False)
@@ -27,6 +28,7 @@ class CoordinatorSite:
     consents: ConsentGate = field(repr=False)
     shredder: Shredder = field(repr=False)
     policies: PolicyBook = field(repr=False)
+    book: ConsentBook = field(repr=False)
 
     def channel(self, transcript: bytes) -> Channel:
         """Return the coordinator's channel of a transcript."""

@@ -16,7 +16,7 @@ from federation.coordinator import CoordinatorSite
 from federation.enterprise.admission import Admission
 from federation.enterprise.filing import Filing
 from federation.enterprise.parts import subjects_by_node
-from federation.enterprise.proving import prove_leaves
+from federation.enterprise.proving import prove_leaves, subjects_of
 from federation.enterprise.rounds import ObjectionRounds
 from federation.enterprise.store import FILE as STORE_FILE
 from federation.enterprise.store import ObjectionStore
@@ -96,6 +96,7 @@ class EnterpriseDesk:
         replies = deliver({node: pack_parcel(parcel) for node, parcel in parcels.items()})
         answers, references = self._collect(replies, channel, PartyId(request.card.party))
         leaves = self._references.leaves_of(references)
+        leaves = self._references.leaves_of([*references, *subjects_of(self._site.log, leaves, references)])
         logged = prove_leaves(self._site.log, leaves, references, self._site.shredder)
         return [*answers, channel.wrap(PartyId(request.card.party), logged)]
 

@@ -8,11 +8,13 @@ from typing import Final
 import msgspec
 
 from federation.audit import AuditLog
+from federation.audit.reading import LoggedLeaf
+from federation.audit.search import tags_of
 from federation.audit.shredder import Shredder
 from protocols.channel.wire import encode
 from protocols.enterprise.messages import LoggedEntries, ProvedLeaf
 from protocols.transparency.checkpoints import verify_log_signature
-from protocols.transparency.leaves import Leaf, encode_leaf
+from protocols.transparency.leaves import CONSENT_KINDS, Leaf, LeafKind, encode_leaf
 from protocols.transparency.notes import parse_note
 
 MAX_LEAVES: Final = 1 << 14
@@ -40,9 +42,20 @@ def prove_leaves(
     return LoggedEntries(tuple(notes), tuple(found))
 
 
+def subjects_of(log: AuditLog, leaves: Sequence[int], places: Mapping[bytes, int]) -> set[bytes]:
+    """Return the enterprise's own tags, one for each bank: of the questions among `leaves`, by its place there."""
+    found: set[bytes] = set()
+    for index in leaves:
+        (entry,) = log.entries(index, index + 1)
+        if entry.leaf.kind is LeafKind.REQUEST:
+            tags = tags_of(LoggedLeaf(index, encode_leaf(entry.leaf), entry.leaf.body))
+            found.update(tags[places.get(entry.leaf.reference, 0) :][:1])
+    return found
+
+
 def _statement(leaf: Leaf, places: Mapping[bytes, int], shredder: Shredder) -> bytes:
     """Return what a leaf's body states about one enterprise, still sealed; nothing if there is nothing to open."""
-    place = places.get(leaf.reference)
+    place = 0 if leaf.kind in CONSENT_KINDS else places.get(leaf.reference)
     if not leaf.body or place is None:
         return b""
     sealed = shredder.uncover(leaf.body)

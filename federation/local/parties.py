@@ -17,6 +17,8 @@ from federation.audit.references import FILE as REFERENCES_FILE
 from federation.audit.references import References
 from federation.audit.shredder import SHRED_FILE, Shredder
 from federation.coordinator import Coordinator, CoordinatorSite
+from federation.coordinator.consent_book import FILE as CONSENTS_FILE
+from federation.coordinator.consent_book import ConsentBook
 from federation.coordinator.consents import ConsentGate, read_issuers
 from federation.coordinator.policies import PolicyBook
 from federation.local.layout import COORDINATOR, FederationFile, witness_name
@@ -99,7 +101,15 @@ class PartyOpener:
         self.references = self._files.enter_context(closing(References(home / REFERENCES_FILE, log)))
         policies = PolicyBook(log, self.references, self._clock_ms)
         self.coordinator_site = CoordinatorSite(
-            read_keys(home), self._pins, log, self._file.key_bits, self._clock_ms, gate, shredder, policies
+            keys=read_keys(home),
+            pins=self._pins,
+            log=log,
+            key_bits=self._file.key_bits,
+            clock_ms=self._clock_ms,
+            consents=gate,
+            shredder=shredder,
+            policies=policies,
+            book=self._files.enter_context(closing(ConsentBook(home / CONSENTS_FILE, log))),
         )
         coordinator = Coordinator(self.coordinator_site)
         if log.size == 0:

@@ -16,6 +16,8 @@ from federation.audit.references import References
 from federation.audit.shredder import SHRED_FILE, Shredder
 from federation.audit.view_desk import ViewDesk
 from federation.coordinator import Coordinator, CoordinatorSite
+from federation.coordinator.consent_book import FILE as CONSENTS_FILE
+from federation.coordinator.consent_book import ConsentBook
 from federation.coordinator.consents import ConsentGate, ListFile, read_issuers
 from federation.coordinator.policies import PolicyBook
 from federation.enterprise import EnterpriseDesk
@@ -58,8 +60,17 @@ class CoordinatorService:
         self._shredder = Shredder(home / SHRED_FILE)
         self._references = References(home / REFERENCES_FILE, self._log)
         self._policies = PolicyBook(self._log, self._references, _now_ms)
+        self._book = ConsentBook(home / CONSENTS_FILE, self._log)
         site = CoordinatorSite(
-            self._keys, pins, self._log, settings.key_bits, _now_ms, gate, self._shredder, self._policies
+            keys=self._keys,
+            pins=pins,
+            log=self._log,
+            key_bits=settings.key_bits,
+            clock_ms=_now_ms,
+            consents=gate,
+            shredder=self._shredder,
+            policies=self._policies,
+            book=self._book,
         )
         self._coordinator, self._trainer = Coordinator(site), Coordinator(site)
         self._enterprises = EnterpriseDesk(site, home, self._references)
@@ -126,6 +137,7 @@ class CoordinatorService:
             await asyncio.to_thread(self._intake.close)
             self._enterprises.close()
             self._references.close()
+            self._book.close()
             self._log.close()
 
     def _enterprise_work(self) -> list[Coroutine[None, None, None]]:

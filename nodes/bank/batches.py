@@ -9,6 +9,7 @@ from nodes.bank.model_file import ModelFile
 from nodes.bank.questions import QUERY_SECONDS
 from nodes.bank.reading import AnswerReader, VerifiedManifests, present_cards, record_end
 from nodes.bank.results import AssessmentResult, describe_answer, describe_denial, describe_failure
+from nodes.bank.showing import ConsentStatements
 from nodes.bank.site import BankSite
 from nodes.statements import About, StatementWriter
 from protocols.assessment.batch.bank import BankBatch
@@ -41,6 +42,7 @@ class Batches:
         self._manifests = VerifiedManifests(site)
         self._batches: dict[bytes, _Asked] = {}
         self._statements = StatementWriter(site.pins, site.randomness)
+        self._consents = ConsentStatements(site, self._statements)
 
     def __contains__(self, transcript: bytes) -> bool:
         return transcript in self._batches
@@ -69,21 +71,29 @@ class Batches:
             cards=present_cards(site, manifest),
         )
         channel = site.channel(query.transcript())
-        coordinator = PartyId(site.pins.only(PartyRole.COORDINATOR).party)
         shown = [Subject(s.enterprise, token) for s, (token, _) in zip(subjects, consents, strict=True)]
         slips = [slip for _, slip in consents]
-        role = BankBatch(query, shown, slips, manifest, channel, site.paillier, coordinator)
+        role = BankBatch(query, shown, slips, manifest, channel, site.paillier, self._coordinator)
         asked = role.start()
         if site.ledger is not None:
             site.ledger.questions.open(query.batch, now, digest(asked[0]))
         self._batches[channel.transcript] = _Asked(role, model, manifest)
         about = [About(s.enterprise, "ASKED", record_key=unverified_record_key(s.consent)) for s in shown]
-        return channel.transcript, [self._statements.write(LeafKind.REQUEST, query, about, channel, now), *asked]
+        stated = self._consents.write(query, dict(zip(query.handles, about, strict=True)), channel, now)
+        return channel.transcript, [
+            *stated,
+            self._statements.write(LeafKind.REQUEST, query, about, channel, now),
+            *asked,
+        ]
+
+    @property
+    def _coordinator(self) -> PartyId:
+        return PartyId(self._site.pins.only(PartyRole.COORDINATOR).party)
 
     def collect(self, envelope: Envelope) -> list[Envelope]:
         """Take a message of an open batch; what it ends with is on record before it leaves. Raises: as the role."""
         role = self._batches[envelope.transcript].role
-        return record_end(self._site, role.query.batch, role.receipt, role.collect(envelope))
+        return self._recorded(role, role.collect(envelope))
 
     def sealed(self, transcript: bytes) -> SealedSum | None:
         """Return the sums that have to be opened before the batch can go on, if there are any."""
@@ -92,12 +102,21 @@ class Batches:
     def conclude(self, transcript: bytes, values: list[int]) -> list[Envelope]:
         """Take what the sealed sums hold; what the batch ends with is on record before it leaves."""
         role = self._batches[transcript].role
-        return record_end(self._site, role.query.batch, role.receipt, role.conclude(values))
+        return self._recorded(role, role.conclude(values))
 
     def give_up(self, transcript: bytes, reason: CreditFederationError) -> list[Envelope]:
         """Forget a batch that gets no answer; return what the coordinator must know of it."""
         role = self._batches.pop(transcript).role
-        replies = role.give_up(reason)
+        return self._recorded(role, role.give_up(reason))
+
+    def _recorded(self, role: BankBatch, replies: list[Envelope]) -> list[Envelope]:
+        """Return the replies of a batch; the one that ends it is on record, with what the batch says of its consents.
+
+        One that has ended well was decided by all, the coordinator too.
+        """
+        if replies and role.closed and role.failure is None and not role.denials:
+            said = ((p, role.refused.get(p, {}).get(self._coordinator, "")) for p in range(len(role.subjects)))
+            self._consents.learn({role.query.handles[position]: code for position, code in said})
         return record_end(self._site, role.query.batch, role.receipt, replies)
 
     def closed(self, transcript: bytes) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from nodes.bank.model_file import ModelFile
 from nodes.bank.reading import AnswerReader, VerifiedManifests, present_cards, record_end
 from nodes.bank.results import AssessmentResult, describe_answer, describe_denial, describe_failure
+from nodes.bank.showing import ConsentStatements
 from nodes.bank.site import BankSite
 from nodes.statements import About, StatementWriter
 from protocols.assessment.bank import BankQuery
@@ -15,7 +16,7 @@ from protocols.assessment.opening import SealedSum
 from protocols.channel.envelope import Envelope
 from protocols.channel.identity import PartyId, PartyRole
 from protocols.channel.wire import decode, digest
-from protocols.consent import Purpose, split_consent, unverified_record_key
+from protocols.consent import Purpose, split_consent, unverified_handle, unverified_record_key
 from protocols.errors import CreditFederationError
 from protocols.transparency.leaves import LeafKind, subject_tag
 
@@ -30,6 +31,7 @@ class _Asked:
     model: ModelFile
     enterprise: str = field(repr=False)
     record_key: bytes = field(repr=False)
+    handle: bytes
 
 
 class Questions:
@@ -40,8 +42,13 @@ class Questions:
         self._me = site.keys.party
         self._queries: dict[bytes, _Asked] = {}
         self._statements = StatementWriter(site.pins, site.randomness)
+        self._consents = ConsentStatements(site, self._statements)
         self._reader = AnswerReader(site)
         self._manifests = VerifiedManifests(site)
+
+    @property
+    def _coordinator(self) -> PartyId:
+        return PartyId(self._site.pins.only(PartyRole.COORDINATOR).party)
 
     def __contains__(self, transcript: bytes) -> bool:
         return transcript in self._queries
@@ -67,8 +74,15 @@ class Questions:
             if reply.message == Acknowledgement.__name__:
                 outcome = decode(reply.body, Acknowledgement).outcome.value.upper()
                 stated.append(self._state(LeafKind.ACK, asked, outcome))
+                self._learn(asked)
             stated.append(reply)
         return stated
+
+    def _learn(self, asked: _Asked) -> None:
+        """Note what a question that has ended says of its consent: who answers it has it from the coordinator."""
+        refused = asked.role.denials.get(self._coordinator, "")
+        if refused or asked.role.failure is None:
+            self._consents.learn({asked.handle: refused})
 
     def _state(self, kind: LeafKind, asked: _Asked, decision: str) -> Envelope:
         query, about = asked.role.query, About(asked.enterprise, decision, record_key=asked.record_key)
@@ -98,14 +112,15 @@ class Questions:
             cards=present_cards(site, manifest),
         )
         channel = site.channel(query.transcript())
-        coordinator = PartyId(site.pins.only(PartyRole.COORDINATOR).party)
-        role = BankQuery(query, Subject(enterprise, token), manifest, channel, site.paillier, coordinator)
+        role = BankQuery(query, Subject(enterprise, token), manifest, channel, site.paillier, self._coordinator)
         messages = role.start()
         if self._site.ledger is not None:
             self._site.ledger.questions.open(query.query, now, digest(messages[0]))
-        asked = _Asked(role, model, enterprise, unverified_record_key(token))
+        asked = _Asked(role, model, enterprise, unverified_record_key(token), unverified_handle(slip))
         self._queries[channel.transcript] = asked
-        return channel.transcript, [self._state(LeafKind.REQUEST, asked, "ASKED"), *messages]
+        about = About(enterprise, "ASKED", record_key=asked.record_key)
+        shown = self._consents.write(query, {asked.handle: about}, channel, now)
+        return channel.transcript, [*shown, self._state(LeafKind.REQUEST, asked, "ASKED"), *messages]
 
     def closed(self, transcript: bytes) -> bool:
         """Tell whether a query has ended, so that its result can be read."""

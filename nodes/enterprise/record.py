@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import msgspec
 
@@ -12,7 +13,9 @@ from protocols.channel.identity import PartyId
 from protocols.enterprise.messages import HeldObjection, RecordEntry
 from protocols.enterprise.objections import DAY_SECONDS, OBJECTION_SECONDS
 from protocols.enterprise.verifying import TRAINING, VerifiedLeaf, reference_of
-from protocols.transparency.leaves import LeafKind
+from protocols.transparency.leaves import CONSENT_KINDS, LeafKind
+
+_LAST_SECOND: Final = 253_402_300_799
 
 
 class StatementRecord(msgspec.Struct, frozen=True):
@@ -42,6 +45,25 @@ class QueryRecord(msgspec.Struct, frozen=True, kw_only=True):
     objection: str
     nodes: dict[str, str]
     outcome: str
+    leaves: tuple[int, ...]
+    witnessed: bool
+    statements: tuple[StatementRecord, ...]
+
+
+class ConsentRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One consent of the enterprise, as a bank first showed it. Units: times ISO 8601 UTC; `revoked` "" if it is not.
+
+    `evidence` is the SHA-256 of the consent's slip, `statement` whether the bank's own word on it opened.
+    """
+
+    handle: str
+    bank: str
+    issuer: str
+    shown: str
+    valid_from: str
+    valid_until: str
+    revoked: str
+    evidence: str
     leaves: tuple[int, ...]
     witnessed: bool
     statements: tuple[StatementRecord, ...]
@@ -87,6 +109,7 @@ class EnterpriseRecord(msgspec.Struct, frozen=True, kw_only=True):
     nodes: tuple[str, ...]
     leaves: int
     queries: tuple[QueryRecord, ...]
+    consents: tuple[ConsentRecord, ...]
     objections: tuple[ObjectionRecord, ...]
     repairs: tuple[RepairRecord, ...]
     findings: tuple[FindingRecord, ...]
@@ -103,6 +126,7 @@ def describe(fetched: Fetched, enterprise: str, now: int) -> EnterpriseRecord:
         nodes=tuple(sorted(fetched.entries)),
         leaves=len(leaves),
         queries=queries,
+        consents=_consents(leaves),
         objections=_objections(fetched, leaves, queries, now),
         repairs=tuple(
             RepairRecord(node, _utc(repair.at), repair.what, repair.objection.hex())
@@ -141,12 +165,42 @@ def _query(reference: bytes, entries: dict[PartyId, RecordEntry], own: Sequence[
         outcome=str(outcome),
         leaves=tuple(one.index for one in own),
         witnessed=bool(own) and all(one.witnessed for one in own),
-        statements=tuple(
-            StatementRecord(one.index, said.party, said.leaf.value, said.decision, said.code, said.rule)
-            for one in own
-            if (said := one.statement) is not None
-        ),
+        statements=_statements(own),
     )
+
+
+def _statements(leaves: Iterable[VerifiedLeaf]) -> tuple[StatementRecord, ...]:
+    return tuple(
+        StatementRecord(one.index, said.party, said.leaf.value, said.decision, said.code, said.rule)
+        for one in leaves
+        if (said := one.statement) is not None
+    )
+
+
+def _consents(leaves: Sequence[VerifiedLeaf]) -> tuple[ConsentRecord, ...]:
+    """Return each consent that a bank has shown, and when it was withdrawn, oldest first."""
+    found = []
+    for own in _by_reference(one for one in leaves if one.leaf.kind in CONSENT_KINDS).values():
+        first, values = own[0].leaf, dict(own[0].leaf.attributes)
+        if first.kind is not LeafKind.CONSENT:
+            continue
+        withdrawn = next((one.leaf.timestamp_ms // 1000 for one in own if one.leaf.kind is LeafKind.REVOKE), None)
+        found.append(
+            ConsentRecord(
+                handle=first.reference.hex(),
+                bank=first.actor,
+                issuer=str(values.get("issuer", "")),
+                shown=_utc(first.timestamp_ms // 1000),
+                valid_from=_utc(int(values.get("valid_from_ms", 0)) // 1000),
+                valid_until=_utc(int(values.get("valid_until_ms", 0)) // 1000),
+                revoked="" if withdrawn is None else _utc(withdrawn),
+                evidence=first.evidence.hex(),
+                leaves=tuple(one.index for one in own),
+                witnessed=all(one.witnessed for one in own),
+                statements=_statements(own),
+            )
+        )
+    return tuple(found)
 
 
 def _by_reference(leaves: Iterable[VerifiedLeaf]) -> dict[bytes, list[VerifiedLeaf]]:
@@ -186,4 +240,5 @@ def _objections(
 
 
 def _utc(seconds: int) -> str:
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat().replace("+00:00", "Z")
+    """Return a time as ISO 8601; a leaf may state one beyond the calendar's end."""
+    return datetime.datetime.fromtimestamp(min(seconds, _LAST_SECOND), datetime.UTC).isoformat().replace("+00:00", "Z")

@@ -16,6 +16,7 @@ from nodes.ledger.quotas import QuotaRecords
 from nodes.ledger.repairs import RepairRecords
 from nodes.ledger.runs import RunRecords
 from nodes.ledger.schema import migrate
+from nodes.ledger.shown import ShownConsents
 from nodes.ledger.spending import SpendingRecords
 from nodes.ledger.subject_view import SubjectView
 from nodes.ledger.training_messages import TrainingMessageRecords
@@ -67,6 +68,7 @@ class BankLedger(_PartyLedger):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self.questions = QuestionRecords(database)
+        self.shown = ShownConsents(database)
 
 
 def open_node_ledger(location: Location) -> NodeLedger:

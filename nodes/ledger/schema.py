@@ -136,6 +136,10 @@ MIGRATIONS: Final = (
                 message BLOB PRIMARY KEY, transcript BLOB NOT NULL, step TEXT NOT NULL, at BIGINT NOT NULL)""",
         ),
     ),
+    Migration(
+        "which consents the log is known to have",
+        ("CREATE TABLE consent_shown (handle BLOB PRIMARY KEY)",),
+    ),
 )
 
 

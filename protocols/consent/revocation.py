@@ -71,6 +71,11 @@ class RevocationView:
         self._latest = {revocations.issuer: revocations for revocations in known}
         self._seen: dict[str, str] = {}
 
+    @property
+    def latest(self) -> tuple[RevocationList, ...]:
+        """The newest list of each issuer."""
+        return tuple(self._latest.values())
+
     def take(self, token: str) -> RevocationList | None:
         """Take a list, whoever has passed it on; return it if it is news.
 

@@ -26,12 +26,23 @@ REQUIRED: Final = ("aud", "cnf", "purposes", "nbf", "exp", "handle")
 _JOINT: Final = "~"
 
 
+_SCOPE: Final = b"credit-federation/consent-scope/v1\0"
+
+
 @dataclass(frozen=True, slots=True)
 class Slip:
-    """What a verified slip says."""
+    """What a verified slip says; `scope` is a digest of what it is good for. Units: seconds since 1970."""
 
     issuer: str
     handle: bytes
+    scope: bytes
+    not_before: int
+    expires: int
+
+
+def slip_scope(bank: str, bank_card: str, purposes: Collection[Purpose]) -> bytes:
+    """Return the digest of what a slip is good for, 32 bytes. Reveals: that, to who guesses it; no enterprise."""
+    return hashlib.sha256(_SCOPE + msgspec.msgpack.encode((bank, bank_card, sorted(purposes)))).digest()
 
 
 def consent_handle(issuer: str, token_id: str) -> bytes:
@@ -84,7 +95,7 @@ def verify_slip(
         raise PolicyDenied("the slip is for another bank or purpose", code="CONSENT_SCOPE")
     if shown[1] != bank_card and shown[1] not in earlier:
         raise PolicyDenied("the slip is bound to another key of the bank", code="CONSENT_KEY")
-    return Slip(issuer.name, handle)
+    return Slip(issuer.name, handle, slip_scope(*shown), *times)
 
 
 class _Name(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from protocols.channel.identity import PartyCard, PartyId, PartyKeys, PartyRole, Randomness, make_card, verify_card
-from protocols.consent import Issuers, Slip, consent_handle, join_consent
+from protocols.consent import Issuers, consent_handle, join_consent
 from protocols.consent import claims as read
 from protocols.consent.issuers import Claims, SigningKey, sign
 from protocols.errors import PolicyDenied, VerificationFailed
@@ -105,7 +105,15 @@ def verify_credential(token: str, issuers: Issuers, subject: str, card: str, now
     return found
 
 
-def verify_key_slip(slip: str, issuers: Issuers, card: str, now: int) -> Slip:
+@dataclass(frozen=True, slots=True)
+class KeySlip:
+    """What a verified slip of a credential says: who vouches, and the name under which it is withdrawn."""
+
+    issuer: str
+    handle: bytes
+
+
+def verify_key_slip(slip: str, issuers: Issuers, card: str, now: int) -> KeySlip:
     """Return what a slip shows if it says, now, that some enterprise stands behind this card.
 
     Raises: PolicyDenied, codes CREDENTIAL_INVALID, CREDENTIAL_EXPIRED, CREDENTIAL_KEY.
@@ -117,7 +125,7 @@ def verify_key_slip(slip: str, issuers: Issuers, card: str, now: int) -> Slip:
     except (KeyError, TypeError, ValueError) as error:
         raise PolicyDenied("the claims are not those of a slip", code=INVALID) from error
     _check(named, *times, card, now)
-    return Slip(issuer, handle)
+    return KeySlip(issuer, handle)
 
 
 def _open(token: str, issuers: Issuers, kind: str, required: tuple[str, ...]) -> tuple[str, Claims]:

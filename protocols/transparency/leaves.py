@@ -56,6 +56,10 @@ class LeafKind(StrEnum):
     DECISION = "DECISION"
 
 
+CONSENT_KINDS: Final = frozenset({LeafKind.CONSENT, LeafKind.REVOKE})
+"""The leaves about a consent itself: their reference is its handle."""
+
+
 class AttributeForm(StrEnum):
     """The one form that the values of an attribute may take; `COUNT` is an integer, the others are text."""
 
@@ -86,6 +90,8 @@ ATTRIBUTES: Final[Mapping[str, AttributeForm]] = {
     "message_hash": AttributeForm.HASH,
     "ciphertext_hash": AttributeForm.HASH,
     "consent_hash": AttributeForm.HASH,
+    "scope_hash": AttributeForm.HASH,
+    "issuer": AttributeForm.NAME,
     "key_hash": AttributeForm.HASH,
     "key_bits": AttributeForm.COUNT,
     "protocol": AttributeForm.NAME,

@@ -1,4 +1,4 @@
-"""Roots and proofs from stored perfect-subtree hashes, reading O(log² n) nodes and never the tree.
+"""Roots and proofs from stored perfect-subtree hashes, reading O(log² n) nodes at once and never the tree.
 
 A *node* `(level, index)` is the root of the perfect subtree over leaves `[index·2^level, (index+1)·2^level)`. Such a
 subtree never changes once complete, so a log stores each once and proofs at every past size need nothing else.
@@ -7,7 +7,7 @@ Verification lives in `verifier.py` and shares no code with this module but the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,8 +17,11 @@ from protocols.transparency.hashing import EMPTY_ROOT, node_hash
 class NodeReader(Protocol):
     """Where complete subtree hashes are kept."""
 
-    def node(self, level: int, index: int) -> bytes:
-        """Return the root of the complete subtree `(level, index)`. Raises: KeyError if it is not stored."""
+    def nodes(self, places: Sequence[tuple[int, int]]) -> Sequence[bytes]:
+        """Return the roots of the complete subtrees `(level, index)`, in this order: all that a proof needs, at once.
+
+        Raises: KeyError if one is not stored.
+        """
         ...
 
 
@@ -78,8 +81,11 @@ def _cover(start: int, end: int) -> Iterator[tuple[int, int]]:
         start += 1 << level
 
 
-def _subtree_root(reader: NodeReader, start: int, end: int) -> bytes:
-    return _fold(tuple(reader.node(level, index) for level, index in _cover(start, end)))
+def _subtree_roots(reader: NodeReader, spans: Sequence[tuple[int, int]]) -> tuple[bytes, ...]:
+    """Return the roots of the RFC subtrees over these `[start, end)`, read together."""
+    covers = [tuple(_cover(start, end)) for start, end in spans]
+    found = iter(reader.nodes([place for cover in covers for place in cover]))
+    return tuple(_fold(tuple(next(found) for _ in cover)) for cover in covers)
 
 
 def _split(width: int) -> int:
@@ -91,7 +97,7 @@ def read_frontier(reader: NodeReader, size: int) -> Frontier:
     """Return the frontier of the first `size` leaves, from the stored nodes alone. Raises: KeyError, ValueError."""
     if size < 0:
         raise ValueError(f"tree size {size} is negative")
-    return Frontier(size, tuple(reader.node(level, index) for level, index in _cover(0, size)))
+    return Frontier(size, tuple(reader.nodes(list(_cover(0, size)))))
 
 
 def tree_root(reader: NodeReader, size: int) -> bytes:
@@ -106,17 +112,17 @@ def inclusion_path(reader: NodeReader, index: int, size: int) -> tuple[bytes, ..
     """
     if not 0 <= index < size:
         raise ValueError(f"leaf {index} is outside a tree of {size}")
-    path: list[bytes] = []
+    path: list[tuple[int, int]] = []
     start, end = 0, size
     while end - start > 1:
         middle = start + _split(end - start)
         if index < middle:
-            path.append(_subtree_root(reader, middle, end))
+            path.append((middle, end))
             end = middle
         else:
-            path.append(_subtree_root(reader, start, middle))
+            path.append((start, middle))
             start = middle
-    return tuple(reversed(path))
+    return _subtree_roots(reader, path[::-1])
 
 
 def consistency_path(reader: NodeReader, old: int, new: int) -> tuple[bytes, ...]:
@@ -129,16 +135,16 @@ def consistency_path(reader: NodeReader, old: int, new: int) -> tuple[bytes, ...
         raise ValueError(f"no tree of {new} leaves extends one of {old}")
     if old == 0:
         return ()
-    path: list[bytes] = []
+    path: list[tuple[int, int]] = []
     start, end = 0, new
     while end != old:
         middle = start + _split(end - start)
         if old <= middle:
-            path.append(_subtree_root(reader, middle, end))
+            path.append((middle, end))
             end = middle
         else:
-            path.append(_subtree_root(reader, start, middle))
+            path.append((start, middle))
             start = middle
     if start > 0:
-        path.append(_subtree_root(reader, start, end))
-    return tuple(reversed(path))
+        path.append((start, end))
+    return _subtree_roots(reader, path[::-1])

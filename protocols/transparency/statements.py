@@ -83,6 +83,7 @@ class Statement(Message, frozen=True):
 class StatementHead(Message, frozen=True):
     """What the party signs of its statements. Reveals: nothing of what they say.
 
+    `transcript` is that of the question; of statements about a consent itself, its handle.
     `crowded` is of how many of the enterprises a node has seen many banks ask. Reveals: that number, not who or whom.
     """
 

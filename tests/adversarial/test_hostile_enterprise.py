@@ -20,7 +20,7 @@ from federation.audit.reading import StoredLog
 from federation.enterprise import desk as enterprise_desk
 from federation.enterprise.admission import PER_MINUTE
 from federation.enterprise.filing import MAX_OPEN
-from federation.local import COORDINATOR, LocalFederation
+from federation.local import BANK, COORDINATOR, LocalFederation
 from nodes.data_node import records as node_records
 from nodes.data_node.agent import DataNodeAgent
 from nodes.data_node.deciding import signed_decision
@@ -28,7 +28,7 @@ from nodes.enterprise.record import EnterpriseRecord
 from protocols.channel.envelope import Envelope, open_parcel, pack_parcel
 from protocols.channel.identity import PartyId
 from protocols.channel.wire import decode, encode
-from protocols.consent import unverified_claims
+from protocols.consent import split_consent, unverified_claims
 from protocols.enterprise.asking import Grievance, ObjectionRole, RecordRole
 from protocols.enterprise.credential import draw_keys, make_enterprise_card
 from protocols.enterprise.messages import LoggedEntries, Objection, ObjectionDecision
@@ -115,6 +115,27 @@ def test_every_party_states_under_its_own_signature_what_it_did_and_the_enterpri
     record = enterprise.record()
     assert said(record, "assessment") == {*ASKED, ("bank", "ACK", "ACCEPTED")}
     assert said(record, "batch") == ASKED
+
+
+def test_an_enterprise_sees_its_own_consents_and_when_they_were_withdrawn(enterprise: AtEnterprise) -> None:
+    federation = enterprise.federation
+    before = enterprise.record()
+    assert [consent.bank for consent in before.consents] == [BANK] * 2  # one alone, one in the batch of twenty
+    assert [consent.revoked for consent in before.consents] == ["", ""]
+    for consent in before.consents:
+        assert [(one.party, one.kind, one.decision) for one in consent.statements] == [(BANK, "CONSENT", "SHOWN")]
+        assert consent.witnessed
+        assert len(consent.leaves) == 1
+    enterprise.clock.now += 10
+    given = federation.consents.of_enterprise(MINE, BANK)
+    federation.assess_with([(MINE, given)])
+    federation.consents.revoke(str(unverified_claims(split_consent(given)[0])["jti"]))
+    enterprise.clock.now += 10
+    federation.assess_with([(MINE, given)])
+    *others, withdrawn = enterprise.record().consents
+    assert others == list(before.consents)
+    assert withdrawn.revoked > withdrawn.shown
+    assert len(withdrawn.leaves) == 2
 
 
 def test_what_is_logged_once_the_service_vouches_opens_with_the_enterprises_own_key_alone(

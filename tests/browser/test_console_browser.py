@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -167,9 +167,9 @@ class _Tree:
             self._nodes |= {(node.level, node.index): node.hash for node in nodes}
             self.roots.append(frontier.root())
 
-    def node(self, level: int, index: int) -> bytes:
-        """A subtree's hash."""
-        return self._nodes[level, index]
+    def nodes(self, places: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Subtrees' hashes."""
+        return [self._nodes[place] for place in places]
 
 
 def test_the_browsers_verifier_accepts_all_proofs_of_small_trees_and_no_other(auditor: Browser, address: str) -> None:

@@ -17,7 +17,7 @@ from federation.console.pages.timeline import QUERY_REFERENCE
 from federation.console.problems import NoSuchPage
 from federation.console.proofs import ProofSheet
 from federation.console.rendering import render, words_of
-from federation.console.stories import LONGEST, tell
+from federation.console.stories import LONGEST, consents_of, tell
 from protocols.transparency.hashing import leaf_hash
 
 router: Final = APIRouter()
@@ -79,9 +79,11 @@ def story(request: Request, reference: str, session: Auditor, console: Here) -> 
         if not found:
             raise NoSuchPage
         leaves = [log.leaf(index) for index in found[:LONGEST]]
-        told, sheet = tell(identifier, leaves, len(found) > LONGEST), ProofSheet(log)
-        checks = {one.index: sheet.leaf(one) for one in leaves}
-        console.look(session, "query", [one.index for one in leaves], query=reference)
+        shown = [i for handle in consents_of(leaves) for i in console.index.of_reference(handle, LONGEST)]
+        consents = [log.leaf(index) for index in shown if index < log.size]
+        told, sheet = tell(identifier, leaves, consents, len(found) > LONGEST), ProofSheet(log)
+        checks = {one.index: sheet.leaf(one) for one in (*consents, *leaves)}
+        console.look(session, "query", sorted(checks), query=reference)
         examined = console.examiner.latest
         reached = examined is not None and examined.size > found[-1]
         values = {

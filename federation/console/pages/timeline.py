@@ -14,7 +14,7 @@ from federation.console.index import COUNTED, Page, Place
 from federation.console.rendering import render
 from federation.console.search_form import SearchForm, read_form
 from federation.console.shapes import FACETS
-from protocols.transparency.leaves import LeafKind
+from protocols.transparency.leaves import CONSENT_KINDS, LeafKind
 
 router: Final = APIRouter()
 PAGE_SIZE: Final = 50
@@ -40,7 +40,7 @@ def timeline(request: Request, session: Auditor, console: Here) -> Response:
                 "leaf": leaf,
                 "decision": decision_of(leaf),
                 "query": leaf.kind in QUERY_REFERENCE,
-                "story": leaf.kind is not LeafKind.AUDIT_VIEW,
+                "story": leaf.kind not in CONSENT_KINDS | {LeafKind.AUDIT_VIEW},
             }
             for one, leaf in rows
         ],

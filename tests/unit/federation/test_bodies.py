@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from federation.audit.reconcile import QUERY_KINDS
 from federation.audit.shredder import SHRED_FILE, Shredder
 from federation.audit.verify import verify_directory
 from federation.coordinator.bodies import BodyDesk
@@ -23,7 +25,7 @@ from tests.conftest import TrainedFederation
 from tests.small_federation import NODES, NOW, at_node, stated
 
 CHEN = PartyId("chen")
-ANSWERS = [LeafKind.REQUEST, *[LeafKind.RELEASE] * len(NODES), LeafKind.ACK]
+ANSWERS = [LeafKind.CONSENT, LeafKind.REQUEST, *[LeafKind.RELEASE] * len(NODES), LeafKind.ACK]
 
 
 @pytest.fixture
@@ -44,11 +46,16 @@ def shredder(federation: LocalFederation) -> Shredder:
     return Shredder(federation.folder / "coordinator" / SHRED_FILE)
 
 
-def opened(federation: LocalFederation, start: int, enterprise: str | None = None) -> list[dict[int, Statement]]:
+def opened(
+    federation: LocalFederation,
+    start: int,
+    enterprise: str | None = None,
+    kinds: Collection[LeafKind] = tuple(LeafKind),
+) -> list[dict[int, Statement]]:
     """What the auditor reads in each body from a leaf on, or what an enterprise does; signatures verified."""
     auditor, keys, found = read_keys(federation.folder / CHEN), shredder(federation), []
     for entry in federation.log.entries(start):
-        if entry.leaf.body:
+        if entry.leaf.body and entry.leaf.kind in kinds:
             sealed = keys.uncover(entry.leaf.body)
             verify_statements(sealed, federation.pins.cards[PartyId(entry.leaf.actor)])
             if enterprise is None:
@@ -66,10 +73,10 @@ def test_the_auditor_and_the_enterprise_read_whom_a_question_was_about_and_what_
     statements = [found[0] for found in opened(federation, start)]
     assert [statement.leaf for statement in statements] == ANSWERS
     assert {statement.enterprise for statement in statements} == {enterprise}
-    assert {statement.reference.hex() for statement in statements} == {result.request}
-    assert [s.decision for s in statements] == ["ASKED", *["RELEASE"] * len(NODES), "ACCEPTED"]
-    assert {s.party for s in statements[1:-1]} == set(NODES)
-    assert all(s.rule for s in statements[1:-1])
+    assert {statement.reference.hex() for statement in statements[1:]} == {result.request}
+    assert [s.decision for s in statements] == ["SHOWN", "ASKED", *["RELEASE"] * len(NODES), "ACCEPTED"]
+    assert {s.party for s in statements[2:-1]} == set(NODES)
+    assert all(s.rule for s in statements[2:-1])
     assert opened(federation, start, enterprise) == [{0: statement} for statement in statements]
     assert opened(federation, start, trained.ids[1]) == [{}] * len(statements)
 
@@ -92,11 +99,11 @@ def test_each_enterprise_of_a_batch_finds_its_own_entry_and_no_other(
     start, asked = federation.log.size, trained.ids[:20]
     federation.withhold_consent(asked[3])
     federation.assess(asked)
-    bodies = opened(federation, start)
+    bodies = opened(federation, start, kinds=QUERY_KINDS)
     assert [sorted(found) for found in bodies] == [list(range(20))] * (1 + len(NODES))
     assert [found[7].enterprise for found in bodies] == [asked[7]] * (1 + len(NODES))
     assert {found[3].code for found in bodies[1:]} == {"CONSENT_MISSING"}
-    mine = opened(federation, start, asked[7])
+    mine = opened(federation, start, asked[7], QUERY_KINDS)
     assert [list(found) for found in mine] == [[7]] * (1 + len(NODES))
     assert {found[7].decision for found in mine[1:]} == {"RELEASE"}
 
@@ -152,7 +159,7 @@ def test_a_question_without_a_body_is_refused_and_not_logged(
     federation: LocalFederation, trained: TrainedFederation
 ) -> None:
     node, size = at_node(federation.folder, trained.training.model), federation.log.size
-    query = node.query()
+    query = msgspec.structs.replace(node.query(), slip="")
     channel = node.bank_channel(query.transcript())
     asked = channel.wrap(PartyId("_everyone"), query)
     for wrong in (

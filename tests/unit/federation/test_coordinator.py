@@ -44,7 +44,7 @@ def node(federation_folder: Path, trained: TrainedFederation) -> AtNode:
 
 def asked(node: AtNode, **changes: object) -> tuple[Query, tuple[Envelope, ...]]:
     """A query, and what the bank sends: what it states for the log, the query itself, the subject for one node."""
-    query = msgspec.structs.replace(node.query(), **changes)
+    query = msgspec.structs.replace(node.query(), **({"slip": ""} | changes))
     statement = stated(node.bank_channel(query.transcript()), query, ENTERPRISE, LeafKind.REQUEST)
     return query, (statement, *node.envelopes(query, Subject(ENTERPRISE, "")))
 
@@ -74,12 +74,13 @@ def test_a_query_leaves_one_request_a_release_of_each_node_a_result_and_an_ack(
     start = federation.log.size
     (result,) = federation.assess([trained.ids[0]])
     found = leaves(federation, start)
+    assert found.pop(0).kind is LeafKind.CONSENT
     assert [leaf.kind for leaf in found] == [LeafKind.REQUEST, *[LeafKind.RELEASE] * 4, LeafKind.RESULT, LeafKind.ACK]
     assert {leaf.actor for leaf in found[1:5]} == set(NODES)
     assert {leaf.reference.hex() for leaf in found} == {result.request}
     assert len({leaf.subject for leaf in found}) == 1
     assert found[0].subject
-    assert result.receipt == start + 5
+    assert result.receipt == start + 6
     assert dict(found[-1].attributes)["decision"] == "ACCEPTED"
 
 

@@ -71,8 +71,8 @@ def test_a_revoked_consent_reaches_no_node(federation: LocalFederation, trained:
     start = federation.log.size
     assert ask(federation, enterprise, given) == ("denied", "CONSENT_REVOKED", {COORDINATOR: "CONSENT_REVOKED"})
     found = leaves(federation, start)
-    assert [leaf.kind for leaf in found] == [LeafKind.REQUEST, LeafKind.DENY, LeafKind.ACK]
-    assert [leaf.actor for leaf in found] == [BANK, COORDINATOR, BANK]
+    assert [leaf.kind for leaf in found] == [LeafKind.REVOKE, LeafKind.REQUEST, LeafKind.DENY, LeafKind.ACK]
+    assert [leaf.actor for leaf in found] == [CONSENT_SERVICE, BANK, COORDINATOR, BANK]
     assert ask(federation, enterprise, consent(federation, enterprise, "an id that stands"))[0] == "ok"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from federation.audit.reading import LoggedLeaf
 from federation.audit.references import References, references_of
 from federation.audit.shredder import Shredder
 from federation.coordinator import CoordinatorSite
+from federation.coordinator.consent_book import ConsentBook
 from federation.coordinator.consents import ConsentGate
 from federation.coordinator.policies import PolicyBook
 from federation.enterprise.filing import Filing
@@ -50,9 +51,10 @@ class Coordinator:
         self.log = self.files.enter_context(AuditLog(folder / "log.sqlite", SIGNER))
         gate, shredder = ConsentGate(Issuers([]), lambda: ""), Shredder(folder / "shred.keys")
         pins = Pins(CARDS.values())
+        book = self.files.enter_context(closing(ConsentBook(folder / "consents.sqlite", self.log)))
         self.references = References(folder / "references.sqlite", self.log)
         policies = PolicyBook(self.log, self.references, lambda: NOW_MS)
-        site = CoordinatorSite(KEYS[COORDINATOR], pins, self.log, 2048, lambda: NOW_MS, gate, shredder, policies)
+        site = CoordinatorSite(KEYS[COORDINATOR], pins, self.log, 2048, lambda: NOW_MS, gate, shredder, policies, book)
         self.store = ObjectionStore(folder / "objections.sqlite")
         self.filing = Filing(site, self.store, self.references)
         self.rounds = ObjectionRounds(site, self.store, self.filing)

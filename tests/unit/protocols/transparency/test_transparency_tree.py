@@ -48,16 +48,16 @@ class MemoryNodes:
 
     def __init__(self, leaves: Sequence[bytes]) -> None:
         self.stored: dict[tuple[int, int], bytes] = {}
-        self.reads = 0
+        self.reads = self.queries = 0
         frontier = Frontier()
         for leaf in leaves:
             frontier, completed = frontier.push(leaf_hash(leaf))
             self.stored.update({(node.level, node.index): node.hash for node in completed})
         self.frontier = frontier
 
-    def node(self, level: int, index: int) -> bytes:
-        self.reads += 1
-        return self.stored[(level, index)]
+    def nodes(self, places: Sequence[tuple[int, int]]) -> list[bytes]:
+        self.queries, self.reads = self.queries + 1, self.reads + len(places)
+        return [self.stored[place] for place in places]
 
 
 def rfc_root(leaves: Sequence[bytes]) -> bytes:
@@ -264,10 +264,11 @@ def test_hostile_proofs_raise_our_errors_only(first: int, second: int, root: byt
 
 def test_proofs_read_few_nodes() -> None:
     tree = MemoryNodes(numbered(3000))
-    tree.reads = 0
+    tree.reads = tree.queries = 0
     inclusion_path(tree, 0, 2999)
     consistency_path(tree, 1025, 2999)
     assert tree.reads < 2 * 12 * 12
+    assert tree.queries == 2
 
 
 def test_a_frontier_is_read_back_from_the_nodes() -> None:

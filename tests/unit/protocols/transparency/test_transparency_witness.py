@@ -34,15 +34,15 @@ class History:
     """A log that its owner can fork at will: the leaves decide everything."""
 
     def __init__(self, leaves: Sequence[str]) -> None:
-        self.nodes: dict[tuple[int, int], bytes] = {}
+        self.stored: dict[tuple[int, int], bytes] = {}
         frontier = Frontier()
         for leaf in leaves:
             frontier, completed = frontier.push(leaf_hash(leaf.encode()))
-            self.nodes.update({(node.level, node.index): node.hash for node in completed})
+            self.stored.update({(node.level, node.index): node.hash for node in completed})
         self.size = frontier.size
 
-    def node(self, level: int, index: int) -> bytes:
-        return self.nodes[(level, index)]
+    def nodes(self, places: Sequence[tuple[int, int]]) -> list[bytes]:
+        return [self.stored[place] for place in places]
 
     def note(self, size: int | None = None) -> bytes:
         size = self.size if size is None else size

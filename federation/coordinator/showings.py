@@ -1,0 +1,81 @@
+"""Consents as the log has them: a CONSENT when a question first shows one that holds, a REVOKE once it is withdrawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from federation.coordinator.bodies import BodyDesk
+from federation.coordinator.consents import Shown
+from federation.coordinator.leaves import LeafWriter, Values
+from federation.coordinator.site import CoordinatorSite
+from protocols.assessment.batch.messages import BatchQuery
+from protocols.assessment.messages import Query
+from protocols.consent import RevocationList, Slip
+from protocols.transparency.leaves import LeafKind
+
+
+class Showings:
+    """Writes each consent's leaves, once in the life of the log."""
+
+    def __init__(self, site: CoordinatorSite, leaves: LeafWriter, bodies: BodyDesk) -> None:
+        self._site, self._leaves, self._bodies = site, leaves, bodies
+        self._withdrawn: set[bytes] = set()
+        self._heard: tuple[RevocationList, ...] = ()
+
+    def code(self, query: Query, shown: Shown) -> str:
+        """Return why a question is refused, "" if it is not; a consent that it is the first to show is then logged."""
+        self.revoke()
+        return self._first(query, query.query, shown, query.slip, query.subject_tag)
+
+    def codes(self, query: BatchQuery, shown: Sequence[Shown], slips: Sequence[str]) -> tuple[str, ...]:
+        """Return the same for each enterprise of a batch."""
+        self.revoke()
+        each = zip(shown, slips, query.subject_tags, strict=True)
+        return tuple(self._first(query, query.batch, one, slip, tag) for one, slip, tag in each)
+
+    def _first(self, query: Query | BatchQuery, reference: bytes, shown: Shown, text: str, tag: bytes) -> str:
+        """Log a consent that was never shown before. Without a body nothing of it is logged, or goes on to nodes."""
+        if shown.code or shown.slip is None:
+            return shown.code
+        book, handle = self._site.book, shown.slip.handle
+        sealed = self._bodies.of_consent(handle, query.bank)
+        if sealed is None:
+            return "BODY_MISSING" if book.lacks(LeafKind.CONSENT, handle) else ""
+        if book.claim(LeafKind.CONSENT, handle):
+            self._leaves.write(
+                LeafKind.CONSENT,
+                query.bank,
+                handle,
+                _terms(shown.slip) | {"bank": query.bank, "entry": reference.hex()},
+                purpose=query.purpose,
+                subject=tag,
+                evidence=text,
+                body=self._bodies.cover_consent(sealed, tag, self._site.clock_ms()),
+            )
+        return ""
+
+    def revoke(self) -> None:
+        """Log what the newest lists revoke and the log does not say yet."""
+        lists = self._site.consents.lists
+        if lists == self._heard:
+            return
+        missing = [(found.issuer, handle) for found in lists for handle in sorted(found.revoked - self._withdrawn)]
+        for issuer, handle in missing:
+            if self._site.book.claim(LeafKind.REVOKE, handle):
+                values: Values = {"consent_hash": handle.hex(), "issuer": issuer}
+                subject = self._site.book.subject(handle)
+                self._leaves.write(LeafKind.REVOKE, issuer, handle, values, subject=subject)
+            else:
+                self._withdrawn.add(handle)
+        if not missing:  # what is written now is durable by the next time, or written then
+            self._heard = lists
+
+
+def _terms(slip: Slip) -> Values:
+    return {
+        "consent_hash": slip.handle.hex(),
+        "issuer": slip.issuer,
+        "scope_hash": slip.scope.hex(),
+        "valid_from_ms": slip.not_before * 1000,
+        "valid_until_ms": slip.expires * 1000,
+    }
