@@ -5,6 +5,7 @@ The edges and categories stay here. What leaves is how many enterprises each bin
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -54,7 +55,7 @@ class FineBinning(msgspec.Struct, frozen=True):
         """Return the fine bin of each value. Shapes: (rows,) in and out."""
         if self.ordered:
             values = _as_numbers(column)
-            steps = np.searchsorted(np.array(self.edges), values, side="right")
+            steps = np.searchsorted(_edges(self.edges), values, side="right")
             assigned = np.where(np.isfinite(values), steps, self.missing).astype(np.uint16)
             for value, code in zip(self.special, self.special_codes, strict=True):
                 assigned[values == value] = code
@@ -64,6 +65,11 @@ class FineBinning(msgspec.Struct, frozen=True):
             texts = [None if text is None else category_cell(text) for text in texts]
         codes = [self.missing if text is None else self.categories.get(text, self.unknown) for text in texts]
         return np.array(codes, dtype=np.uint16)
+
+
+@functools.lru_cache(maxsize=1024)
+def _edges(edges: tuple[float, ...]) -> NDArray[np.float64]:
+    return np.array(edges, dtype=np.float64)
 
 
 def category_cell(text: str) -> str:
@@ -189,9 +195,11 @@ def cohort_columns(table: FeatureTable, row_of: Mapping[str, int], ids: Sequence
     """Return the table's columns for these enterprises, in their order, missing for those that it lacks."""
     rows = np.array([row_of.get(identifier, -1) for identifier in ids], dtype=np.intp)
     aligned: dict[str, Column] = {}
+    absent = rows < 0
     for name, column in table.columns.items():
-        values = column[rows].copy()
-        values[rows < 0] = np.nan if column.dtype == np.float64 else None
+        values = column[rows]
+        if absent.any():
+            values[absent] = np.nan if column.dtype == np.float64 else None
         aligned[name] = values
     return aligned
 

@@ -21,6 +21,7 @@ from federation.local.load import Ask, LoadFigures, in_turn, paced, saturated
 from federation.local.processes import PartyProcess, coordinator_process, free_ports, node_process, running
 from federation.local.services import Ports, equip
 from federation.local.stages import Snapshot, own_metrics, snapshot
+from federation.process.running import run_on_loop
 from federation.process.settings import read_settings
 from nodes.bank.model_file import read_model_file
 from nodes.bank.opening import open_bank_site
@@ -121,7 +122,7 @@ def measure(folder: Path, load: Load, tell: Callable[[str], None]) -> Assessment
     )
     with consents.publishing(), running(parties), open_bank_site(home, settings) as site:
         bench = _Bench(home, settings, site, consents, parties, tell)
-        return asyncio.run(bench.run(load, file.key_bits))
+        return run_on_loop(bench.run(load, file.key_bits))
 
 
 class _Bench:

@@ -133,7 +133,7 @@ class Assessments:
     ) -> Answer:
         return Answer(
             query=query.query,
-            transcript=query.transcript(),
+            transcript=envelope.transcript,
             bank=query.bank,
             subject=subject.enterprise,
             nodes=hashlib.sha256("\0".join(query.nodes).encode()).digest(),

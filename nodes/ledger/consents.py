@@ -5,6 +5,9 @@ from __future__ import annotations
 from nodes.ledger.database import Database
 from protocols.errors import PolicyDenied
 
+_USES = """SELECT count(*), sum(CASE WHEN question = ? THEN 1 ELSE 0 END)
+    FROM consent_use WHERE issuer = ? AND token = ?"""
+
 
 class ConsentRecords:
     """A node's own count of uses: one question counts once, however often it is asked."""
@@ -14,17 +17,14 @@ class ConsentRecords:
 
     def check_use(self, issuer: str, token: str, question: bytes, allowed: int) -> bool:
         """Tell whether this question has been counted already. Raises: PolicyDenied, code CONSENT_OVERUSED."""
-        ((used,),) = self._database.rows(
-            "SELECT count(*) FROM consent_use WHERE issuer = ? AND token = ? AND question <> ?", issuer, token, question
-        )
-        if used >= allowed:
+        ((used, counted),) = self._database.rows(_USES, question, issuer, token)
+        if used - (counted or 0) >= allowed:
             raise PolicyDenied(f"the consent has served its {allowed} uses", code="CONSENT_OVERUSED")
-        query = "SELECT 1 FROM consent_use WHERE issuer = ? AND token = ? AND question = ?"
-        return self._database.row(query, issuer, token, question) is not None
+        return bool(counted)
 
     def use(self, issuer: str, token: str, question: bytes, allowed: int, at: int) -> None:
         """Count one use, in the transaction of what it is used for. Raises: PolicyDenied, code CONSENT_OVERUSED."""
-        with self._database.transaction():
+        with self._database.joined():
             if not self.check_use(issuer, token, question, allowed):
                 self._database.write("INSERT INTO consent_use VALUES (?, ?, ?, ?)", issuer, token, question, at)
 

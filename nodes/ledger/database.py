@@ -86,6 +86,15 @@ class Database:
             finally:
                 self._depth = depth
 
+    @contextmanager
+    def joined(self) -> Iterator[None]:
+        """Run writes as part of the transaction that is open, undone with it alone; in one of their own if none is.
+
+        Raises: as `transaction`.
+        """
+        with self._lock, nullcontext() if self._depth else self.transaction():
+            yield
+
     def _statements(self, depth: int) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
         """Return how a transaction at this depth begins, commits and is undone."""
         if depth == 0:

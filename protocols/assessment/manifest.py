@@ -6,6 +6,7 @@ and the themes. A query names its hash; a node that did not sign it, or holds an
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Final
 
@@ -39,7 +40,7 @@ class Theme(Message, frozen=True):
     band_points: Annotated[tuple[int, int, int], Meta()]
 
 
-class Manifest(Message, frozen=True):
+class Manifest(Message, frozen=True, cache_hash=True):
     """What a model is, without any of its weights. Reveals: node set, themes, number of steps of the score.
 
     `row_totals` and `rho` state what its training was allowed to learn: totals per enterprise, and the privacy, in
@@ -61,7 +62,7 @@ class Manifest(Message, frozen=True):
 
     def model_hash(self) -> bytes:
         """Return the name of the model in queries and logs, 32 bytes."""
-        return digest(self)
+        return _model_hash(self)
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -75,6 +76,11 @@ class Manifest(Message, frozen=True):
     def part(self, party: PartyId) -> PartEntry | None:
         """Return the place of `party`, or None if it has none."""
         return next((entry for entry in self.nodes if entry.party == party), None)
+
+
+@functools.lru_cache(maxsize=64)
+def _model_hash(manifest: Manifest) -> bytes:
+    return digest(manifest)
 
 
 class SignedManifest(Message, frozen=True):

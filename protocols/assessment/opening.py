@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from protocols.errors import VerificationFailed
 from protocols.paillier import CiphertextVector, PrivateKey, PublicKey, decrypt_below
-from protocols.scorecard.releases import combine
+from protocols.scorecard.releases import product_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class SealedSum:
 
 def seal_sum(shares: list[bytes], claimed: bytes, key: PublicKey, bits: int) -> SealedSum:
     """Return the product of the shares, as signed. Raises: MalformedMessage, VerificationFailed, WRONG_PRODUCT."""
-    product = combine(shares, key)
-    if product != claimed:
+    product = product_of(shares, key)
+    if product.to_bytes() != claimed:
         raise VerificationFailed("the coordinator's product is not that of the signed shares", code="WRONG_PRODUCT")
-    return SealedSum(CiphertextVector.from_bytes(key, product), bits)
+    return SealedSum(product, bits)

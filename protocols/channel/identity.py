@@ -7,6 +7,7 @@ is well formed. Parties pin cards; a card is believed only under its own signatu
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -149,7 +150,7 @@ def verify_card(card: PartyCard) -> None:
 def verify(card: PartyCard, data: bytes, signature: bytes) -> None:
     """Return if `signature` over `data` is that of the card's owner. Raises: VerificationFailed."""
     try:
-        Ed25519PublicKey.from_public_bytes(card.verify_key).verify(signature, data)
+        _verify_key(card.verify_key).verify(signature, data)
     except (InvalidSignature, ValueError) as error:
         raise VerificationFailed(f"signature of {card.party} does not hold") from error
 
@@ -165,4 +166,16 @@ def verify_any(cards: Sequence[PartyCard], data: bytes, signature: bytes) -> Non
 
 def sealing_key(card: PartyCard) -> X25519PublicKey:
     """Return the key to which messages for this party are sealed."""
-    return X25519PublicKey.from_public_bytes(card.sealing_key)
+    return agreement_key(card.sealing_key)
+
+
+@functools.lru_cache(maxsize=4096)
+def agreement_key(raw: bytes) -> X25519PublicKey:
+    """Return the public key that 32 bytes spell, read once. Raises: ValueError for another length."""
+    return X25519PublicKey.from_public_bytes(raw)
+
+
+@functools.lru_cache(maxsize=1024)
+def _verify_key(raw: bytes) -> Ed25519PublicKey:
+    """Return the public key that 32 bytes spell, read once. Raises: ValueError for another length."""
+    return Ed25519PublicKey.from_public_bytes(raw)

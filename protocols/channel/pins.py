@@ -61,7 +61,7 @@ class Pins:
         card = self.accepted(party, fingerprint) if fingerprint else self.cards.get(party)
         if card is None or not card.paillier_key:
             raise VerificationFailed(f"no Paillier key of {party} is pinned")
-        name = card.fingerprint()
+        name = fingerprint or self.fingerprint(party)
         if (name, bits) not in self._keys:
             self._keys[name, bits] = _proven(card, bits)
         return self._keys[name, bits]

@@ -105,11 +105,14 @@ class _Name(msgspec.Struct, frozen=True):
     handle: str
 
 
+_name: Final = msgspec.json.Decoder(_Name)
+
+
 def unverified_name(slip: str) -> tuple[str, bytes]:
     """Return issuer and handle that a slip names by its own word alone, ("", b"") if it names none."""
     try:
         _, payload, _ = slip.split(".")
-        name = msgspec.json.decode(base64.urlsafe_b64decode(payload + "=="), type=_Name)
+        name = _name.decode(base64.urlsafe_b64decode(payload + "=="))
         return name.iss, read.handle(name.handle)
     except (TypeError, ValueError, RecursionError):  # binascii's, msgspec's and Unicode's are ValueErrors
         return "", b""

@@ -18,13 +18,20 @@ def combine(shares: Sequence[bytes], key: PublicKey) -> bytes:
 
     Reveals: nothing, to whoever combines. Raises: MalformedMessage, VerificationFailed.
     """
-    vectors = [CiphertextVector.from_bytes(key, share) for share in shares]
-    if len({len(vector) for vector in vectors}) != 1:
-        raise MalformedMessage("shares of totals differ in length")
-    product = vectors[0]
-    for vector in vectors[1:]:
-        product += vector
-    return product.to_bytes()
+    return product_of(shares, key).to_bytes()
+
+
+def product_of(shares: Sequence[bytes], key: PublicKey) -> CiphertextVector:
+    """Return what `combine` does, as a vector: all shares are validated at once. Raises: as `combine`."""
+    sizes = {len(share) for share in shares}
+    if len(sizes) != 1 or max(sizes) % key.ciphertext_bytes:
+        raise MalformedMessage("shares of totals differ in length, or are no whole number of ciphertexts")
+    everything = CiphertextVector.from_bytes(key, b"".join(shares))
+    length = len(everything) // len(shares)
+    product = everything[:length]
+    for number in range(1, len(shares)):
+        product += everything[number * length : (number + 1) * length]
+    return product
 
 
 class TotalsCollection:

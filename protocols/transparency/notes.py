@@ -10,6 +10,7 @@ key cannot sign for two purposes by accident. Source: c2sp.org/signed-note.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -29,6 +30,7 @@ KEY_ID_BYTES: Final = 4
 SIGNATURE_FAILED: Final = "NOTE_SIGNATURE"
 _MAX_NAME_BYTES: Final = 255
 _MARK: Final = "— "
+_CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 
 class SignatureType(IntEnum):
@@ -45,7 +47,8 @@ def is_key_name(name: str) -> bool:
     return (
         0 < len(name.encode("utf-8", "replace")) <= _MAX_NAME_BYTES
         and "+" not in name
-        and all(character.isprintable() and not character.isspace() for character in name)
+        and name.isprintable()  # which no space is, but the plain one
+        and " " not in name
     )
 
 
@@ -144,7 +147,7 @@ def parse_note(data: bytes) -> SignedNote:
         whole = data.decode("utf-8")
     except UnicodeDecodeError:
         raise MalformedMessage("a note is not UTF-8") from None
-    if any(character < " " and character != "\n" for character in whole):
+    if _CONTROL.search(whole):
         raise MalformedMessage("a note holds a control character")
     text, separator, lines = whole.rpartition("\n\n")
     if not (text and separator and lines):

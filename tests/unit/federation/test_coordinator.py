@@ -153,9 +153,9 @@ def test_what_was_accepted_before_a_bad_envelope_is_in_the_log(
     federation: LocalFederation, coordinator: Coordinator, node: AtNode
 ) -> None:
     size = federation.log.size
-    _, (statement, query, subject) = asked(node)
+    _, (statement, query, _) = asked(node)
     with pytest.raises(VerificationFailed):
-        coordinator.route(BANK, (statement, query, msgspec.structs.replace(subject, signature=bytes(64))))
+        coordinator.route(BANK, (statement, query, msgspec.structs.replace(query, message="Note", signature=bytes(64))))
     assert [leaf.kind for leaf in leaves(federation, size)] == [LeafKind.REQUEST]
 
 

@@ -186,6 +186,15 @@ def test_a_subject_without_its_query_is_refused(node: AtNode, enterprise: str) -
     assert refused(node.agent, subject) == "UNEXPECTED_MESSAGE"
 
 
+def test_a_subject_that_the_coordinator_has_put_in_the_banks_place_is_refused(node: AtNode, enterprise: str) -> None:
+    query = node.query()
+    opened, _ = node.envelopes(query, Subject(enterprise, ""))
+    channel = Channel(read_keys(node.folder / "coordinator"), node.site.pins.cards, query.transcript())
+    own = channel.wrap(node.site.keys.party, Subject(enterprise, node.consent(enterprise)))
+    assert refused(node.agent, opened, msgspec.structs.replace(own, sender="bank")) == "VERIFICATION_FAILED"
+    assert node.site.ledger.answers.find(query.query, query.transcript()) is None
+
+
 def test_waiting_queries_are_bounded_and_the_last_is_still_answered(
     node: AtNode, enterprise: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
