@@ -95,7 +95,9 @@ def labels(
     the place of the bank's own in a folder of its own, and give that to `credfed train --data`.
     """
     with reported_errors(as_json), closing(_database(home, bank)) as database:
-        counts = write_labelled(read_description(data), bank or "", database.do(outcomes.labels), out)
+        today = outcomes.latest_day(int(time.time()))
+        reported = database.do(lambda c: outcomes.labels(c, today))
+        counts = write_labelled(read_description(data), bank or "", reported, out)
     if as_json:
         print_json(counts)
         return

@@ -142,6 +142,7 @@ def _bank_result(
         rows_test=len(split.test),
         auc=finite(federated_validation(training.banks[bank]).auc),
         auc_alone=finite(_trained_on(bank, own, {}, plan).auc),
+        reported=training.banks[bank].reported,
         auc_separate=separate,
     )
 

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from federation.local import LocalFederation, Training
+from nodes.bank.reported import ReportedCounts
 from nodes.bank.training import FINE_BINS, Split
 from nodes.binning import bin_rows, cohort_columns, row_index
 from nodes.data_node.charges import YearAccount
@@ -52,6 +53,7 @@ class BankResult(msgspec.Struct, frozen=True):
     rows_test: int
     auc: float | None
     auc_alone: float | None
+    reported: ReportedCounts
     auc_separate: float | None = None
 
 
@@ -70,7 +72,8 @@ class Results(msgspec.Struct, frozen=True, omit_defaults=False):
     is null where sums are exact. Of a consortium the measures are those of all banks' test rows, pooled by score bands,
     and `banks` has each bank's. `auc_without_noise` is that of the same model on exact sums, to be held against `auc`;
     it and the `_centralised` and `_gradient_boosting` measures exist only with `--compare`, which pools all files.
-    `policies` has the hash of the policy under which each data node took part, as its own messages name it.
+    `policies` has the hash of the policy under which each data node took part, as its own messages name it;
+    `reported` what outcomes reported to the bank's API have made of its labels, in `banks` of a consortium's.
     `engine_seconds`, over Flower's deployed engine alone, is what that took for itself: `start` before the first round,
     not in `seconds`, and `carrying`, which is: the rest of `seconds` is the parties' work.
     """
@@ -96,6 +99,7 @@ class Results(msgspec.Struct, frozen=True, omit_defaults=False):
     features: tuple[FeatureResult, ...]
     warnings: tuple[str, ...]
     policies: dict[str, str] = {}
+    reported: ReportedCounts | None = None
     auc_centralised: float | None = None
     ks_centralised: float | None = None
     auc_gradient_boosting: float | None = None
@@ -228,6 +232,7 @@ def build_results(
         accounts=training.accounts,
         features=features,
         policies=training.model.training.run.policies,
+        reported=training.reported,
         warnings=warnings_of(
             int(training.data.training_bad.sum()), n, len(training.scorecard.manifest.manifest.nodes), features
         ),

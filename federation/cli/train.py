@@ -120,6 +120,9 @@ def train(
     Each party reads its own file alone; what passes between them are Flower messages with ciphertexts under keys of
     2048 bits or more.
 
+    Outcomes that were reported to the bank's REST API go before the labels of its file: of an earlier federation at
+    OUT, which the new one replaces, the banks' APIs are kept; with --federation, they are those of its bank.
+
     Writes to OUT: results.json, the bank's model and its card, every party's keys and ledger, the coordinator's log.
     Exit code 2 for bad input, naming file, column and row; 1 for a run that a party breaks, naming the party and the
     round; OUT then stays as it was. --events follows the run: phase, round, parties, bytes, seconds, seconds left.
@@ -148,7 +151,7 @@ def train(
             return
         dataset = data.resolve().name
         with event_log(events, Started(dataset, model)) as record, whole_folder(out, data) as folder:
-            job = Job(description, test_size, seed, key_bits, plan, min_bin, dataset, cores)
+            job = Job(description, test_size, seed, key_bits, plan, min_bin, dataset, cores, out)
             with round_progress(as_json, Outlook(stages_of(plan)), record) as on_round:
                 together = len(description.banks) > 1
                 results = (

@@ -12,7 +12,15 @@ from federation.cli.cards import write_card
 from federation.cli.consortium import compare_consortium, consortium_results
 from federation.cli.output import errors
 from federation.cli.results import Comparison, Results, build_results, compare, write_results
-from federation.local import LocalFederation, Training, create_federation, party_of, split_rows, train_consortium
+from federation.local import (
+    LocalFederation,
+    Training,
+    create_federation,
+    keep_bank_apis,
+    party_of,
+    split_rows,
+    train_consortium,
+)
 from federation.rounds import RoundEvent
 from nodes.bank.training import Split
 from nodes.features import load_catalogue
@@ -57,7 +65,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One training job on one folder of node files, on so many cores or on all of this machine's."""
+    """One training job on one folder of node files, on so many cores or on all of this machine's.
+
+    `earlier` is where a federation may lie that the new one follows: the banks' APIs go on from it, and what was
+    reported to them goes before the labels of the files.
+    """
 
     description: DatasetDescription
     test_size: float
@@ -67,6 +79,7 @@ class Job:
     minimum_bin: int
     dataset: str
     cores: int | None = None
+    earlier: Path | None = None
 
     def run(self, folder: Path, on_round: Callable[[RoundEvent], None], do_compare: bool) -> Outcome:
         """Create the federation in `folder`, train, and write `results.json` there."""
@@ -120,6 +133,8 @@ class Job:
         )
         policy = usual_policy(tuple(map(party_of, self.description.banks)), training=rules)
         create_federation(folder, self.description, self.key_bits, policy)
+        if self.earlier is not None:
+            keep_bank_apis(self.earlier, folder, self.description)
 
     def _check_regions(self) -> None:
         """Refuse what districts do not serve. Raises: ConfigurationError, code DOMAIN_SPLIT."""

@@ -9,6 +9,7 @@ from rich.table import Table
 from federation.cli.output import console, errors
 from federation.cli.results import BankResult, PrivacyResult, Results
 from federation.local import BANK, party_of
+from nodes.bank.reported import ReportedCounts
 
 
 def show_results(results: Results, out: Path, *, own: bool = False) -> None:
@@ -28,6 +29,8 @@ def show_results(results: Results, out: Path, *, own: bool = False) -> None:
     if results.engine_seconds is not None:
         console.print(describe_engine(results.seconds, results.engine_seconds))
     console.print(f"revealed to the bank: {leaks}")
+    if results.reported is not None and results.reported.reported:
+        console.print(describe_reported(results.reported))
     if results.privacy is not None:
         console.print(describe_privacy(results.privacy))
     for warning in results.warnings:
@@ -45,6 +48,14 @@ def describe_engine(seconds: dict[str, float], engine: dict[str, float]) -> str:
     return (
         f"wall time: {work:,.1f} s of work at the parties ({share:.0%}), {carrying:,.1f} s for Flower to carry "
         f"messages, {start:,.1f} s for it to start the run"
+    )
+
+
+def describe_reported(reported: ReportedCounts) -> str:
+    """Return what reported outcomes have made of the labels, in one line."""
+    return (
+        f"outcomes reported until {reported.as_of}: {reported.reported:,} enterprises labelled, {reported.changed:,} "
+        f"otherwise than in the file, {reported.added:,} added, {reported.left_out:,} left out as indeterminate"
     )
 
 

@@ -14,7 +14,7 @@ bank_service   the bank's port to it
 from federation.local.bank_service import LocalBankService
 from federation.local.consortium import ConsortiumTraining, train_consortium
 from federation.local.federation import LocalFederation, Training, read_bank_model, split_rows
-from federation.local.founding import create_federation
+from federation.local.founding import create_federation, keep_bank_apis
 from federation.local.layout import (
     BANK,
     CONSENT_SERVICE,
@@ -41,6 +41,7 @@ __all__ = [
     "LocalFederation",
     "Training",
     "create_federation",
+    "keep_bank_apis",
     "party_of",
     "read_bank_model",
     "read_federation",

@@ -109,5 +109,6 @@ def conclude_consortium(
     for bank, agent in agents.items():
         trained, model = agent.trained_together(facts)
         held[bank] = trained
-        found[bank] = Training(trained.scorecard, trained.data, model, traffic, facts.leaks, accounts(bank))
+        told = facts.leaks, accounts(bank), agent.reported
+        found[bank] = Training(trained.scorecard, trained.data, model, traffic, *told)
     return ConsortiumTraining(found, held)

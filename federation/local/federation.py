@@ -30,12 +30,12 @@ from federation.local.layout import (
     read_federation,
     write_federation,
 )
-from federation.local.parties import PartyOpener, read_records
+from federation.local.parties import PartyOpener, read_labelled
 from federation.rounds import Mailroom, RoundEvent, Rounds, Traffic, server_app
 from federation.witnessing import Witnessing
 from nodes.bank.agent import BankAgent
 from nodes.bank.model_file import ModelFile, RunFacts, read_model_file, write_model_file
-from nodes.bank.reported import TRAINS_NOTHING, reported_labels, with_reported
+from nodes.bank.reported import TRAINS_NOTHING, ReportedCounts
 from nodes.bank.results import AssessmentResult
 from nodes.bank.training import Split, TrainingTerms
 from nodes.data_node.agent import DataNodeAgent
@@ -66,7 +66,8 @@ BATCH_FROM: Final = 16
 class Training:
     """A finished run as its bank sees it, with the traffic that it took.
 
-    `accounts` holds, for each node, what the bank has spent there in the year: known here since all are one process.
+    `accounts` holds, for each node, what the bank has spent there in the year: known here since all are one process;
+    `reported` counts what reports have made of the labels.
     """
 
     scorecard: TrainedScorecard | TrainedBoosting
@@ -75,6 +76,7 @@ class Training:
     traffic: Traffic
     leaks: dict[str, int]
     accounts: dict[str, YearAccount]
+    reported: ReportedCounts
 
 
 class LocalFederation:
@@ -95,13 +97,10 @@ class LocalFederation:
         self.traffic = Traffic()
         self.consents = ConsentService(folder / CONSENT_SERVICE, self.file.domains, self.pins, clock)
         self.domains = self.file.node_parties
-        records = read_records(self.description, self.file)
-        self.bank_tables = records.banks
-        self.bank_outcomes = {
-            bank: with_reported(table, records.outcomes[bank], reported_labels(folder / bank))
-            for bank, table in records.banks.items()
-        }
-        self.lead = next(iter(self.bank_tables))
+        self.labelled = read_labelled(folder, self.description, self.file, clock())
+        self.bank_tables = {bank: labelled.table for bank, labelled in self.labelled.items()}
+        self.bank_outcomes = {bank: labelled.outcomes for bank, labelled in self.labelled.items()}
+        self.lead = next(iter(self.labelled))
         with ExitStack() as files:
             self._opener = PartyOpener(folder, self.file, self.pins, clock, self.consents.revocations, files)
             self._grid = self._connect(observer)
@@ -116,10 +115,7 @@ class LocalFederation:
     def _connect(self, observer: Observer | None) -> EmbeddedGrid:
         """Bring every party to life and join them by a grid."""
         self.log, self.coordinator = self._opener.coordinator()
-        self.banks = {
-            bank: BankAgent(self._opener.bank(bank, table, self.bank_outcomes[bank]))
-            for bank, table in self.bank_tables.items()
-        }
+        self.banks = {bank: BankAgent(self._opener.bank(bank, labelled)) for bank, labelled in self.labelled.items()}
         self._sites = {
             party_of(node): self._opener.node(party_of(node), partial(read_node_source, self.description, node))
             for node in self.file.nodes
@@ -182,7 +178,7 @@ class LocalFederation:
         facts = self.run_facts(dataset)
         scorecard, data, model = self.bank.trained(transcript, facts)
         self.keep_model(model)
-        return Training(scorecard, data, model, self.traffic, facts.leaks, self.accounts(self.lead))
+        return Training(scorecard, data, model, self.traffic, facts.leaks, self.accounts(self.lead), self.bank.reported)
 
     def count_anew(self) -> None:
         """Forget the traffic and the leaks of earlier runs."""

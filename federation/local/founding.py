@@ -16,7 +16,9 @@ from federation.local.layout import (
     witness_name,
     write_federation,
 )
-from nodes.keystore import create_party, create_witness, write_cards
+from nodes.bank.store.database import DATABASE_FILE, copy_database
+from nodes.bank.watching.webhooks import KEY_FILE as WEBHOOK_KEY_FILE
+from nodes.keystore import create_party, create_witness, replace_file, write_cards
 from nodes.policy import POLICY_FILE, NodePolicy, write_policy
 from nodes.sources import DatasetDescription, read_bank_source, read_node_source, require_usccs, uses_usccs
 from protocols.channel.identity import PartyId, PartyRole
@@ -59,6 +61,19 @@ def create_federation(folder: Path, description: DatasetDescription, key_bits: i
     domains, banks_of = description.node_domains, description.banks
     file = FederationFile(data, key_bits, domains, uscc, banks=banks_of, regions=description.regions)
     write_federation(folder, file)
+
+
+def keep_bank_apis(earlier: Path, folder: Path, description: DatasetDescription) -> None:
+    """Let each bank's REST API go on in a new federation from where it was in an earlier one, if there was one.
+
+    What was reported, who may call, what was answered, and the key that signs its events stay; consents that are bound
+    to a bank's earlier key end with it. Raises: ConfigurationError, code BAD_DATABASE; OSError.
+    """
+    for home, new in ((earlier / party_of(bank), folder / party_of(bank)) for bank in description.banks):
+        if (home / DATABASE_FILE).is_file():
+            copy_database(home / DATABASE_FILE, new / DATABASE_FILE)
+        if (home / WEBHOOK_KEY_FILE).is_file():
+            replace_file(new / WEBHOOK_KEY_FILE, (home / WEBHOOK_KEY_FILE).read_bytes())
 
 
 def _create_log(folder: Path, witnesses: list[PartyId]) -> None:

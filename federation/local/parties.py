@@ -5,11 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from federation.audit import AuditLog, read_log_keys, read_log_signer
 from federation.audit.location import log_location
@@ -23,6 +19,7 @@ from federation.coordinator.consents import ConsentGate, read_issuers
 from federation.coordinator.policies import PolicyBook
 from federation.local.layout import COORDINATOR, FederationFile, witness_name
 from nodes.bank.opening import derive_tag_key
+from nodes.bank.reported import Labelled, label_again
 from nodes.bank.site import BankSite
 from nodes.consent_sources import ConsentSources
 from nodes.data_node.rows import Rows
@@ -49,19 +46,14 @@ from protocols.transparency.leaves import LeafKind
 from protocols.transparency.notes import VerifierKey
 
 
-@dataclass(frozen=True, slots=True)
-class Records:
-    """What every bank reads from its own source."""
-
-    banks: dict[PartyId, FeatureTable] = field(repr=False)
-    outcomes: dict[PartyId, NDArray[np.int64]] = field(repr=False)
-
-
-def read_records(description: DatasetDescription, file: FederationFile) -> Records:
-    """Let every bank read its own source. Raises: ConfigurationError."""
-    sources = {party: read_bank_source(description, bank) for party, bank in file.bank_parties.items()}
-    banks = {party: table for party, (table, _) in sources.items()}
-    return Records(banks, {party: outcomes for party, (_, outcomes) in sources.items()})
+def read_labelled(
+    folder: Path, description: DatasetDescription, file: FederationFile, now: int
+) -> dict[PartyId, Labelled]:
+    """Let every bank read its own source, and what was reported to its API. Raises: ConfigurationError."""
+    return {
+        party: label_again(folder / party, *read_bank_source(description, bank), now)
+        for party, bank in file.bank_parties.items()
+    }
 
 
 class PartyOpener:
@@ -155,13 +147,14 @@ class PartyOpener:
             witness=self._witness(node, self._ledgers[node].witness),
         )
 
-    def bank(self, bank: PartyId, table: FeatureTable, outcomes: NDArray[np.int64]) -> BankSite:
+    def bank(self, bank: PartyId, labelled: Labelled) -> BankSite:
         """Open a bank. Raises: ConfigurationError, VerificationFailed."""
         home = self._folder / bank
         return BankSite(
             ring=self._ring(home),
-            table=table,
-            outcomes=outcomes,
+            table=labelled.table,
+            outcomes=labelled.outcomes,
+            reported=labelled.counts,
             log_key=read_log_key(home),
             tag_key=derive_tag_key(read_lasting(home)),
             clock=self._clock,

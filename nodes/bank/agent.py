@@ -13,6 +13,7 @@ from nodes.bank.batches import Batches
 from nodes.bank.consortium import Consortia, ConsortiumTerms
 from nodes.bank.model_file import ModelFile, RunFacts
 from nodes.bank.questions import Questions
+from nodes.bank.reported import ReportedCounts
 from nodes.bank.results import AssessmentResult
 from nodes.bank.site import BankSite
 from nodes.bank.training import BankRuns, Split, TrainingTerms
@@ -103,6 +104,11 @@ class BankAgent:
         )
 
     # ---- training
+
+    @property
+    def reported(self) -> ReportedCounts:
+        """Return what outcomes reported to the bank's API have made of the labels that it trains on."""
+        return self._site.reported
 
     def cohort_ids(self, split: Split) -> tuple[str, ...]:
         """Return the enterprises of a split in cohort order: what a consent for training must cover."""

@@ -9,9 +9,10 @@ from pathlib import Path
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from nodes.bank.reported import reported_labels, with_reported
+from nodes.bank.reported import label_again
 from nodes.bank.settings import BankSettings
 from nodes.bank.site import BankSite
+from nodes.data_node.site import system_clock
 from nodes.keyring import Keyring
 from nodes.keystore import read_cosigner, read_lasting, read_log_key
 from nodes.ledger import ledger_location, open_bank_ledger
@@ -26,7 +27,7 @@ def open_bank_site(home: Path, settings: BankSettings) -> Iterator[BankSite]:
     Raises: ConfigurationError, VerificationFailed.
     """
     table, on_file = read_bank_source(read_description(home / settings.data), settings.bank)
-    outcomes = with_reported(table, on_file, reported_labels(home))
+    labelled = label_again(home, table, on_file, system_clock())
     ring, log_key = Keyring.open(home, home / settings.cards), read_log_key(home)
     with closing(open_bank_ledger(ledger_location(home))) as ledger:
         witness = None
@@ -34,8 +35,9 @@ def open_bank_site(home: Path, settings: BankSettings) -> Iterator[BankSite]:
             witness = LogWitness(read_cosigner(home, settings.witness), log_key, ledger.witness)
         yield BankSite(
             ring=ring,
-            table=table,
-            outcomes=outcomes,
+            table=labelled.table,
+            outcomes=labelled.outcomes,
+            reported=labelled.counts,
             log_key=log_key,
             tag_key=derive_tag_key(read_lasting(home)),
             witness=witness,

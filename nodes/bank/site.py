@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from nodes.bank.reported import ReportedCounts
 from nodes.data_node.site import system_clock
 from nodes.features import FeatureTable
 from nodes.keyring import KeyedSite, Keyring
@@ -23,7 +24,7 @@ class BankSite(KeyedSite):
     """What the bank brings: identity, its key, its own features and the repayment outcomes it knows.
 
     `log_key` is the one that it has pinned; `witness` is set if it cosigns that log, `ledger` if it keeps a record of
-    its queries to hold against it.
+    its queries to hold against it. `reported` counts what was reported to its API, and is in the outcomes.
     """
 
     ring: Keyring = field(repr=False)
@@ -31,6 +32,7 @@ class BankSite(KeyedSite):
     outcomes: NDArray[np.int64] = field(repr=False)
     log_key: VerifierKey
     tag_key: bytes = field(repr=False)
+    reported: ReportedCounts
     clock: Callable[[], int] = system_clock
     randomness: Randomness = secrets.token_bytes
     witness: LogWitness | None = field(default=None, repr=False)

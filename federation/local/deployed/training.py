@@ -79,7 +79,7 @@ class DeployedBanks:
         traffic, leaks = self._carry([self.lead], time.monotonic() - started, on_round)
         trained, data, model = agent.trained(transcript, self._facts(traffic, leaks, dataset))
         self._keep(model)
-        return Training(trained, data, model, traffic, leaks, {})
+        return Training(trained, data, model, traffic, leaks, {}, agent.reported)
 
     def train_together(
         self, plan: TrainingPlan, minimum_bin: int, dataset: str, on_round: Watch = lambda event: None

@@ -37,10 +37,13 @@ async def report(
 ) -> Response:
     """Record how loans went: all of the list, or, if one contradicts what was reported before, none (409).
 
+    Of each loan the latest observation counts; one marked as a correction takes the place of all earlier ones. The
+    next training run takes the labels.
+
     More than 90 days past due within twelve months of draw-down is a default; 30 to 90 days are indeterminate; less is
     good once the twelve months have passed. A default of a monitored enterprise is a hard event.
     """
-    said = [_outcome(bank, one) for one in reported.outcomes]
+    said = [(_outcome(bank, one), one.correction) for one in reported.outcomes]
 
     async def make() -> Finish:
         return lambda c: Answer(201, "", _record(c, said, bank.now()).model_dump_json().encode())
@@ -63,16 +66,18 @@ def _outcome(bank: BankContext, said: OutcomeIn) -> Outcome:
     bank.service.check_enterprise(said.enterprise)
     if said.observed_on < said.drawn_on:
         raise Problem(409, "OUTCOME_CONFLICT", "an outcome of the list was observed before its loan was drawn")
+    if said.observed_on > outcomes.latest_day(bank.now()):
+        raise Problem(409, "OUTCOME_CONFLICT", "an outcome of the list is observed on a day that is yet to come")
     return Outcome(said.enterprise, said.loan, said.drawn_on, said.observed_on, said.days_past_due)
 
 
-def _record(connection: sqlite3.Connection, said: Sequence[Outcome], now: int) -> OutcomesOut:
+def _record(connection: sqlite3.Connection, said: Sequence[tuple[Outcome, bool]], now: int) -> OutcomesOut:
     """Record outcomes in one transaction, with the events that follow from them. Raises: Problem, 409."""
     labels: Counter[Label] = Counter()
     recorded = 0
-    for outcome in said:
+    for outcome, correction in said:
         try:
-            new = outcomes.record(connection, outcome, now)
+            new = outcomes.record(connection, outcome, now, correction=correction)
         except OutcomeConflict as error:
             raise Problem(409, "OUTCOME_CONFLICT", "a loan of the list was reported otherwise before") from error
         labels[outcome.label()] += 1

@@ -286,6 +286,9 @@ class OutcomeIn(Strict):
         examples=[12],
         description="The most days past due within twelve months of draw-down, so far.",
     )
+    correction: bool = Field(
+        default=False, strict=True, description="Put this in the place of all that was reported of this loan before."
+    )
 
 
 class OutcomesIn(Strict):

@@ -11,7 +11,7 @@ import os
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +21,20 @@ from protocols.errors import ConfigurationError
 DATABASE_FILE = "bank-api.sqlite"
 _SCHEMAS = (api_keys, replays, assessments, batches, outcomes, monitors)
 _T = TypeVar("_T")
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """Copy a database as of one moment, also one that is in use, for its owner alone.
+
+    Raises: ConfigurationError, code BAD_DATABASE.
+    """
+    try:
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        uri = f"{source.resolve().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True)) as reading, closing(sqlite3.connect(target)) as writing:
+            reading.backup(writing)
+    except (sqlite3.Error, OSError) as error:
+        raise ConfigurationError(f"{source}: cannot be read as the bank's database", code="BAD_DATABASE") from error
 
 
 class Database:

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import datetime
-import shutil
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from federation.local import BANK, LocalFederation, split_rows
-from nodes.bank.reported import TRAINS_NOTHING, reported_labels, with_reported
+from federation.local import split_rows
+from nodes.bank.reported import TRAINS_NOTHING, ReportedCounts, reported_labels, with_reported
 from nodes.bank.store import outcomes
 from nodes.bank.store.database import DATABASE_FILE, Database
 from nodes.bank.store.outcomes import Label, Outcome
 from nodes.features import FeatureTable
 from protocols.errors import ConfigurationError
-from tests.conftest import TrainedFederation
-from tests.small_federation import MINIMUM_BIN, NOW, PLAN
+from tests.small_federation import NOW
 
-DRAWN = datetime.date(2024, 3, 1)
-YEAR_LATER = datetime.date(2025, 3, 5)
+DRAWN = datetime.date(2022, 3, 1)
+YEAR_LATER = datetime.date(2023, 3, 5)
+TODAY = outcomes.latest_day(NOW)
 
 
 def report(home: Path, *said: Outcome) -> None:
@@ -36,7 +35,7 @@ def loan(enterprise: str, days: int, observed: datetime.date = YEAR_LATER) -> Ou
 
 def test_days_past_due_become_labels(tmp_path: Path) -> None:
     report(tmp_path, loan("a", 91), loan("b", 90), loan("c", 30), loan("d", 29), loan("e", 0, DRAWN))
-    assert reported_labels(tmp_path) == {
+    assert reported_labels(tmp_path, TODAY) == {
         "a": Label.DEFAULT,
         "b": Label.INDETERMINATE,
         "c": Label.INDETERMINATE,
@@ -46,10 +45,32 @@ def test_days_past_due_become_labels(tmp_path: Path) -> None:
 
 
 def test_what_was_reported_goes_before_the_file_and_an_open_loan_changes_nothing() -> None:
-    table = FeatureTable(["a", "b", "c", "d", "e"], {"x": np.zeros(5)})
-    labels = {"a": Label.DEFAULT, "b": Label.INDETERMINATE, "c": Label.GOOD, "d": Label.OPEN, "unknown": Label.GOOD}
-    found = with_reported(table, np.array([0, 1, 1, 1, 0]), labels)
-    assert found.tolist() == [1, TRAINS_NOTHING, 0, 1, 0]
+    table = FeatureTable(["a", "b", "c", "d", "e"], {"x": np.arange(5.0), "y": np.array(list("vwxyz"), dtype=object)})
+    labels = {
+        "a": Label.DEFAULT,
+        "b": Label.INDETERMINATE,
+        "c": Label.GOOD,
+        "d": Label.OPEN,
+        "new and good": Label.GOOD,
+        "new and bad": Label.DEFAULT,
+        "new, neither": Label.INDETERMINATE,
+        "new and open": Label.OPEN,
+    }
+    found = with_reported(table, np.array([0, 1, 1, 1, 0]), labels, TODAY)
+    assert found.outcomes.tolist() == [1, TRAINS_NOTHING, 0, 1, 0, 1, 0]
+    assert found.table.ids == ["a", "b", "c", "d", "e", "new and bad", "new and good"]
+    assert found.table.columns["x"].tolist()[:5] == list(range(5))
+    assert np.isnan(found.table.columns["x"].tolist()[5:]).all()
+    assert found.table.columns["y"].tolist() == [*"vwxyz", None, None]
+    assert found.counts == ReportedCounts(TODAY.isoformat(), reported=5, changed=2, added=2, left_out=1, open=2)
+
+
+def test_without_reports_the_file_is_as_it_was() -> None:
+    table = FeatureTable(["a", "b"], {"x": np.zeros(2)})
+    found = with_reported(table, np.array([0, 1]), {}, TODAY)
+    assert found.table is table
+    assert found.outcomes.tolist() == [0, 1]
+    assert found.counts == ReportedCounts(TODAY.isoformat(), 0, 0, 0, 0, 0)
 
 
 def test_indeterminate_rows_are_in_neither_half_of_a_split() -> None:
@@ -59,26 +80,8 @@ def test_indeterminate_rows_are_in_neither_half_of_a_split() -> None:
 
 
 def test_a_bank_that_never_ran_its_api_has_reported_nothing_and_a_damaged_file_is_named(tmp_path: Path) -> None:
-    assert reported_labels(tmp_path) == {}
+    assert reported_labels(tmp_path, TODAY) == {}
     (tmp_path / DATABASE_FILE).write_bytes(b"not a database" * 100)
     with pytest.raises(ConfigurationError) as refusal:
-        reported_labels(tmp_path)
+        reported_labels(tmp_path, TODAY)
     assert refusal.value.code == "BAD_DATABASE"
-
-
-@pytest.mark.slow
-def test_a_bank_trains_again_on_what_was_reported(trained: TrainedFederation, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(trained.folder, tmp_path / "federation"))
-    with LocalFederation(folder, clock=lambda: NOW) as federation:
-        ids, before = federation.bank_tables[BANK].ids, federation.outcomes
-    good, bad = (ids[int(np.flatnonzero(before == value)[0])] for value in (0, 1))
-    left_out = ids[int(np.flatnonzero(before == 0)[1])]
-    report(folder / BANK, loan(good, 120), loan(bad, 0), loan(left_out, 60))
-    with LocalFederation(folder, clock=lambda: NOW) as federation:
-        split = split_rows(federation.outcomes, 0.3, 0)
-        training = federation.train(split, PLAN, MINIMUM_BIN)
-        rows = {ids[int(row)]: int(federation.outcomes[int(row)]) for row in split.order()}
-        assert (rows[good], rows[bad]) == (1, 0)
-        assert left_out not in rows
-        assert training.model.model
-        assert federation.assess([left_out])[0].status == "ok"

@@ -95,7 +95,7 @@ def test_two_monitors_of_one_enterprise_are_both_scored(api: RunningApi) -> None
 
 
 def test_a_reported_default_is_a_hard_event(api: RunningApi) -> None:
-    loan = {"loan": "LN-33", "drawn_on": "2024-01-01", "observed_on": "2024-08-01", "days_past_due": 120}
+    loan = {"loan": "LN-33", "drawn_on": "2022-01-01", "observed_on": "2022-08-01", "days_past_due": 120}
     with api.client() as client, receiving() as receiver:
         where = watch(client, codes()[33], receiver)
         scored(client, where)
