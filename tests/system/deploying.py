@@ -14,7 +14,7 @@ from federation.local.consents import ConsentService
 from federation.local.deployed.flower import equip_flower
 from federation.local.deployed.members import members
 from federation.local.deployed.supervisor import Supervisor, read_status
-from federation.local.layout import CONSENT_SERVICE, read_federation
+from federation.local.layout import BANK, CONSENT_SERVICE, read_federation
 from federation.local.processes import free_ports
 from federation.local.services import Ports, equip
 from federation.process.settings import read_settings
@@ -24,6 +24,7 @@ from nodes.bank.site import BankSite
 from nodes.data_node.site import system_clock
 from nodes.keystore import read_cards
 from protocols.channel.identity import PartyId
+from tests.system.service_federation import change_settings
 
 UP_SECONDS = 600
 
@@ -40,11 +41,13 @@ def passable_folder(name: str) -> Iterator[Path]:
 
 
 @contextmanager
-def deployed_federation(folder: Path) -> Iterator[Path]:
-    """Run all processes of a folder's federation; the bank's wait for its model."""
-    relay, http, bank, superlink, *_ = free_ports(4)
+def deployed_federation(folder: Path, *, api: bool = False) -> Iterator[Path]:
+    """Run all processes of a folder's federation; the bank's wait for its model, with a REST API if `api`."""
+    relay, http, bank, superlink, rest = free_ports(5)
     ports = Ports(relay, http, 0 if len(read_federation(folder).banks) > 1 else bank, superlink)
     equip(folder, ports)
+    if api:
+        change_settings(folder / BANK / BANK_FILE, api={"listen": f"127.0.0.1:{rest}"})
     equip_flower(folder, ports.superlink)
     supervisor = Supervisor(folder, members(folder, ports))
     keeping = threading.Thread(target=supervisor.keep)

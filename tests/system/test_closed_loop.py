@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from federation.cli.results import build_results
 from federation.cli.training_job import Job
 from federation.local import BANK, LocalFederation, split_rows
+from nodes.bank.reported import ReportedCounts
 from nodes.bank.store.api_keys import Scope
 from nodes.sources import read_description
 from protocols.uscc import synthetic
@@ -46,7 +46,7 @@ def reported(trained: TrainedFederation, tmp_path: Path) -> tuple[Path, list[str
     return folder, [good, bad, other]
 
 
-COUNTS = {"as_of": "2023-11-15", "reported": 5, "changed": 2, "added": 2, "left_out": 1, "open": 0}
+COUNTS = ReportedCounts("2023-11-15", reported=5, changed=2, added=2, left_out=1, open=0)
 
 
 def check_rows(federation: LocalFederation, known: list[str]) -> None:
@@ -66,8 +66,7 @@ def test_the_next_run_counts_what_was_reported(reported: tuple[Path, list[str]])
         training = federation.train(split_rows(federation.outcomes, 0.3, 0), PLAN, MINIMUM_BIN)
         assert federation.assess([known[2]])[0].status == "ok"
     results = build_results("small", training, KEY_BITS, PLAN, None)
-    assert json.loads(json.dumps(results.reported.__struct_fields__)) == list(COUNTS)
-    assert {name: getattr(results.reported, name) for name in COUNTS} == COUNTS
+    assert results.reported == COUNTS
     assert results.rows_train + results.rows_test == ROWS - 1 + 2
     assert int(training.data.bad.sum()) == sum(1 for value in federation.outcomes.tolist() if value == 1)
 
@@ -84,7 +83,7 @@ def test_training_anew_from_files_keeps_the_banks_api_and_what_was_reported_to_i
         job._found(new)
     with LocalFederation(new, clock=lambda: NOW) as federation:
         check_rows(federation, known)
-        assert {name: getattr(federation.labelled[federation.lead].counts, name) for name in COUNTS} == COUNTS
+        assert federation.labelled[federation.lead].counts == COUNTS
     assert (new / BANK / "webhook.key").read_bytes() == (folder / BANK / "webhook.key").read_bytes()
     with served(new) as api, api.client() as client:
         listed = client.get("/v1/outcomes").json()["items"]

@@ -9,8 +9,10 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
 
 from federation.audit import verify_directory
@@ -24,14 +26,23 @@ from federation.local.deployed.flower import (
 from federation.local.deployed.supervisor import read_status
 from federation.local.deployed.training import DeployedBanks
 from federation.local.layout import read_federation
+from federation.process.settings import read_settings
+from nodes.bank.settings import BANK_FILE, BankSettings
+from nodes.bank.store import api_keys
+from nodes.bank.store.api_keys import Scope
+from nodes.bank.store.database import DATABASE_FILE, Database
+from nodes.data_node.site import system_clock
 from protocols.channel.envelope import pack_parcel
 from protocols.channel.identity import PartyId
+from protocols.uscc import synthetic
 from tests.conftest import TrainedFederation
-from tests.small_federation import MINIMUM_BIN, NODES, PLAN, make_federation, quick_keys
-from tests.system.deploying import deployed_federation, open_banks, passable_folder
+from tests.small_federation import MINIMUM_BIN, NODES, PLAN, ROWS, make_federation, quick_keys
+from tests.system.deploying import UP_SECONDS, deployed_federation, open_banks, passable_folder
 
 pytestmark = pytest.mark.slow
 BUNDLE = Path(__file__).parent / "hostile_bundle"
+NEW = synthetic(ROWS + 1)
+"""A borrower whom the bank's file does not know."""
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +51,7 @@ def deployed() -> Iterator[Path]:
     with passable_folder("deployed") as outer:
         with quick_keys():
             folder = make_federation(outer / "federation")
-        with deployed_federation(folder):
+        with deployed_federation(folder, api=True):
             yield folder
 
 
@@ -59,6 +70,42 @@ def test_a_deployed_run_gives_the_embedded_runs_model(deployed: Path, trained: T
     assert read_federation(deployed).model == training.model.model
     assert verify_directory(deployed).ok
     assert 0 < training.traffic.engine_seconds["carrying"] < sum(training.traffic.seconds.values())
+
+
+def reported(address: str, token: str, said: list[dict[str, object]]) -> dict[str, object]:
+    """Report outcomes to the bank's process, which starts once there is a model; return what it says."""
+    limit = time.monotonic() + UP_SECONDS
+    while True:
+        try:
+            headers = {"Authorization": f"Bearer {token}"}
+            told = httpx.post(f"http://{address}/v1/outcomes", json={"outcomes": said}, headers=headers, timeout=60)
+            found: dict[str, object] = told.json()
+        except httpx.TransportError:
+            if time.monotonic() > limit:
+                raise
+            time.sleep(0.5)
+        else:
+            return found
+
+
+def test_a_deployed_run_trains_on_what_was_reported_to_the_banks_api(deployed: Path) -> None:
+    with open_banks(deployed) as sites:
+        good = sites[BANK].table.ids[int(sites[BANK].outcomes.argmin())]
+        if not read_federation(deployed).model:
+            DeployedBanks(deployed, sites, 0.3, 0).train(PLAN, MINIMUM_BIN, "deployed")
+    with closing(Database(deployed / BANK / DATABASE_FILE)) as database:
+        _, token = database.do(lambda c: api_keys.create(c, "loans", frozenset(Scope), system_clock(), None))
+    loan: dict[str, object] = {"loan": "LN-1", "drawn_on": "2024-03-01", "observed_on": "2025-03-05"}
+    said = [loan | {"enterprise": good, "days_past_due": 91}, loan | {"enterprise": NEW, "days_past_due": 0}]
+    settings = read_settings(deployed / BANK / BANK_FILE, BankSettings)
+    told = reported(settings.api.listen, token, said)
+    assert told == {"recorded": 2, "known": 0, "labels": {"default": 1, "good": 1}}
+    with open_banks(deployed) as sites:
+        training = DeployedBanks(deployed, sites, 0.3, 0).train(PLAN, MINIMUM_BIN, "deployed")
+    counted = training.reported
+    assert (counted.reported, counted.changed, counted.added, counted.left_out) == (2, 1, 1, 0)
+    assert len(training.data.bad) == ROWS + 1
+    assert read_federation(deployed).model == training.model.model
 
 
 @pytest.mark.skipif(shutil.which("ss") is None, reason="ss (iproute2) is not installed on this machine")

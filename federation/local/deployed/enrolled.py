@@ -79,4 +79,4 @@ class EnrolledBank:
         facts = RunFacts(self._home.name, as_of, traffic.rounds, end.leaks, description.label_column)
         trained, data, model = self._agent.trained(transcript, facts)
         write_model_file(self._home / self._settings.model, model)
-        return Training(trained, data, model, traffic, end.leaks, {})
+        return Training(trained, data, model, traffic, end.leaks, {}, self._agent.reported)

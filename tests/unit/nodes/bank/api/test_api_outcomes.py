@@ -40,8 +40,8 @@ def test_outcomes_become_labels(api: RunningApi) -> None:
     with api.client() as client:
         told = client.post("/v1/outcomes", json={"outcomes": said})
         assert told.status_code == 201
-        labels = {"good": 2, "default": 2, "indeterminate": 2, "open": 1}
-        assert told.json() == {"recorded": 7, "known": 0, "labels": labels}
+        counted = {"good": 2, "default": 2, "indeterminate": 2, "open": 1}
+        assert told.json() == {"recorded": 7, "known": 0, "labels": counted}
         again = client.post("/v1/outcomes", json={"outcomes": said}).json()
         assert (again["recorded"], again["known"]) == (0, 7)
         listed = client.get("/v1/outcomes", params={"limit": 1}).json()["items"]
