@@ -174,6 +174,7 @@ def card_validation(quality: ModelQuality) -> CardValidation:
         gini=quality.gini,
         brier=quality.brier,
         calibration_slope=quality.calibration_slope,
+        calibration_intercept=quality.calibration_intercept,
         curve=tuple(map(_point, quality.curve)),
         bands=tuple(CardBand(band.low, band.high, band.good, band.bad) for band in quality.bands),
         calibration=deciles,

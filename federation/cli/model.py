@@ -99,6 +99,7 @@ def _show(card: ModelCard) -> None:
         ("Gini", found.gini),
         ("Brier", found.brier),
         ("calibration slope", found.calibration_slope),
+        ("intercept", found.calibration_intercept),
     )
     measured = " · ".join(f"{name} {'n/a' if value is None else f'{value:.4f}'}" for name, value in figures)
     console.print(f"on {training.rows_test:,} test rows: {measured}")

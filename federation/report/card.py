@@ -18,7 +18,7 @@ from federation.report.card_charts import (
     stability_chart,
 )
 from federation.report.card_data import CardBin, CardFeature, ModelCard
-from federation.report.card_text import VERDICTS, VERDICTS_ZH, summary
+from federation.report.card_text import VERDICT_BOUNDS, VERDICTS, VERDICTS_ZH, summary
 from federation.report.charts import calibration_plot, ks_chart, roc, score_distribution
 from federation.report.render import LEAK_SUSPECT_IV, environment, style_hash, style_sheet
 from federation.report.sections import COLOURS, domains, steps
@@ -74,6 +74,8 @@ def render_card(card: ModelCard) -> str:
             decile_note=decile_note(found),
             stability=stability_chart(found.stability),
             verdict_text=VERDICTS[found.stability.verdict],
+            verdict_bounds=VERDICT_BOUNDS[found.stability.verdict],
+            overall=found.overall().outcome(),
             verdict_zh=VERDICTS_ZH[found.stability.verdict],
         )
     )

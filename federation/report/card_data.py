@@ -14,7 +14,7 @@ import msgspec
 from federation.report.curves import Observed, wilson
 from federation.report.data import Bin, Feature
 
-CARD_FORMAT: Final = "credit-federation-model-card/1"
+CARD_FORMAT: Final = "credit-federation-model-card/2"
 
 STABLE_BELOW: Final = 0.1
 RETRAIN_ABOVE: Final = 0.25
@@ -104,7 +104,11 @@ class CardGrade(msgspec.Struct, frozen=True):
 
 
 class CardGain(msgspec.Struct, frozen=True):
-    """What refusing this decile and all riskier ones would have caught: shares of the test rows and their defaults."""
+    """What refusing this decile and all riskier ones would have caught, as shares of all test rows of a kind.
+
+    `share` is of all, `caught` of the defaulted, `refused` of the repaid; `lift` is `caught` over `share`, and `ks`
+    the gap between `caught` and `refused`.
+    """
 
     decile: int
     rows: int
@@ -112,7 +116,9 @@ class CardGain(msgspec.Struct, frozen=True):
     bad_rate: float
     share: float
     caught: float
+    refused: float
     lift: float
+    ks: float
 
 
 class CardPoint(msgspec.Struct, frozen=True):
@@ -148,7 +154,10 @@ class CardStability(msgspec.Struct, frozen=True):
 
 
 class CardValidation(msgspec.Struct, frozen=True):
-    """How the model did on the rows that tested it."""
+    """How the model did on the rows that tested it.
+
+    Where PDs are right, `calibration_slope` is 1 and `calibration_intercept`, in log-odds of default at slope 1, is 0.
+    """
 
     auc: float | None
     ks: float | None
@@ -156,12 +165,20 @@ class CardValidation(msgspec.Struct, frozen=True):
     gini: float | None
     brier: float | None
     calibration_slope: float | None
+    calibration_intercept: float | None
     curve: tuple[CardPoint, ...]
     bands: tuple[CardBand, ...]
     calibration: tuple[CardGroup, ...]
     gains: tuple[CardGain, ...]
     grades: tuple[CardGrade, ...]
     stability: CardStability
+
+    def overall(self) -> CardGroup:
+        """Return all test rows as one group."""
+        groups = [grade.group for grade in self.grades if grade.group.expected is not None]
+        rows, bad = sum(group.rows for group in groups), sum(group.bad for group in groups)
+        expected = sum(group.rows * (group.expected or 0.0) for group in groups)
+        return CardGroup.of("all", rows, bad, expected / rows if rows else None)
 
 
 class CardTraining(msgspec.Struct, frozen=True):
@@ -238,7 +255,8 @@ def gains(deciles: Iterable[CardGroup]) -> tuple[CardGain, ...]:
     found, seen, caught = [], 0, 0
     for number, group in enumerate(groups, start=1):
         seen, caught = seen + group.rows, caught + group.bad
-        share = caught / defaults if defaults else 0.0
-        lift = share / (seen / rows)
-        found.append(CardGain(number, group.rows, group.bad, group.bad / group.rows, seen / rows, share, lift))
+        share, ours = seen / rows, caught / defaults if defaults else 0.0
+        refused = (seen - caught) / (rows - defaults) if rows > defaults else 0.0
+        rate = group.bad / group.rows
+        found.append(CardGain(number, group.rows, group.bad, rate, share, ours, refused, ours / share, ours - refused))
     return tuple(found)

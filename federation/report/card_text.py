@@ -36,11 +36,14 @@ _HIDDEN_EDGES: Final = (
 SLOPE_BOUNDS: Final = (0.8, 1.25)
 """Calibration slopes that a card calls right; test rows with few defaults leave them often enough."""
 
+_KINDS: Final = {"scorecard": "A scorecard of", "boosting": "Boosted trees on"}
+
 VERDICTS: Final = {
     "stable": "The test rows score like the training rows.",
     "watch": "The test rows score somewhat unlike the training rows: watch it.",
     "retrain": "The test rows score unlike the training rows: find out why, and train again.",
 }
+VERDICT_BOUNDS: Final = {"stable": "stable: below 0.1", "watch": "watch: 0.1 to 0.25", "retrain": "retrain: above 0.25"}
 VERDICTS_ZH: Final = {"stable": "稳定", "watch": "关注", "retrain": "需重新训练"}
 FEW_OUTCOMES: Final = 100
 
@@ -58,8 +61,8 @@ def summary(card: ModelCard) -> str:
     """Return the opening sentences: what the model is, how well it ranks, whether it is calibrated and stable."""
     chosen = sum(feature.selected for feature in card.features)
     found = card.validation
-    kind = "A scorecard" if card.family == "scorecard" else f"A model of the family {card.family}"
-    text = f"{kind} of {chosen} features from {len(card.coverage)} domains."
+    domains = sum(domain.selected > 0 for domain in card.coverage)
+    text = f"{_KINDS.get(card.family, 'A model on')} {chosen} features from {domains} domains."
     if found.auc is None or found.ks is None:
         return f"{text} The test rows do not hold both outcomes, so how well it ranks risk cannot be measured."
     return f"{text} {_ranking(found)} {_calibrated(found.calibration_slope)} {VERDICTS[found.stability.verdict]}"

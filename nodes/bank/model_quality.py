@@ -71,6 +71,7 @@ class ModelQuality(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     gini: float | None
     brier: float | None
     calibration_slope: float | None
+    calibration_intercept: float | None
     stability_index: float
     curve: tuple[CurvePoint, ...]
     ks_at: CurvePoint | None
@@ -97,6 +98,7 @@ def measure(log_odds: Floats, bad: Integers, training_rows: int) -> ModelQuality
         gini=_finite(found.gini),
         brier=_finite(found.brier),
         calibration_slope=_finite(found.calibration_slope),
+        calibration_intercept=_finite(found.calibration_intercept),
         stability_index=population_stability(train, test),
         curve=curve,
         ks_at=ks_at,

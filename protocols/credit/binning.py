@@ -130,8 +130,8 @@ def _merge_ordered(steps: list[_Step], everyone: Outcomes, direction: Direction,
     steps = _merge_small(steps, floor)
     if direction is not Direction.NONE:
         signs = {Direction.INCREASING: (1,), Direction.DECREASING: (-1,)}.get(direction, (1, -1))
-        candidates = [_merge_to_monotone(steps, sign) for sign in signs]
-        steps = max(candidates, key=lambda c: information_value([step.outcomes for step in c], everyone))
+        candidates = [_merge_to_monotone(steps, everyone, sign, limit) for sign in signs]
+        return max(candidates, key=lambda c: information_value([step.outcomes for step in c], everyone))
     return _merge_to_count(steps, everyone, limit)
 
 
@@ -153,14 +153,27 @@ def _merge_small(steps: list[_Step], floor: int) -> list[_Step]:
     return steps
 
 
-def _merge_to_monotone(steps: list[_Step], sign: int) -> list[_Step]:
-    """Pool adjacent violators until the bad rate runs one way (isotonic regression on bins)."""
+def _merge_to_monotone(steps: list[_Step], everyone: Outcomes, sign: int, limit: int) -> list[_Step]:
+    """Pool adjacent violators until bad rate and WOE run one way in at most `limit` steps (isotonic regression).
+
+    The half cases in a WOE shrink a small step's more than a large one's: rates that differ little may have it turned.
+    """
+    return _pooled(_merge_to_count(_pooled(steps, everyone, sign), everyone, limit), everyone, sign)
+
+
+def _pooled(steps: list[_Step], everyone: Outcomes, sign: int) -> list[_Step]:
     done: list[_Step] = []
     for step in steps:
         done.append(step)
-        while len(done) > 1 and sign * (done[-1].outcomes.bad_rate - done[-2].outcomes.bad_rate) <= 0:
+        while len(done) > 1 and not _rises(done[-2].outcomes, done[-1].outcomes, everyone, sign):
             done = _join(done, len(done) - 2)
     return done
+
+
+def _rises(one: Outcomes, following: Outcomes, everyone: Outcomes, sign: int) -> bool:
+    """Tell whether the risk rises from one step to the following, or falls if `sign` is negative."""
+    steeper = sign * (following.bad_rate - one.bad_rate) > 0
+    return steeper and sign * (integer_woe(one, everyone) - integer_woe(following, everyone)) > 0
 
 
 def _merge_to_count(steps: list[_Step], everyone: Outcomes, limit: int) -> list[_Step]:

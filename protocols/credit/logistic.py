@@ -172,6 +172,17 @@ def fit_columns(columns: Floats, good: Integers) -> Floats:
     return result
 
 
+def maximum_likelihood(column: Floats, good: Integers) -> Floats:
+    """Return intercept and slope of the plain logistic fit of outcomes on one column. Shapes: both (rows,).
+
+    Unlike `fit_columns`, nothing is added to the outcomes: the column must vary, and not separate them.
+    """
+    centre, spread = float(column.mean()), float(column.std())
+    design = np.column_stack([np.ones(len(column)), (column - centre) / spread])
+    fit = _maximise(design, good.astype(np.float64), np.zeros(2))
+    return np.array([fit[0] - fit[1] * centre / spread, fit[1] / spread])
+
+
 def fit_nonnegative(columns: Floats, good: Integers) -> Floats:
     """Return the logistic fit of which no weight but the intercept is negative. Shapes: as `fit_columns`, k small.
 

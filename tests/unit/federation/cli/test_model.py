@@ -66,7 +66,7 @@ def test_show_json_is_the_whole_card(trained: TrainedFederation, card: ModelCard
 
 def test_the_keys_of_the_json_card_are_stable(card: ModelCard) -> None:
     content = json.loads(msgspec.json.encode(card))
-    assert content["format"] == "credit-federation-model-card/1"
+    assert content["format"] == "credit-federation-model-card/2"
     assert {
         "title": str,
         "family": str,

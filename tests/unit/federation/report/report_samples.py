@@ -217,7 +217,7 @@ def undetermined(rows: int, outcome: int) -> RunReport:
     nan = float("nan")
     return replace(
         sample(),
-        validation=Validation(nan, nan, nan, nan, nan),
+        validation=Validation(nan, nan, nan, nan, nan, nan),
         comparisons=(Comparison(FEDERATION, nan, None), Comparison(BANK_ALONE, None, None)),
         rows_test=rows,
         test_scores=scored(rows)[0],

@@ -60,6 +60,20 @@ def test_ordered_features_run_one_way_and_join_neighbours_only(outcomes: list[Ou
         assert list(group) == list(range(group[0], group[0] + len(group)))
     rising, falling = rates(feature) == sorted(rates(feature)), rates(feature) == sorted(rates(feature))[::-1]
     assert {Direction.INCREASING: rising, Direction.DECREASING: falling}.get(direction, rising or falling)
+    woe = [feature.woe[group[0]] for group in feature.groups[:-1]]
+    assert len(set(woe)) == len(woe)
+    assert woe == sorted(woe, reverse=rising)
+
+
+def test_steps_whose_rates_run_one_way_and_whose_woe_the_other_are_pooled() -> None:
+    """Half a case counts more in the small step: 2.1 % of default in the large one, 2.0 % in it, and yet less WOE."""
+    large, small = Outcomes(979, 21), Outcomes(98, 2)
+    outcomes = [Outcomes(400, 60), large, small, Outcomes(400, 1), Outcomes(0, 0)]
+    everyone = sum(outcomes, Outcomes(0, 0))
+    assert large.bad_rate > small.bad_rate
+    assert integer_woe(large, everyone) > integer_woe(small, everyone)
+    feature = binned(outcomes, replace(RULES, direction=Direction.DECREASING))
+    assert feature.groups == ((0,), (1, 2), (3,), (4,))
 
 
 def test_a_clear_feature_keeps_its_steps() -> None:
