@@ -9,6 +9,7 @@
     ├── ConfigurationError    a file, directory or option that its own operator must correct
     ├── PeerRefused           another party has refused, with its code
     └── TransportError        a peer that cannot be reached or did not answer
+        └── NotSent           what has never left this process: nobody can have heard it
 
 Each carries a stable `code` that programs may switch on, and a text for people. Texts carry identifiers and
 sizes, never values. Bytes from a peer raise nothing outside this tree; misuse by our own code raises built-ins.
@@ -73,3 +74,7 @@ class TransportError(CreditFederationError):
     """A peer that cannot be reached, or did not answer in time."""
 
     default_code = "TRANSPORT"
+
+
+class NotSent(TransportError):
+    """Something that has never left this process, whatever the reason: nobody can have heard it."""

@@ -224,6 +224,11 @@ class BankAgent:
         replies = self._asked(transcript).conclude(transcript, values)
         return Turn(pack_parcel(tuple(replies)), closed=True)
 
+    def withdraw(self, transcript: bytes) -> None:
+        """Forget a question whose first parcel has never left; it is on no record, here or elsewhere."""
+        if transcript in self._asked(transcript):
+            self._asked(transcript).withdraw(transcript)
+
     def give_up(self, transcript: bytes, reason: CreditFederationError) -> bytes:
         """Forget a question that gets no answer; return the parcel that says so, empty if it has ended meanwhile."""
         if transcript not in self._asked(transcript):

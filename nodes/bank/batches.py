@@ -104,6 +104,12 @@ class Batches:
         role = self._batches[transcript].role
         return self._recorded(role, role.conclude(values))
 
+    def withdraw(self, transcript: bytes) -> None:
+        """Forget a batch that has never left: nobody has heard of it."""
+        query = self._batches.pop(transcript).role.query
+        if self._site.ledger is not None:
+            self._site.ledger.questions.withdraw(query.batch)
+
     def give_up(self, transcript: bytes, reason: CreditFederationError) -> list[Envelope]:
         """Forget a batch that gets no answer; return what the coordinator must know of it."""
         role = self._batches.pop(transcript).role

@@ -126,6 +126,12 @@ class Questions:
         """Tell whether a query has ended, so that its result can be read."""
         return self._queries[transcript].role.closed
 
+    def withdraw(self, transcript: bytes) -> None:
+        """Forget a query that has never left: nobody has heard of it."""
+        query = self._queries.pop(transcript).role.query
+        if self._site.ledger is not None:
+            self._site.ledger.questions.withdraw(query.query)
+
     def give_up(self, transcript: bytes, reason: CreditFederationError) -> list[Envelope]:
         """Forget a query that gets no answer; return what the coordinator must know of it."""
         asked = self._queries.pop(transcript)

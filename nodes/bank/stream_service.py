@@ -25,7 +25,7 @@ from nodes.upkeep import Upkeep
 from protocols.assessment.messages import Subject
 from protocols.channel.pins import SUSPENDED
 from protocols.consent import QUESTIONS, Purpose
-from protocols.errors import ConfigurationError, CreditFederationError, PolicyDenied, TransportError
+from protocols.errors import ConfigurationError, CreditFederationError, NotSent, PolicyDenied, TransportError
 from protocols.stream import TOO_LARGE, Gatherer
 from protocols.uscc import validate as validate_uscc
 
@@ -151,6 +151,7 @@ class StreamBankService:
         try:
             with STAGES.labels("total").time():
                 async with self._slots:
+                    await self._reach(seconds)
                     transcript, parcel = await self._pose(pose)
                     found = await self._conduct(transcript, parcel, results, seconds)
         except CreditFederationError as error:
@@ -160,6 +161,17 @@ class StreamBankService:
         for result in found:
             ASSESSED.labels(result.status, "" if result.status == "denied" else result.code).inc()
         return found
+
+    async def _reach(self, seconds: float) -> None:
+        """Return once the coordinator is reached: a question that cannot leave is not put on record.
+
+        Raises: NotSent, codes TIMEOUT, PARTY_SUSPENDED.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                await self._connection.reached()
+        except TimeoutError:
+            raise NotSent(f"no stream to the coordinator in {seconds:g} s", code=TIMEOUT) from None
 
     async def _pose(self, pose: Callable[[], tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
         """Open a question; if the caller goes away meanwhile, it is given up as soon as it is open."""
@@ -172,7 +184,11 @@ class StreamBankService:
             raise
 
     async def _conduct(self, transcript: bytes, parcel: bytes, results: Results, seconds: float) -> _Found:
-        """Ask and answer until the question has ended; see that the coordinator learns of it; return the results."""
+        """Ask and answer until the question has ended; see that the coordinator learns of it; return the results.
+
+        Of a question that does not even leave nobody learns, and it is on no record.
+        """
+        asked = parcel
         try:
             async with asyncio.timeout(seconds):
                 outcome: _Found | CreditFederationError | None = None
@@ -181,6 +197,9 @@ class StreamBankService:
         except TimeoutError:
             raise self._given_up(transcript, TransportError(f"no answer in {seconds:g} s", code=TIMEOUT)) from None
         except CreditFederationError as error:
+            if parcel is asked and isinstance(error, NotSent):
+                await self._do(lambda: self._agent.withdraw(transcript))
+                raise
             raise self._given_up(transcript, error) from None
         except asyncio.CancelledError:
             self._given_up(transcript, TransportError("nobody waits any more", code="CANCELLED"))
@@ -199,7 +218,7 @@ class StreamBankService:
                 reply = await self._connection.request(parcel)
             except TransportError as error:
                 kept = error.code in (TOO_LARGE, "STREAM_FULL", SUSPENDED)
-                raise TransportError(str(error), code=error.code if kept else UNAVAILABLE) from error
+                raise type(error)(str(error), code=error.code if kept else UNAVAILABLE) from error
 
         def read(turn: Turn) -> tuple[Turn, _Found | CreditFederationError | None]:
             try:

@@ -16,7 +16,7 @@ from prometheus_client import Counter, Gauge
 
 from nodes.stream.settings import StreamSettings
 from protocols.channel.pins import SUSPENDED
-from protocols.errors import TransportError
+from protocols.errors import NotSent, TransportError
 from protocols.stream import (
     ROSTER_HEADER,
     SERVICE_METHOD,
@@ -65,22 +65,30 @@ class Connection:
         """How many streams have come up so far: what was said on an earlier one is said again."""
         return self._streams
 
+    async def reached(self) -> None:
+        """Return once the stream is up; the caller sets the limit. Raises: NotSent, code PARTY_SUSPENDED."""
+        if self._suspended:
+            raise NotSent("the coordinator has suspended this party", code=SUSPENDED)
+        await self._up.wait()
+
     async def request(self, parcel: bytes) -> bytes:
         """Return the coordinator's reply, waiting for the stream to be up if it is not; the caller sets the limit.
 
-        Raises: TransportError, with the code of the stream's end if it ends meanwhile; PARCEL_TOO_LARGE; STREAM_FULL;
-        PARTY_SUSPENDED.
+        Raises: TransportError, with the code of the stream's end if it ends meanwhile; NotSent, codes PARCEL_TOO_LARGE,
+        STREAM_FULL, PARTY_SUSPENDED.
         """
-        if self._suspended:
-            raise TransportError("the coordinator has suspended this party", code=SUSPENDED)
-        await self._up.wait()
+        await self.reached()
         end = self._present()
         try:
             return await end.request(parcel)
         except TransportError as error:
             if error.code != REPLACED or self._end in (None, end):
                 raise
-        return await self._present().request(parcel)  # the first stream had ended before this was on its way
+            left = not isinstance(error, NotSent)
+        try:
+            return await self._present().request(parcel)  # the first stream had ended before this was on its way
+        except NotSent as error:
+            raise (TransportError(str(error), code=error.code) if left else error) from error
 
     async def upkeep(self, parcel: bytes) -> bytes:
         """Return the coordinator's answer to what this party asks for its certificate or card.
@@ -170,7 +178,7 @@ class Connection:
 
     def _present(self) -> StreamEnd:
         if self._end is None:
-            raise TransportError("there is no stream to the coordinator", code=UNAVAILABLE)
+            raise NotSent("there is no stream to the coordinator", code=UNAVAILABLE)
         return self._end
 
     def _came_up(self, end: StreamEnd, channel: grpc.aio.Channel) -> None:

@@ -16,7 +16,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
-from protocols.errors import MalformedMessage, TransportError, UnexpectedMessage
+from protocols.errors import MalformedMessage, NotSent, TransportError, UnexpectedMessage
 from protocols.stream.wire import Closing, Delivery, Exchange, Frame, Heartbeat, read_frame
 
 EXCHANGES_PER_FRAME: Final = 128
@@ -86,7 +86,8 @@ class StreamEnd:
     async def request(self, parcel: bytes) -> bytes:
         """Return the peer's reply; whoever stops waiting gives the request up.
 
-        Raises: TransportError, codes PARCEL_TOO_LARGE, STREAM_FULL, or that of the close.
+        Raises: NotSent, codes PARCEL_TOO_LARGE, STREAM_FULL, or that of the close; TransportError with that if it comes
+        meanwhile.
         """
         number, self._next = self._next, self._next + 1
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
@@ -190,13 +191,13 @@ class StreamEnd:
         self._check_open()
         size = len(exchange.parcel) + _OVERHEAD
         if size > self._limits.frame_bytes:
-            raise TransportError(f"a parcel of {len(exchange.parcel)} bytes", code=TOO_LARGE)
+            raise NotSent(f"a parcel of {len(exchange.parcel)} bytes", code=TOO_LARGE)
         if self._waiting_bytes + size > self._limits.waiting_bytes:
-            raise TransportError(f"{self._waiting_bytes} bytes wait for the other end", code="STREAM_FULL")
+            raise NotSent(f"{self._waiting_bytes} bytes wait for the other end", code="STREAM_FULL")
         self._waiting.append(exchange)
         self._waiting_bytes += size
         self._something.set()
 
     def _check_open(self) -> None:
         if self._closed is not None:
-            raise TransportError("the stream is closed", code=self._closed.code)
+            raise NotSent("the stream is closed", code=self._closed.code)

@@ -41,7 +41,7 @@ class ServiceFederation:
     ids: tuple[str, ...] = field(repr=False)
 
     @asynccontextmanager
-    async def bank(self, **changes: float) -> AsyncIterator[StreamBankService]:
+    async def bank(self, **changes: object) -> AsyncIterator[StreamBankService]:
         """The bank's service, connected; `changes` to its settings."""
         home = self.folder / BANK
         settings = msgspec.structs.replace(read_settings(home / BANK_FILE, BankSettings), **changes)
