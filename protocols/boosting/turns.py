@@ -31,7 +31,7 @@ class Turns:
         self._bank, self._data, self._plan, self._minimum = bank, data, plan, minimum
         self._first_folds = plan.folds(data.training_rows, minimum)
         self._kept = 0
-        self.ensemble = Ensemble(bank, 1 - data.training_bad, len(data.bad), weighed=self._first_folds > 1)
+        self.ensemble = Ensemble(bank, 1 - data.training_bad, len(data.bad), honest=self._first_folds > 1)
 
     def grower(self, party: PartyId, turn: int, shapes: Sequence[Shape]) -> Grower:
         """Return what grows a party's trees of a turn.
@@ -62,9 +62,8 @@ class Turns:
         if turn:
             self.ensemble.add_own(own, own_points)
             return
-        everyone = {**trees, self._bank: own}
-        self.ensemble.add_first(everyone, points, own_points)
-        self._kept = max(len(grown) for grown in everyone.values()) // self._plan.group
+        self.ensemble.add_first(trees, points, own, own_points)
+        self._kept = max(len(grown) for grown in (own, *trees.values())) // self._plan.group
 
     def _grow_own(self, turn: int) -> list[PointedTree]:
         data, bad = self._data, self._data.training_bad
