@@ -33,11 +33,11 @@ from federation.audit.exported import MAX_LINE, parse_leaf, parse_proof, read_ma
 from federation.audit.keys import read_log_keys
 from federation.audit.reading import LoggedLeaf
 from federation.audit.records import csv_header, csv_line, export_line
+from federation.audit.retention import ErasedBodies
 from federation.audit.verify import LogFailure, LogReport
 from protocols.errors import ConfigurationError, CreditFederationError, MalformedMessage
 from protocols.transparency.checkpoints import Checkpoint, LogKeys, verify_cosignatures, verify_log_signature
 from protocols.transparency.hashing import leaf_hash
-from protocols.transparency.leaves import decode_leaf
 from protocols.transparency.log_proofs import LogProof
 from protocols.transparency.notes import parse_note
 from protocols.transparency.prover import Frontier
@@ -93,6 +93,7 @@ class _Walk:
         self._known = [self._claim(note, "a checkpoint known from elsewhere") for note in known]
         self._frontier, self._witnessed, self._stated_witnessed = Frontier(), 0, 0
         self._claims: list[_Claim] = []
+        self._erased = ErasedBodies()
 
     def _claim(self, note: bytes, source: str) -> _Claim:
         signed = parse_note(note)
@@ -159,6 +160,8 @@ class _Walk:
             self._check_proof(logged, rows.proofs.readline(MAX_LINE), trees)
             self._frontier, _ = self._frontier.push(leaf_hash(logged.data))
             self._settle(due)
+        if (bare := self._erased.unexplained()) is not None:
+            raise _Broken(bare, LEAF_ALTERED, "its sealed body is gone, and no order ended its retention")
         if due:
             size = self._frontier.size
             raise _Broken(size, LEAF_MISSING, f"{due[0].source} covers {due[0].size} leaves, the export ends at {size}")
@@ -169,7 +172,7 @@ class _Walk:
     def _take_leaf(self, index: int, line: bytes) -> LoggedLeaf:
         try:
             logged = parse_leaf(line)
-            decode_leaf(logged.data, logged.body)
+            self._erased.take(index, logged.commitment(), logged.body)
         except MalformedMessage as error:
             raise _Broken(index, LEAF_MALFORMED, str(error)) from None
         if logged.index != index:

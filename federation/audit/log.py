@@ -25,6 +25,7 @@ from typing import Final
 from federation.audit.errors import LOCKED, NOT_COVERED, NOT_WRITABLE
 from federation.audit.location import LogLocation, as_location
 from federation.audit.recovery import Tail, check_witnessed, empty_tail, known_checkpoints, newest_witnessed, read_tail
+from federation.audit.retention import bodies_before
 from federation.audit.storage import LeafRow, LogReader, LogWriter, running_hash
 from federation.audit.witnessed import read_record_note, write_record
 from protocols.errors import ConfigurationError, MalformedMessage, UnexpectedMessage
@@ -220,7 +221,7 @@ class AuditLog:
             raise ValueError(f"a tree of {size} leaves is not part of a log of {self.size}")
 
     def entries(self, start: int = 0, end: int | None = None) -> Iterator[Entry]:
-        """Yield leaves `[start, end)` in order, a page in memory at a time.
+        """Yield leaves `[start, end)` in order, a page in memory at a time; a body that was erased is empty.
 
         Raises: MalformedMessage for a leaf that is not canonical or does not fit its body; it proves no hash.
         """
@@ -228,6 +229,24 @@ class AuditLog:
         for page in range(max(start, 0), stop, _PAGE):
             for index, leaf, body, _ in self._reader.leaves(page, min(page + _PAGE, stop)):
                 yield Entry(index, decode_leaf(leaf, body))
+
+    def erase_bodies(self, before_year: int) -> int:
+        """Delete the bodies of all leaves of the years before one; return how many leaves those are.
+
+        Their leaves stay, and so does the tree; nothing of the bodies is left in the database's files. An order for it
+        stands in the log before: without that, the log no longer verifies. Raises: ConfigurationError.
+        """
+        erased = 0
+        try:
+            for page in bodies_before(before_year, self._reader, self.size):
+                with self._commit_lock:
+                    self._writer.erase_bodies(page)
+                erased += len(page)
+            with self._commit_lock:
+                self._writer.purge()
+        except self._writer.error as error:
+            raise ConfigurationError(f"the audit log {self._location} cannot be written", code=NOT_WRITABLE) from error
+        return erased
 
     def commitments(self, start: int = 0, end: int | None = None) -> Iterator[LeafCommitment]:
         """Yield what leaves `[start, end)` say, without their bodies. Raises: MalformedMessage; it proves no hash."""

@@ -109,6 +109,9 @@ class _Session:
                         copy.write_row(row)
             cursor.execute(_marked(statement), values)
 
+    def purge(self) -> None:
+        self._alive().execute("VACUUM (FULL) leaves")  # a new file, without the dead rows; the old one is removed
+
     def close(self) -> None:
         self._connection.close()
 

@@ -45,6 +45,10 @@ class LogSession(Protocol):
         """Store rows and run one more statement, all or nothing, durable when it returns."""
         ...
 
+    def purge(self) -> None:
+        """Let nothing that was replaced or deleted be left in the database's files."""
+        ...
+
     def close(self) -> None:
         """Let go of the connection; may be called twice."""
         ...

@@ -58,6 +58,11 @@ class _Session:
                 self._connection.execute("ROLLBACK")
             raise
 
+    def purge(self) -> None:
+        busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise sqlite3.OperationalError("a reader kept the write-ahead log from being emptied")
+
     def close(self) -> None:
         self._connection.close()
 
@@ -73,6 +78,7 @@ class SqliteWriting(_Session):
             connection.execute("PRAGMA trusted_schema=OFF")
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA secure_delete=ON")  # a body that is erased is overwritten with zeros
             if connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
                 _create(connection)
         except (OSError, sqlite3.Error) as error:

@@ -159,6 +159,15 @@ class LogWriter:
         signed = "INSERT INTO head (one, note) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET note = excluded.note"
         self._session.transact(new, signed, (head,))
 
+    def erase_bodies(self, indexes: Sequence[int]) -> None:
+        """Put nothing in the place of these leaves' bodies."""
+        marks = ", ".join("?" * len(indexes))
+        self._session.transact((), f"UPDATE leaves SET body = ? WHERE idx IN ({marks})", (b"", *indexes))  # noqa: S608
+
+    def purge(self) -> None:
+        """Let nothing that was erased be left in the database's files."""
+        self._session.purge()
+
     def put_checkpoint(self, size: int, note: bytes) -> None:
         """Store a note for the tree of `size` leaves, in place of the one with fewer cosignatures."""
         put = "INSERT INTO checkpoints (size, note) VALUES (?, ?) ON CONFLICT (size) DO UPDATE SET note = excluded.note"

@@ -13,8 +13,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
-from hashlib import sha256
-from hmac import compare_digest
 from operator import attrgetter
 from pathlib import Path
 
@@ -34,6 +32,7 @@ from federation.audit.errors import (
 )
 from federation.audit.keys import read_log_keys
 from federation.audit.location import LogLocation, as_location, coordinator_home, log_location
+from federation.audit.retention import ErasedBodies
 from federation.audit.session import LogSession, connect
 from federation.audit.storage import CHAIN_START, LeafRow, running_hash
 from federation.audit.witnessed import read_record_note
@@ -140,6 +139,7 @@ class _Pass:
         self._session, self._keys, self._record, self._outside = session, keys, record, outside
         self._frontier, self._chain = Frontier(), CHAIN_START
         self._checkpoints = self._cosignatures = self._witnessed = 0
+        self._erased = ErasedBodies()
         self._recorded = False  # a checkpoint in the log has its quorum, so the record beside it was written before
         self._sound = {True: 0, False: 0}  # the largest size at which an independent, or any, claim was found to hold
 
@@ -177,6 +177,8 @@ class _Pass:
             raise _Broken(size, LEAF_MISSING, f"{claim.source} covers {claim.size} leaves, the log ends at {size}")
         if next(nodes, None) is not None:
             raise _Broken(size, NODE_ALTERED, "subtree hashes are stored for leaves that are not there")
+        if (bare := self._erased.unexplained()) is not None:
+            raise _Broken(bare, LEAF_ALTERED, "its sealed body is gone, and no order ended its retention")
         self._check_witnessed()
 
     def _leaf_rows(self) -> Iterator[LeafRow]:
@@ -220,12 +222,13 @@ class _Pass:
         if position != index:
             raise _Broken(index, LEAF_MISSING, f"the next leaf in the log is numbered {position}")
         try:
-            commitment = decode_commitment(_bytes(data))
-            body_hash = sha256(_bytes(body)).digest()
+            commitment, stored = decode_commitment(_bytes(data)), _bytes(body)
         except MalformedMessage as error:
             raise _Broken(index, LEAF_MALFORMED, str(error)) from None
-        if not compare_digest(body_hash, commitment.body_hash):
-            raise _Broken(index, LEAF_ALTERED, "its sealed body is not the one that it commits to")
+        try:
+            self._erased.take(index, commitment, stored)
+        except MalformedMessage as error:
+            raise _Broken(index, LEAF_ALTERED, str(error)) from None
         digest = leaf_hash(data)
         self._chain = running_hash(self._chain, digest)
         if chain != self._chain:

@@ -66,7 +66,9 @@ class ViewDesk:
         return self.shred(envelope) if envelope.message == ShredOrder.__name__ else self.view(envelope)
 
     def shred(self, envelope: Envelope) -> list[Envelope]:
-        """Log an order of the coordinator's own operator, then destroy the keys; return the receipt of the last leaf.
+        """Log an order of the coordinator's own operator, then destroy keys, and a year's bodies with them.
+
+        Return the receipt of the last leaf; an order that broke off is given again.
 
         Raises: MalformedMessage, VerificationFailed; UnexpectedMessage, code VIEW_REPEATED; PolicyDenied, code
         RETENTION, for a year whose bodies are still to be kept; ConfigurationError.
@@ -85,6 +87,7 @@ class ViewDesk:
         self._shredder.shred(order.tags)
         if order.before_year:
             self._shredder.shred_before(order.before_year)
+            self._log.erase_bodies(order.before_year)
         return [channel.wrap(self._keys.party, LogReceipt(receipts[-1].index, receipts[-1].note), sealed=False)]
 
     def view(self, envelope: Envelope) -> list[Envelope]:

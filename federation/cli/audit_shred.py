@@ -55,10 +55,11 @@ def retain(
     ] = RETENTION_YEARS,
     as_json: AsJson = False,
 ) -> None:
-    """Destroy the keys to all bodies that are older than the retention, by whole calendar years (UTC).
+    """Destroy all bodies that are older than the retention, keys and bytes, by whole calendar years (UTC).
 
     With five years, the bodies of 2026 are destroyed from the first of January 2032 on, and none before: the
-    coordinator refuses to shred a younger year. A leaf, SHRED, says so; the log verifies as before. Run it once a year.
+    coordinator refuses to shred a younger year. A leaf, SHRED, says so; leaves stay, and the log verifies as before.
+    Run it once a year. A log in PostgreSQL is rewritten once for it, which takes the space and a minute or two.
     """
     with reported_errors(as_json):
         before = datetime.now(UTC).year - years

@@ -14,7 +14,7 @@ from federation.audit.shredder import Shredder
 from protocols.channel.wire import encode
 from protocols.enterprise.messages import LoggedEntries, ProvedLeaf
 from protocols.transparency.checkpoints import verify_log_signature
-from protocols.transparency.leaves import CONSENT_KINDS, Leaf, LeafKind, encode_leaf
+from protocols.transparency.leaves import CONSENT_KINDS, Leaf, LeafKind
 from protocols.transparency.notes import parse_note
 
 MAX_LEAVES: Final = 1 << 14
@@ -38,7 +38,7 @@ def prove_leaves(
         place = next(place for place, size in enumerate(sizes) if index < size)
         (entry,) = log.entries(index, index + 1)
         path = log.inclusion_proof(index, sizes[place])
-        found.append(ProvedLeaf(index, encode_leaf(entry.leaf), _statement(entry.leaf, places, shredder), path, place))
+        found.append(ProvedLeaf(index, log.leaf_bytes(index), _statement(entry.leaf, places, shredder), path, place))
     return LoggedEntries(tuple(notes), tuple(found))
 
 
@@ -48,7 +48,7 @@ def subjects_of(log: AuditLog, leaves: Sequence[int], places: Mapping[bytes, int
     for index in leaves:
         (entry,) = log.entries(index, index + 1)
         if entry.leaf.kind is LeafKind.REQUEST:
-            tags = tags_of(LoggedLeaf(index, encode_leaf(entry.leaf), entry.leaf.body))
+            tags = tags_of(LoggedLeaf(index, log.leaf_bytes(index), entry.leaf.body))
             found.update(tags[places.get(entry.leaf.reference, 0) :][:1])
     return found
 

@@ -268,9 +268,12 @@ def decode_commitment(data: bytes) -> LeafCommitment:
 
 
 def decode_leaf(data: bytes, body: bytes) -> Leaf:
-    """Return the leaf whose canonical bytes are `data` and whose sealed body is `body`. Raises: MalformedMessage."""
+    """Return the leaf whose canonical bytes are `data` and whose sealed body is `body`, b"" if that was erased.
+
+    Raises: MalformedMessage.
+    """
     commitment = decode_commitment(data)
-    if sha256(body).digest() != commitment.body_hash:
+    if body and sha256(body).digest() != commitment.body_hash:
         raise MalformedMessage("the body is not the one that the leaf commits to")
     try:
         return Leaf(

@@ -39,7 +39,7 @@ def entry(request: Request, number: str, session: Auditor, console: Here) -> Res
             "record": describe(logged),
             "leaf": leaf,
             "body_bytes": len(logged.body),
-            "body_fits": sha256(logged.body).digest() == leaf.body_hash,
+            "body_fits": not logged.body or sha256(logged.body).digest() == leaf.body_hash,
             "leaf_hash": leaf_hash(logged.data).hex(),
             "checked": checked,
             "sheet": sheet,

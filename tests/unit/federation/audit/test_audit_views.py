@@ -188,7 +188,10 @@ def test_bodies_end_with_their_retention_and_not_before(desk: ViewDesk, chen: Au
     assert refusal.value.code == "RETENTION"
     assert open_body(desk.handle, chen, scene.start)[1]
     receipt = order_shredding(later.handle, operator, (), before_year=2024)
-    assert open_body(desk.handle, chen, scene.start)[1] == {}
+    with pytest.raises(PeerRefused) as gone:
+        open_body(desk.handle, chen, scene.start)
+    assert gone.value.code == "NO_SUCH_BODY"
+    assert not any(entry.leaf.body for entry in desk._log.entries())
     (leaf,) = [entry.leaf for entry in desk._log.entries(receipt.leaf, receipt.leaf + 1)]
     assert (leaf.kind, dict(leaf.attributes)) == (LeafKind.SHRED, {"before_year": 2024})
 
