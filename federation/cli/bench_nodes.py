@@ -29,6 +29,9 @@ def nodes(
         float, typer.Option("--process-seconds", help="Also ask processes for so long; 0: no.", min=0)
     ] = 0.0,
     rate: Annotated[float, typer.Option("--rate", help="Questions a second to the processes.", min=0.1)] = 2.0,
+    deployed: Annotated[
+        bool, typer.Option("--deployed", help="Also start all processes, train over Flower and ask the bank's API.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object.")] = False,
 ) -> None:
     """Train and assess one cohort with few data nodes and with many: time, processor time and bytes.
@@ -41,7 +44,7 @@ def nodes(
     chosen = counts or [FEWEST, 20]
     if any(not FEWEST <= count <= MOST for count in chosen):
         raise typer.BadParameter(f"{FEWEST} to {MOST} data nodes", param_hint="--nodes")
-    effort = Effort(rows, key_bits, assessments, process_seconds, rate)
+    effort = Effort(rows, key_bits, assessments, process_seconds, rate, deployed)
     found: list[NodesFigures] = []
     with reported_errors(as_json), errors.status("starting") as status:
         for count in chosen:
@@ -55,12 +58,11 @@ def nodes(
 
 def show(found: list[NodesFigures], rows: int, key_bits: int) -> None:
     """Print each figure for every number of nodes, and how many times that of the first."""
-    first = found[0]
     table = Table("", *(f"{figures.nodes} nodes, {figures.domains} domains" for figures in found))
     for label, name, scale in LINES:
-        cells = [_cell(getattr(figures, name), getattr(first, name), scale, figures is first) for figures in found]
-        if any(cell != "–" for cell in cells):
-            table.add_row(label, *cells)
+        _add(table, label, [getattr(figures, name) for figures in found], scale)
+    for label, name, scale in DEPLOYED_LINES:
+        _add(table, label, [getattr(figures.deployed, name, None) for figures in found], scale)
     console.print(f"{rows:,} enterprises, {key_bits}-bit keys")
     console.print(table)
 
@@ -77,6 +79,27 @@ LINES = (
     ("an answer, processes: processor ms", "process_cpu_ms", 1.0),
     ("questions without an answer", "process_errors", 1.0),
 )
+
+
+DEPLOYED_LINES = (
+    ("as processes: how many", "processes", 1.0),
+    ("as processes: memory, GB", "memory", 1e-9),
+    ("starting: seconds", "start_seconds", 1.0),
+    ("starting: processor seconds", "start_cpu_seconds", 1.0),
+    ("training over Flower: rounds", "rounds", 1.0),
+    ("training over Flower: seconds", "seconds", 1.0),
+    ("of which Flower's own", "carrying_seconds", 1.0),
+    ("training over Flower: processor seconds", "cpu_seconds", 1.0),
+    ("training over Flower: MB", "bytes", 1e-6),
+    ("an answer of the bank's API: median ms", "answer_ms", 1.0),
+    ("an answer of the bank's API: processor ms", "answer_cpu_ms", 1.0),
+)
+
+
+def _add(table: Table, label: str, values: list[float | None], scale: float) -> None:
+    """Add a line, unless nothing of it was measured."""
+    if any(value is not None for value in values):
+        table.add_row(label, *(_cell(value, values[0], scale, n == 0) for n, value in enumerate(values)))
 
 
 def _cell(value: float | None, baseline: float | None, scale: float, is_first: bool) -> str:

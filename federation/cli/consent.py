@@ -10,16 +10,21 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from rich.markup import escape
 
 from federation.cli.consent_text import read_consent_text
 from federation.cli.output import FAILED, console, print_json, reported_errors
-from federation.local.consents import ConsentService, write_list
+from federation.local.consents import WITHHELD_FILE, ConsentService, write_list
+from federation.local.layout import CONSENT_SERVICE
 from nodes.consent_sources import read_issuers
+from nodes.enrolment.founding import new_directory
 from nodes.enterprise.home import read_card, write_record_key
-from nodes.keystore import read_cards, read_keys
+from nodes.keystore import create_party, read_cards, read_keys, read_roster
 from protocols.channel.identity import PartyId, PartyRole
+from protocols.channel.pins import Pins
 from protocols.consent import Consent, ConsentDemand, Purpose, split_consent, unverified_claims, verify_consent
+from protocols.enrolment.token import check_name
 from protocols.errors import ConfigurationError, PolicyDenied
 
 app = typer.Typer(help="Issue, revoke, publish and read consents.", no_args_is_help=True)
@@ -32,6 +37,32 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON object.")]
 @app.callback()
 def consent() -> None:
     """Issue, revoke, publish and read consents: for tests, and for the services that speak for enterprises."""
+
+
+@app.command()
+def init(
+    home: Annotated[Path, typer.Argument(metavar="DIR", help="The new directory; it must not exist, or be empty.")],
+    name: Annotated[str, typer.Option("--name", help="The service's name, as nodes know it.")] = CONSENT_SERVICE,
+    as_json: AsJson = False,
+) -> None:
+    """Make a consent service's directory: its key, and NAME.pem, by which nodes and coordinator know it.
+
+    Each data owner, and the coordinator, who accredits the service puts that file into its own DIR/issuers.
+
+    Example: credfed consent init /srv/consents; scp /srv/consents/consent_service.pem tax:/srv/tax/issuers/
+    """
+    with reported_errors(as_json), new_directory(home) as made:
+        check_name(name)
+        create_party(made, PartyId(name), PartyRole.CONSENT_SERVICE, None)
+        key = read_keys(made).signing.public_key()
+        (made / f"{name}.pem").write_bytes(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+        (made / WITHHELD_FILE).write_text("", encoding="utf-8")
+    if as_json:
+        print_json({"service": name, "directory": str(home), "key": str(home / f"{name}.pem")})
+    else:
+        console.print(
+            f"[green]{escape(str(home))}[/] holds the keys of {name}; to be known: {name}.pem", soft_wrap=True
+        )
 
 
 @app.command()
@@ -53,6 +84,8 @@ def issue(
     It holds from now on, for this bank under its present key alone. The part before ~ is for the data nodes and travels
     sealed; the part after it is the slip that the coordinator may see, which names no enterprise.
 
+    SUBJECT of a consent for training is the hash of a cohort, as `credfed train` says it.
+
     Example: credfed consent issue OUT/consent_service 91999999MANLAYN443 --bank bank
     """
     with reported_errors(as_json):
@@ -60,20 +93,20 @@ def issue(
         known = service.pins.cards
         if bank not in known or known[PartyId(bank)].role is not PartyRole.BANK:
             raise ConfigurationError(f"no card of a bank {bank!r}", code="UNKNOWN_BANK")
-        nodes = tuple(sorted(name for name, card in known.items() if card.role is PartyRole.DATA_NODE))
+        asked = tuple(purpose or [Purpose.ASSESSMENT])
         now = int(time.time())
         given = Consent(
             subject=subject,
             bank=bank,
             bank_card=known[PartyId(bank)].fingerprint(),
-            purposes=tuple(purpose or [Purpose.ASSESSMENT]),
-            domains=tuple(domain) if domain else nodes,
+            purposes=asked,
+            domains=tuple(domain) if domain else _domains(cards or home.resolve().parent / "cards", service.pins),
             uses=uses,
             issued=now,
             not_before=now,
             expires=now + days * 86_400,
             token_id=secrets.token_hex(16),
-            record_key=service.public_record_key(subject),
+            record_key=service.record_key_for(subject, asked),
         )
         text = service.issue_as(given)
     if as_json:
@@ -199,6 +232,14 @@ def _service(home: Path, cards: Path | None) -> ConsentService:
     pins = read_cards(cards if cards is not None else home.resolve().parent / "cards")
     read_keys(home)  # a directory that is no party's is named first
     return ConsentService(home, (), pins, lambda: int(time.time()))
+
+
+def _domains(folder: Path, pins: Pins) -> tuple[str, ...]:
+    """Return the domains of all data nodes: those of the roster, and else the nodes' own names."""
+    signed = read_roster(folder)
+    nodes = sorted(name for name, card in pins.cards.items() if card.role is PartyRole.DATA_NODE)
+    stated = {} if signed is None else {entry.party: entry.domain for entry in signed.roster.entries}
+    return tuple(dict.fromkeys(stated.get(name) or name for name in nodes))
 
 
 def _token_id(value: str) -> str:

@@ -19,6 +19,7 @@ from federation.cli import consent as consent_command
 from federation.cli import console as console_command
 from federation.cli import coordinator as coordinator_command
 from federation.cli import demo as demo_command
+from federation.cli import engine as engine_command
 from federation.cli import enrol as enrol_command
 from federation.cli import enterprise as enterprise_command
 from federation.cli import founding as founding_command
@@ -39,6 +40,9 @@ app = typer.Typer(
 )
 coordinator_command.app.command("init")(founding_command.init_coordinator)
 coordinator_command.app.command("invite")(party_command.invite)
+coordinator_command.app.command("superlink")(engine_command.superlink)
+node_command.app.command("supernode")(engine_command.node_supernode)
+bank_command.app.command("supernode")(engine_command.bank_supernode)
 node_command.app.command("init")(founding_command.init_node)
 node_command.app.command("enrol")(enrol_command.enrol_node)
 bank_command.app.command("init")(founding_command.init_bank)

@@ -46,11 +46,18 @@ class _Arriving:
 class TrainingIntake:
     """The coordinator's end of banks' lines for training: one request at a time, beside the event loop.
 
-    `submit` has the engine carry a run; `may_ask` tells who may hand one in.
+    `submit` has the engine carry a run; `may_ask` tells who may hand one in; `roster` returns the parcel that tells a
+    party of a newer roster than the one of a sequence, b"" if there is none.
     """
 
-    def __init__(self, records: Path, submit: Callable[[str], None], may_ask: Callable[[PartyId], bool]) -> None:
-        self._records, self._submit, self._may_ask = records, submit, may_ask
+    def __init__(
+        self,
+        records: Path,
+        submit: Callable[[str], None],
+        may_ask: Callable[[PartyId], bool],
+        roster: Callable[[PartyId, int], bytes],
+    ) -> None:
+        self._records, self._submit, self._may_ask, self._roster = records, submit, may_ask, roster
         self._arriving: dict[PartyId, _Arriving] = {}
         self._latest = ""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="intake")
@@ -72,14 +79,18 @@ class TrainingIntake:
             if not self._may_ask(party):
                 raise PolicyDenied(f"{party} trains nothing", code="NOT_A_BANK")
             asked = r.decode_asked(data)
-            answer = self._take(party, asked) if isinstance(asked, r.OpeningPiece) else self._read(party, asked)
-            return encode(answer)
+            return encode(self._answer(party, asked))
         except CreditFederationError as error:
             logger.warning("training refused", extra={"party": party, "code": error.code, "text": str(error)})
             return encode(r.RunRefused(error.code))
         except Exception as error:
             logger.error("training failed", extra={"party": party, "error": type(error).__name__}, exc_info=error)
             return encode(r.RunRefused("INTERNAL_ERROR"))
+
+    def _answer(self, party: PartyId, asked: r.Asked) -> r.Answered:
+        if isinstance(asked, r.RosterQuestion):
+            return r.RosterParcel(self._roster(party, asked.known))
+        return self._take(party, asked) if isinstance(asked, r.OpeningPiece) else self._read(party, asked)
 
     # ---- what is handed in
 

@@ -14,10 +14,9 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from federation.local.layout import CONSENT_SERVICE
 from nodes.consent_sources import REVOCATIONS_FILE
 from nodes.keystore import read_keys
-from protocols.channel.identity import PartyCard, PartyId
+from protocols.channel.identity import PartyCard, PartyId, PartyRole, make_card
 from protocols.channel.pins import Pins
 from protocols.consent import (
     LIST_SECONDS,
@@ -53,7 +52,7 @@ class ConsentService:
         self._home, self._domains, self._clock = home, domains, clock
         self._keys = read_keys(self._home)
         self.pins = pins
-        self._issuer = issuer_of_card(pins.cards[CONSENT_SERVICE])
+        self._issuer = issuer_of_card(make_card(self._keys, PartyRole.CONSENT_SERVICE))
 
     def withhold(self, enterprise: str) -> None:
         """Let an enterprise refuse: no consent is issued for it any more."""
@@ -80,7 +79,7 @@ class ConsentService:
                 not_before=now,
                 expires=now + CONSENT_SECONDS,
                 token_id=secrets.token_hex(16),
-                record_key=self._record_key_for(subject, purposes),
+                record_key=self.record_key_for(subject, purposes),
             )
         )
 
@@ -101,7 +100,7 @@ class ConsentService:
             return bytes.fromhex(known[enterprise])
         return self.record_key(enterprise).public_key().public_bytes_raw()
 
-    def _record_key_for(self, subject: str, purposes: tuple[Purpose, ...]) -> bytes:
+    def record_key_for(self, subject: str, purposes: tuple[Purpose, ...]) -> bytes:
         """Return the public key that a consent names; one for training covers a cohort, which has none."""
         return b"" if Purpose.TRAINING in purposes else self.public_record_key(subject)
 

@@ -30,6 +30,8 @@ cards: cards                # the roster that it signs
 key_bits: {key_bits}        # length of every Paillier key
 certificate_seconds: 2592000  # 30 days; parties renew at two thirds of it by themselves
 overlap_seconds: 86400      # how long a certificate is still good after the next one
+desk: desk.sock             # where Flower's ServerApp asks for routing
+flower: superlink/home      # how this directory's own tools reach the SuperLink
 revocations: revocations.jwt  # where the newest list of revoked consents is put
 """
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from federation.bench.districts import offices, write_districts
 from federation.local.assessment_bench import Load, measure
+from federation.local.deployed.measuring import DeployedFigures, measure_deployed
 from federation.local.federation import LocalFederation, split_rows
 from federation.local.founding import create_federation
 from federation.local.layout import BANK
@@ -41,17 +42,22 @@ class NodesFigures:
     process_p95_ms: float | None
     process_errors: int | None
     process_cpu_ms: float | None
+    deployed: DeployedFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """What to measure. Units: enterprises; bits; answers in one process; seconds of load over processes (0: none)."""
+    """What to measure. Units: enterprises; bits; answers in one process; seconds of load over processes (0: none).
+
+    `deployed` also starts all processes of the federation, SuperLink and SuperNodes among them, and trains over those.
+    """
 
     rows: int
     key_bits: int
     assessments: int
     process_seconds: float
     rate: float
+    deployed: bool = False
 
 
 def measure_nodes(folder: Path, nodes: int, effort: Effort, tell: Callable[[str], None]) -> NodesFigures:
@@ -73,6 +79,12 @@ def measure_nodes(folder: Path, nodes: int, effort: Effort, tell: Callable[[str]
         results = [result for enterprise in asked for result in federation.assess([enterprise])]
         took, sent = time.perf_counter() - started, sum(seen) - before
         answered = sum(result.status == "ok" for result in results)
+    deployed = None
+    if effort.deployed:
+        tell(f"{nodes} data nodes: starting all processes")
+        deployed = measure_deployed(
+            folder, _MINIMUM_BIN, effort.assessments, lambda text: tell(f"{nodes} data nodes: {text}")
+        )
     by_processes = None
     if effort.process_seconds:
         tell(f"{nodes} data nodes: {nodes + 2} processes")
@@ -90,6 +102,7 @@ def measure_nodes(folder: Path, nodes: int, effort: Effort, tell: Callable[[str]
         process_p95_ms=by_processes.p95_ms if by_processes else None,
         process_errors=by_processes.errors if by_processes else None,
         process_cpu_ms=sum(by_processes.cpu_ms.values()) if by_processes else None,
+        deployed=deployed,
     )
 
 

@@ -66,7 +66,8 @@ def issue(
 ) -> Issued:
     """Return a certificate that says which party its holder is; with `server_name`, also which server.
 
-    `addresses` are those by which the server goes as well. Raises: ValueError if the authority's key is none.
+    `addresses` are further names and addresses by which the server goes. Raises: ValueError if the authority's key is
+    none.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = certify(authority, key.public_key(), party, now, days, server_name, addresses)
@@ -91,7 +92,7 @@ def certify(
     usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
     if server_name:
         names.append(x509.DNSName(server_name))
-        names += [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
+        names += [_alternative(address) for address in addresses]
         usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
     builder = _builder(_name(party), issuer, public_key, now, datetime.timedelta(days=days))
     builder = (
@@ -101,6 +102,13 @@ def certify(
         .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
     )
     return builder.sign(signer, SHA256()).public_bytes(Encoding.PEM)
+
+
+def _alternative(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
 
 def read_party(certificate: bytes) -> tuple[PartyId, datetime.datetime]:

@@ -63,6 +63,10 @@ class RosterRounds:
             return None
         return asyncio.create_task(self._greet(party, end))
 
+    def newer(self, party: PartyId, sequence: int) -> bytes:
+        """Return the parcel that tells a party of a newer roster than it has, b"" if there is none."""
+        return b"" if sequence >= self._registrar.roster.roster.sequence else self._parcel(party)
+
     async def _greet(self, party: PartyId, end: StreamEnd) -> None:
         await self._ask(party, end.request(self._parcel(party)))
 

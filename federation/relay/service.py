@@ -74,7 +74,10 @@ class CoordinatorService:
         )
         self._coordinator, self._trainer = Coordinator(site), Coordinator(site)
         self._enterprises = EnterpriseDesk(site, home, self._references)
-        self._intake = TrainingIntake(home / RECORDS, partial(_submit, home, settings), self._membership.may_train)
+        members = self._membership
+        self._intake = TrainingIntake(
+            home / RECORDS, partial(_submit, home, settings), members.may_train, members.rosters.newer
+        )
         self._serving = False
 
     @property

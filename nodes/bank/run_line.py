@@ -15,16 +15,20 @@ from typing import Final
 
 import grpc.aio
 
+from nodes.stream.connection import call_code
 from nodes.stream.settings import StreamSettings
 from protocols.channel.wire import Message, encode
 from protocols.errors import TransportError
 from protocols.stream import SERVICE_NAME, TRAINING_METHOD
 from protocols.stream.runs import (
     LARGEST_PIECE,
+    LARGEST_ROSTER,
     OpeningPiece,
     RecordQuestion,
+    RosterQuestion,
     decode_held,
     decode_record,
+    decode_roster,
 )
 
 CALL_SECONDS: Final = 30.0
@@ -32,6 +36,7 @@ RETRY_SECONDS: Final = 0.5
 UNREACHED_SECONDS: Final = 60.0
 """For how long a coordinator that does not answer is asked again."""
 _SLACK: Final = 4096
+_FINAL: Final = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 Ask = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
 
 
@@ -41,10 +46,17 @@ class RunLine:
     def __init__(self, ask: Ask, piece_bytes: int) -> None:
         self._ask, self._piece_bytes = ask, piece_bytes
 
+    async def newest_roster(self, known: int) -> bytes:
+        """Return the parcel with a roster that is newer than the one of sequence `known`, b"" if there is none.
+
+        Raises: as `hand_in`.
+        """
+        return decode_roster(await self._persist(RosterQuestion(known))).parcel
+
     async def hand_in(self, opening: bytes) -> str:
         """Hand in the parcel that opens a run; return the name of the run that was begun.
 
-        Raises: PeerRefused with the coordinator's code; TransportError, code COORDINATOR_UNAVAILABLE.
+        Raises: PeerRefused with the coordinator's code; TransportError, COORDINATOR_UNAVAILABLE or why it refuses.
         """
         asked, at, size = secrets.token_bytes(16), 0, len(opening)
         while True:
@@ -66,9 +78,9 @@ class RunLine:
             try:
                 return await self._ask(encode(message), timeout=CALL_SECONDS)
             except grpc.aio.AioRpcError as error:
-                if time.monotonic() > limit or error.code() is grpc.StatusCode.UNAUTHENTICATED:
-                    text = f"the coordinator does not take the call: {error.code().name}"
-                    raise TransportError(text, code="COORDINATOR_UNAVAILABLE") from error
+                if error.code() in _FINAL or time.monotonic() > limit:
+                    code = call_code(error)
+                    raise TransportError(f"the coordinator does not take the call: {code}", code=code) from error
             await asyncio.sleep(RETRY_SECONDS)
 
 
@@ -77,7 +89,7 @@ async def run_line(home: Path, settings: StreamSettings) -> AsyncIterator[RunLin
     """Dial the coordinator under the certificate in `home`. Raises: ConfigurationError if a file is missing."""
     options = [
         ("grpc.ssl_target_name_override", settings.server_name),
-        ("grpc.max_receive_message_length", LARGEST_PIECE + _SLACK),
+        ("grpc.max_receive_message_length", LARGEST_ROSTER + _SLACK),
         ("grpc.enable_http_proxy", 0),
         ("grpc.use_local_subchannel_pool", 1),
     ]

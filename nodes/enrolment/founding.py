@@ -5,6 +5,7 @@ paillier.pem   Paillier key, encrypted                           0600
 witness.key    cosignatures over the coordinator's log           0600
 supernode.key  the SuperNode's (EC P-384, OpenSSH)               0600
 tls/key.pem    the stream's (EC P-256)                           0600
+supernode/     what the SuperNode may see: later its key, and the socket of the agent
 cards/         public cards: the party's own, later everybody's
 """
 
@@ -30,6 +31,8 @@ SUPERNODE_KEY: Final = "supernode.key"
 SUPERNODE_PUBLIC: Final = "supernode.pub"
 TLS_KEY: Final = "tls/key.pem"
 CARDS: Final = "cards"
+SUPERNODE: Final = "supernode"
+"""The folder of the SuperNode, which holds nothing else of its party's than what it needs."""
 
 
 @contextmanager
@@ -63,7 +66,8 @@ def found_party(home: Path, party: PartyId, role: PartyRole, key_bits: int, witn
     card = create_party(home, party, role, key_bits)
     write_cards(home / CARDS, [card])
     create_witness_key(home, witness)
-    (home / TLS_KEY).parent.mkdir(mode=0o700)
+    for folder in ((home / TLS_KEY).parent, home / SUPERNODE):
+        folder.mkdir(mode=0o700)
     write_private(home / TLS_KEY, draw_tls_key())
     _draw_supernode_key(home)
     return card

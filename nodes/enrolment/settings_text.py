@@ -11,6 +11,7 @@ data: {data}                # folder with domains.json and the node's file
 cards: cards                # everybody's public cards: the roster that the coordinator has signed
 witness: {witness}
 http: unix:health.sock      # health and metrics: a data node listens on no port
+door: supernode/agent.sock  # where the node's SuperNode brings what is for training
 coordinator:
   address: {address}
 """
@@ -21,6 +22,7 @@ data: {data}                # folder with domains.json and the bank's file
 cards: cards                # everybody's public cards: the roster that the coordinator has signed
 witness: {witness}
 uscc: {uscc}                # whether enterprises go by unified social credit codes
+door: supernode/agent.sock  # where the bank's SuperNode brings what is for training
 http: {http}                # health and metrics, for this machine alone
 coordinator:
   address: {address}

@@ -104,7 +104,7 @@ class Connection:
             )
             return await ask(parcel, timeout=UPKEEP_SECONDS)
         except grpc.aio.AioRpcError as error:
-            raise TransportError(error.code().name, code=_code(error)) from error
+            raise TransportError(error.code().name, code=call_code(error)) from error
 
     def renew(self) -> None:
         """Dial anew, with the certificate as it is now; the present stream goes on until the new one is up."""
@@ -200,7 +200,7 @@ class _Heard:
         try:
             message: object = await self._call.read()
         except grpc.aio.AioRpcError as error:
-            raise TransportError(error.code().name, code=_code(error)) from error
+            raise TransportError(error.code().name, code=call_code(error)) from error
         if isinstance(message, bytes) and not self._announced:
             self._announced = True
             self._announce()
@@ -221,7 +221,7 @@ def _metadata() -> tuple[tuple[str, str], ...]:
         return ()
 
 
-def _code(error: grpc.aio.AioRpcError) -> str:
+def call_code(error: grpc.aio.AioRpcError) -> str:
     """Return the relay's own code where it gave one, else what gRPC says."""
     details = error.details() or ""
     refused = error.code() in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)

@@ -3,12 +3,14 @@
 The opening of a run may be larger than a frame, so it comes in pieces; each may be sent again. What is said of a run is
 its record: lines that only grow, read from wherever the reader stands. So a line that breaks costs nothing.
 
+    bank   RosterQuestion        coordinator   RosterParcel: the newest roster, which a bank that was away has missed
     bank   OpeningPiece …        coordinator   RunHeld: the run's name, once all pieces are there and it was begun
     bank   RecordQuestion …      coordinator   RecordPiece: what has been added
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, ClassVar, Final
 
 from msgspec import Meta
@@ -18,9 +20,26 @@ from protocols.errors import MalformedMessage, PeerRefused
 
 LARGEST_OPENING: Final = 1 << 30
 LARGEST_PIECE: Final = 1 << 20
+LARGEST_ROSTER: Final = 1 << 24
 _RUN: Final = r"^[a-z0-9-]{0,64}\Z"
 RunName = Annotated[str, Meta(pattern=_RUN)]
 Place = Annotated[int, Meta(ge=0, le=LARGEST_OPENING)]
+
+
+class RosterQuestion(Message, frozen=True):
+    """Is there a newer roster than the one that the bank has pinned? Reveals: which it has."""
+
+    OPEN: ClassVar[bool] = True
+
+    known: Annotated[int, Meta(ge=0, lt=1 << 53)]
+
+
+class RosterParcel(Message, frozen=True):
+    """The parcel with a newer roster, as it is told to every party; empty if there is none. Reveals: the roster."""
+
+    OPEN: ClassVar[bool] = True
+
+    parcel: Annotated[bytes, Meta(max_length=LARGEST_ROSTER)]
 
 
 class OpeningPiece(Message, frozen=True):
@@ -68,16 +87,23 @@ class RunRefused(Message, frozen=True):
     code: Annotated[str, Meta(max_length=64, pattern=r"^[A-Z_]+\Z")]
 
 
-Asked = OpeningPiece | RecordQuestion
-Answered = RunHeld | RecordPiece
+Asked = RosterQuestion | OpeningPiece | RecordQuestion
+Answered = RosterParcel | RunHeld | RecordPiece
 
 
 def decode_asked(data: bytes) -> Asked:
     """Return what a bank asks. Raises: MalformedMessage."""
-    try:
-        return decode(data, OpeningPiece)
-    except MalformedMessage:
-        return decode(data, RecordQuestion)
+    kinds: tuple[type[OpeningPiece] | type[RosterQuestion], ...] = (OpeningPiece, RosterQuestion)
+    for kind in kinds:
+        with suppress(MalformedMessage):
+            return decode(data, kind)
+    return decode(data, RecordQuestion)
+
+
+def decode_roster(data: bytes) -> RosterParcel:
+    """Return the answer to a question about the roster. Raises: as `decode_held`."""
+    _refused(data)
+    return decode(data, RosterParcel)
 
 
 def decode_held(data: bytes) -> RunHeld:

@@ -15,6 +15,7 @@ from federation.local.federation import Training
 from federation.rounds import RoundEvent
 from nodes.bank.agent import BankAgent
 from nodes.bank.model_file import RunFacts, write_model_file
+from nodes.bank.run_line import run_line
 from nodes.bank.settings import BankSettings
 from nodes.bank.site import BankSite
 from nodes.bank.training import Split, TrainingTerms
@@ -22,6 +23,7 @@ from nodes.features.compute import DEFAULT_AS_OF
 from nodes.keystore import read_roster
 from nodes.sources import read_description
 from protocols.boosting.model import BoostingPlan
+from protocols.channel.envelope import open_parcel
 from protocols.channel.identity import PartyRole
 from protocols.consent import cohort_subject
 from protocols.errors import ConfigurationError
@@ -41,8 +43,18 @@ class EnrolledBank:
         """What a consent for this training must name: a hash of the cohort."""
         return cohort_subject(self._agent.cohort_ids(self._split))
 
+    async def _refresh(self) -> None:
+        """Pin the newest roster: a bank that was away has missed who came since. Raises: as `RunLine`, `Keyring`."""
+        async with run_line(self._home, self._settings.coordinator) as line:
+            parcel = await line.newest_roster(self._site.pins.sequence)
+        for envelope in open_parcel(parcel) if parcel else ():
+            self._site.ring.receive(envelope)
+
     def nodes(self) -> tuple[NodeEntry, ...]:
-        """Return all data nodes of the roster that are not suspended. Raises: ConfigurationError, code NO_ROSTER."""
+        """Return all data nodes of the roster that are not suspended.
+
+        Raises: ConfigurationError, code NO_ROSTER or NO_NODES.
+        """
         signed = read_roster(self._home / self._settings.cards)
         if signed is None:
             raise ConfigurationError(f"{self._home}: no roster is pinned; enrol first", code="NO_ROSTER")
@@ -51,6 +63,8 @@ class EnrolledBank:
             for entry in signed.roster.entries
             if entry.lineage.card.role is PartyRole.DATA_NODE and not entry.suspended
         ]
+        if not nodes:
+            raise ConfigurationError("the roster has no data node", code="NO_NODES")
         return tuple(
             NodeEntry(entry.party, entry.domain or entry.party, entry.lineage.card.fingerprint())
             for entry in sorted(nodes, key=lambda entry: entry.party)
@@ -67,6 +81,7 @@ class EnrolledBank:
 
         Raises: PeerRefused with the code of whoever refused; TransportError if nobody answers; no model is then kept.
         """
+        asyncio.run(self._refresh())
         terms = TrainingTerms(self.nodes(), minimum_bin=minimum_bin, plan=plan)
         started = time.monotonic()
         transcript = self._agent.open_training(self._split, terms, consent)

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from federation.enrolment.supernodes import STATEMENTS, write_supernode_keys
 from federation.flower.engine import environment, tool, write_connection
+from federation.flower.keeping import register_command, superlink_command
 from federation.local.deployed.namespaces import Loopback, Placement
 from federation.local.deployed.other_user import as_user, can_change_user
 from federation.local.layout import COORDINATOR, read_federation
@@ -88,13 +89,7 @@ def equip_flower(folder: Path, port: int, placement: Placement = LOOPBACK) -> No
 def superlink(folder: Path, port: int, placement: Placement = LOOPBACK) -> Command:
     """Return how the SuperLink is started: state in SQLite, TLS, only registered SuperNodes."""
     home = folder / FLOWER / SUPERLINK
-    arguments = (
-        *(sys.executable, "-m", "federation.flower.superlink"),
-        *("--ssl-certfile", str(home / "certificate.pem"), "--ssl-keyfile", str(home / "key.pem")),
-        *("--ssl-ca-certfile", str(home / "authority.pem"), "--database", str(home / "state.sqlite")),
-        *("--enable-supernode-auth", "--isolation", "subprocess", "--disable-runtime-dependency-installation"),
-        *("--host", _everywhere(placement), "--port", str(port)),
-    )
+    arguments = superlink_command(home, _everywhere(placement), port)
     command = placement.command(COORDINATOR, arguments)
     return Command(SUPERLINK, command, environment(home / "home"), home)
 
@@ -135,8 +130,7 @@ def register_supernodes(folder: Path, placement: Placement = LOOPBACK) -> None:
     stated = write_supernode_keys(folder / COORDINATOR / "supernodes", signed.roster)
     files = {party: folder / FLOWER / party / "supernode.pub" for party in flower_parties(folder)}
     keys = [f"{party}={stated.get(party, files[party])}" for party in files]
-    register = (sys.executable, "-m", "federation.local.deployed.registering", *keys)
-    command = placement.command(COORDINATOR, register)
+    command = placement.command(COORDINATOR, register_command(keys))
     home = folder / FLOWER / SUPERLINK / "home"
     subprocess.run(command, env=environment(home), capture_output=True, text=True, check=True)  # noqa: S603
 

@@ -1,7 +1,7 @@
 """Runs a process as another user, who owns nothing else: on Linux, when root starts it.
 
-The interpreter may lie in a folder that is closed to others, such as root's own. Then the process gets a mount
-namespace in which that folder shows the interpreter, this project and the process's own folder, and nothing else.
+Interpreter, project and the process's own folder may lie in folders that are closed to others, such as root's own. Then
+the process gets a mount namespace in which those show them, and nothing else.
 """
 
 from __future__ import annotations
@@ -15,18 +15,25 @@ from typing import Final
 
 import federation
 
-# $1 the closed folder, $2 user; then the paths to show, "--", and the command. The last path shown belongs to the user.
+# $1 the user; then the closed folders, "--", the paths to show, "--", and the command.
 _SCRIPT: Final = """
 set -e
-closed=$1 user=$2; shift 2
+user=$1; shift
 mount --make-rprivate /
 stage=/mnt; mount -t tmpfs -o mode=0711 tmpfs "$stage"
+folders=
+while [ "$1" != -- ]; do folders="$folders
+$1"; shift; done
+shift
 while [ "$1" != -- ]; do
   mkdir -p "$stage$1"; mount --rbind "$1" "$stage$1"; shift
 done
 shift
-mount --rbind "$stage$closed" "$closed"
-chmod 0711 "$closed"
+while read -r closed; do
+  [ -z "$closed" ] || { mount --rbind "$stage$closed" "$closed"; chmod 0711 "$closed"; }
+done <<END
+$folders
+END
 exec setpriv --reuid "$user" --regid "$user" --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all "$@"
 """
 
@@ -38,11 +45,11 @@ def as_user(user: int, command: Sequence[str], home: Path) -> tuple[str, ...]:
         *("--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"),
     )
     needed = [Path(sys.base_prefix), Path(sys.prefix), Path(federation.__file__).parents[1], home]
-    shut = next((closed for path in needed if (closed := _closed_folder(path)) is not None), None)
-    if shut is None:
+    shut = {str(closed): closed for path in needed if (closed := _closed_folder(path)) is not None}
+    if not shut:
         return (*setpriv, *command)
-    shown = [str(path.resolve()) for path in needed if path.resolve().is_relative_to(shut)]
-    script = ("sh", "-c", _SCRIPT, "as-user", str(shut), str(user), *shown, "--")
+    shown = [str(p) for p in (path.resolve() for path in needed) if any(map(p.is_relative_to, shut.values()))]
+    script = ("sh", "-c", _SCRIPT, "as-user", str(user), *shut, "--", *shown, "--")
     return ("unshare", "--mount", *script, *command)
 
 

@@ -37,6 +37,10 @@ class Engine:
         self.runs.append(run)
 
 
+def newer(party: PartyId, known: int) -> bytes:
+    return b"" if known >= 7 else f"roster 7 for {party}".encode()
+
+
 @pytest.fixture
 def engine() -> Engine:
     return Engine()
@@ -44,7 +48,7 @@ def engine() -> Engine:
 
 @pytest.fixture
 def intake(tmp_path: Path, engine: Engine) -> Iterator[TrainingIntake]:
-    made = TrainingIntake(tmp_path / "training", engine.submit, lambda party: party in BANKS)
+    made = TrainingIntake(tmp_path / "training", engine.submit, lambda party: party in BANKS, newer)
     yield made
     made.close()
 
@@ -80,6 +84,12 @@ def refusal(call: object, *arguments: object) -> str:
     with pytest.raises(PeerRefused) as caught:
         call(*arguments)  # type: ignore[operator]
     return str(caught.value.code)
+
+
+def test_a_bank_that_was_away_gets_the_newest_roster(intake: TrainingIntake) -> None:
+    for known, parcel in ((6, b"roster 7 for icbc"), (7, b"")):
+        assert r.decode_roster(ask(intake, ICBC, r.RosterQuestion(known))).parcel == parcel
+    assert refusal(r.decode_roster, ask(intake, TAX, r.RosterQuestion(0))) == "NOT_A_BANK"
 
 
 def test_an_opening_comes_whole_and_its_bank_follows_the_run(

@@ -1,6 +1,6 @@
 """Tells a SuperLink whose SuperNode keys it may trust: in one process, for each of Flower's commands loads slowly.
 
-    python -m federation.local.deployed.registering NAME=PUBLIC_KEY_FILE …
+    python -m federation.flower.registering NAME=PUBLIC_KEY_FILE …
 
 `FLWR_HOME` in the environment names the connection. One that is known already is left as it is.
 """
