@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import secrets
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,10 +15,12 @@ from statistics import fmean
 from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Final
+from urllib.parse import quote
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from federation.audit.location import LogLocation
 from federation.audit.log import AuditLog
 from federation.audit.verify import verify_log
 from protocols.errors import VerificationFailed
@@ -27,6 +31,9 @@ from protocols.transparency.witness import Cosigned, Witness
 
 GROUP: Final = 100
 CHECKPOINT_EVERY: Final = 10_000
+DATABASE_VARIABLE: Final = "CREDFED_BENCH_DATABASE"
+"""Tells the measuring process where: a URL may hold a password, and command lines are read by others."""
+
 _PROOFS: Final = 200
 _BODY_BYTES: Final = 400
 
@@ -42,28 +49,46 @@ class AuditBench:
     peak_rss_mb: float
 
 
-def measure(leaves: int, directory: Path | None = None) -> AuditBench:
+def measure(leaves: int, directory: Path | None = None, database: str = "") -> AuditBench:
     """Build a log of `leaves` in groups of 100 with a witness, prove random leaves, verify it all; then delete it.
 
-    Each group is one durable commit. Raises: ValueError if `leaves` is not positive, VerificationFailed if the log
-    does not verify.
+    Each group is one durable commit. It is a SQLite file, or in a schema of its own in the PostgreSQL `database`.
+    Raises: ValueError if `leaves` is not positive, VerificationFailed if the log does not verify; ConfigurationError.
     """
     if leaves < 1:
         raise ValueError("a log to measure has at least one leaf")
     signer = NoteSigner("bench.log", Ed25519PrivateKey.generate())
     cosigner = CosignatureSigner("bench.witness", Ed25519PrivateKey.generate())
     keys = LogKeys(signer.verifier, (cosigner.verifier,))
-    with TemporaryDirectory(dir=directory) as folder:
-        path = Path(folder) / "log.sqlite"
-        with AuditLog(path, signer, keys.witnesses) as log:
+    with TemporaryDirectory(dir=directory) as folder, _schema(database) as url:
+        place = LogLocation(Path(folder) / "log.sqlite", url)
+        with AuditLog(place, signer, keys.witnesses) as log:
             append_s = _append(log, Witness(cosigner, signer.verifier), leaves)
             proof_s = _prove(log, keys, min(_PROOFS, leaves))
         start = perf_counter()
-        report = verify_log(path, keys)
+        report = verify_log(place, keys)
         verify_s = perf_counter() - start
     if not report.ok or report.leaves != leaves:
         raise VerificationFailed(f"a log of {leaves} leaves did not verify")
     return AuditBench(leaves, leaves / append_s, 1000 * proof_s, verify_s, _peak_mib())
+
+
+@contextmanager
+def _schema(database: str) -> Iterator[str]:
+    """Yield the URL of a fresh schema in a database, which is dropped at the end; "" if there is no database."""
+    if not database:
+        yield ""
+        return
+    import psycopg  # the extra `postgres`
+
+    name = f"credfed_bench_{secrets.token_hex(8)}"
+    url = f"{database}{'&' if '?' in database else '?'}options={quote(f'-c search_path={name}')}"
+    with psycopg.connect(database, autocommit=True, connect_timeout=10) as server:
+        server.execute(f"CREATE SCHEMA {name}".encode())
+        try:
+            yield url
+        finally:
+            server.execute(f"DROP SCHEMA {name} CASCADE".encode())
 
 
 def _peak_mib() -> float:
@@ -124,5 +149,7 @@ def _leaves() -> Iterator[Leaf]:
 
 
 if __name__ == "__main__":
-    figures = measure(int(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None)
+    figures = measure(
+        int(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None, os.environ.get(DATABASE_VARIABLE, "")
+    )
     sys.stdout.buffer.write(msgspec.json.encode(figures) + b"\n")

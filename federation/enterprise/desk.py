@@ -5,6 +5,7 @@ What the coordinator sees of it is a pseudonym, and which queries are about one 
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -23,6 +24,7 @@ from federation.enterprise.store import ObjectionStore
 from federation.witnessing import Deliver
 from protocols.channel.envelope import Channel, Envelope, open_parcel, pack_parcel, pack_refusal
 from protocols.channel.identity import PartyId, PartyRole
+from protocols.channel.wire import encode
 from protocols.enterprise.messages import (
     Objection,
     RecordEntries,
@@ -32,10 +34,14 @@ from protocols.enterprise.messages import (
     RecordSubject,
 )
 from protocols.errors import CreditFederationError, MalformedMessage, UnexpectedMessage, VerificationFailed
+from protocols.transparency.leaves import Leaf
+from protocols.transparency.views import AuditView, selection_hash
 
 logger = logging.getLogger(__name__)
 
 MAX_REQUEST_BYTES: Final = 1 << 21
+RECORD_VIEW: Final = "record"
+"""The view by which an enterprise reads its record; it is in the log before the answer leaves."""
 
 
 class EnterpriseDesk:
@@ -97,6 +103,7 @@ class EnterpriseDesk:
         answers, references = self._collect(replies, channel, PartyId(request.card.party))
         leaves = self._references.leaves_of(references)
         leaves = self._references.leaves_of([*references, *subjects_of(self._site.log, leaves, references)])
+        self._site.log.append([_view(request, envelope, leaves, self._site.clock_ms())])
         logged = prove_leaves(self._site.log, leaves, references, self._site.shredder)
         return [*answers, channel.wrap(PartyId(request.card.party), logged)]
 
@@ -124,3 +131,18 @@ class EnterpriseDesk:
                         channel.verify(envelope)
                         answers.append(envelope)
         return answers, references
+
+
+def _view(request: RecordRequest, envelope: Envelope, leaves: Sequence[int], at_ms: int) -> Leaf:
+    """Return the leaf that says that an enterprise's record was read: by whose key, and how much, never whose."""
+    view = AuditView(
+        auditor=request.card.party,
+        view=RECORD_VIEW,
+        selection=selection_hash({"since": str(request.since), "until": str(request.until)}),
+        first=leaves[0] if leaves else 0,
+        last=leaves[-1] if leaves else 0,
+        entries=len(leaves),
+        issued=request.issued,
+        nonce=request.request,
+    )
+    return view.leaf(at_ms, hashlib.sha256(encode(envelope)).digest())

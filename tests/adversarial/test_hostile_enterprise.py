@@ -35,7 +35,7 @@ from protocols.enterprise.messages import LoggedEntries, Objection, ObjectionDec
 from protocols.enterprise.objections import Ground, Verdict
 from protocols.enterprise.verifying import Discrepancy, Finding, Span
 from protocols.errors import CreditFederationError, PeerRefused
-from protocols.transparency.leaves import decode_commitment
+from protocols.transparency.leaves import decode_commitment, encode_leaf
 from protocols.transparency.statements import SealedStatements
 from tests.conftest import TrainedFederation
 from tests.enterprise_client import AtEnterprise, Moving, identity_of
@@ -115,6 +115,26 @@ def test_every_party_states_under_its_own_signature_what_it_did_and_the_enterpri
     record = enterprise.record()
     assert said(record, "assessment") == {*ASKED, ("bank", "ACK", "ACCEPTED")}
     assert said(record, "batch") == ASKED
+
+
+def test_who_reads_a_record_leaves_a_leaf_that_does_not_say_whose(enterprise: AtEnterprise) -> None:
+    log, start = enterprise.federation.log, enterprise.federation.log.size
+    record = enterprise.record()
+    (view,) = [entry.leaf for entry in log.entries(start)]
+    values = dict(view.attributes)
+    assert (view.kind, view.actor, values["view"]) == ("AUDIT_VIEW", enterprise.identity.card.party, "record")
+    assert values["entries"] == record.leaves
+    assert values["last_leaf"] == max(leaf for query in record.queries for leaf in query.leaves)
+    assert view.subject == b""
+    assert MINE.encode() not in encode_leaf(view)
+
+
+def test_a_record_that_cannot_be_logged_is_not_shown(enterprise: AtEnterprise, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(leaves: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(enterprise.federation.log, "append", full)
+    assert refused(enterprise.fetch) == "INTERNAL_ERROR"
 
 
 def test_an_enterprise_sees_its_own_consents_and_when_they_were_withdrawn(enterprise: AtEnterprise) -> None:

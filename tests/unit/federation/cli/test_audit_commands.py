@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from pathlib import Path
 
+import psycopg
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
@@ -16,6 +17,7 @@ from federation.audit.alarms import AlarmRules
 from federation.cli.main import app
 from federation.local import COORDINATOR, LocalFederation
 from protocols.transparency import parse_log_proof
+from tests.postgres_server import PostgresServer
 from tests.small_federation import NODES, NOW, codes
 
 
@@ -279,6 +281,23 @@ def test_the_benchmark_measures_in_a_process_of_its_own(tmp_path: Path) -> None:
     assert figures["leaves"] == 250
     assert 10 < figures["peak_rss_mb"] < 120
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_benchmark_compares_a_database_with_a_file_in_one_run(postgres: PostgresServer, tmp_path: Path) -> None:
+    url = postgres.new_database()
+    asked = ["bench", "audit", "--leaves", "250", "--folder", str(tmp_path), "--database", url]
+    result = CliRunner().invoke(app, [*asked, "--json"])
+    assert result.exit_code == 0, result.output
+    figures = json.loads(result.stdout)
+    assert figures["leaves"] == figures["sqlite"]["leaves"] == 250
+    assert set(figures["ratio"]) == {"append", "proof", "verify", "memory"}
+    assert figures["ratio"]["append"] == pytest.approx(figures["sqlite"]["append_per_s"] / figures["append_per_s"])
+    with psycopg.connect(url) as server:
+        left = server.execute("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'credfed%'").fetchone()
+    assert left == (0,)
+    refused = CliRunner().invoke(app, ["bench", "audit", "--leaves", "1", "--database", "mysql://root:secret@db"])
+    assert refused.exit_code == 2
+    assert "secret" not in refused.output
 
 
 def test_reconcile_holds_every_message_of_training_against_the_nodes_and_the_banks_own(asked: Path) -> None:
