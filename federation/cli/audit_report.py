@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -10,11 +9,12 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from federation.audit.alarms import AlarmRules, Period
-from federation.audit.alarms.facts import facts
-from federation.audit.monthly import Month, MonthlyReport, activity, read_month, witness_states
+from federation.audit.alarms import AlarmRules
+from federation.audit.month_report import compose
+from federation.audit.monthly import Month, MonthlyReport, read_month
 from federation.audit.verify import LogReport
-from federation.cli.audit_alarms import find_alarms, read_rules
+from federation.cli.audit_alarms import read_rules
+from federation.cli.ledgers import open_ledgers, own_entries
 from federation.cli.logs import judge, open_log, show_failure
 from federation.cli.output import FAILED, console, errors, print_json, reported_errors
 from federation.report.month import render_month
@@ -26,9 +26,9 @@ from protocols.errors import ConfigurationError
 def report_command(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a federation, or of an export.")],
     month: Annotated[str, typer.Option("--month", help="Such as 2026-11; days and months are UTC.")],
-    out: Annotated[Path, typer.Option("--out", help="The HTML file to write; the PDFs stand beside it.")],
+    out: Annotated[Path, typer.Option("--out", help="The HTML file to write; all else stands beside it.")],
     language: Annotated[
-        list[Language] | None, typer.Option("--language", help="Languages of the PDF, zh or en; both by default.")
+        list[Language] | None, typer.Option("--language", help="en or zh, repeatable; both by default.")
     ] = None,
     rules_file: Annotated[Path | None, typer.Option("--rules", help="Thresholds, as for `alarms`.")] = None,
     ledgers: Annotated[
@@ -38,9 +38,9 @@ def report_command(
 ) -> None:
     """Write a month's report: volumes, coverage by node, denials and why, latency, models, alarms, witnesses.
 
-    The log is verified first, and the month is reconciled and held against the alarms' rules. The page is one HTML file
-    that loads nothing; beside it stands a PDF in each language, OUT-zh.pdf and OUT-en.pdf. They name banks and nodes,
-    no enterprise and no score.
+    The log is verified first, and the month is reconciled and held against the alarms' rules. Pages are HTML files that
+    load nothing: OUT in English, OUT-zh.html in Chinese, and a PDF of each, OUT-en.pdf and OUT-zh.pdf. They name banks
+    and nodes, no enterprise and no score.
 
     Exit code 0 if it is written, alarms or not; 1 if the log does not verify, and nothing is written; 2 for bad input.
 
@@ -67,40 +67,19 @@ def report_command(
 
 
 def _compose(
-    directory: Path, month: Month, rules: AlarmRules, verified: LogReport, ledgers: Path | None
+    directory: Path, asked: Month, rules: AlarmRules, verified: LogReport, ledgers: Path | None
 ) -> MonthlyReport:
-    now = datetime.datetime.now(datetime.UTC)
-    period = Period(round(now.timestamp() * 1000), month.since_ms, month.until_ms)
-    alarms = find_alarms(directory, rules, period, ledgers)
-    with open_log(directory) as log, facts(log.leaves()) as work:
-        counts = activity(work, month)
-        witnesses = witness_states(log)
-        quorum = log.keys.threshold
-    return MonthlyReport(
-        month=month,
-        origin=verified.origin,
-        generated=now.isoformat(timespec="minutes").replace("+00:00", "Z"),
-        leaves=verified.leaves,
-        root=verified.root.hex(),
-        checkpoints=verified.checkpoints,
-        cosignatures=verified.cosignatures,
-        witnessed_size=verified.witnessed_size,
-        quorum=quorum,
-        witnesses=witnesses,
-        alarms=tuple(alarms),
-        days=counts.days,
-        banks=counts.banks,
-        denials=counts.denials,
-        latencies=counts.latencies,
-        models=counts.models,
-        coverage=counts.coverage,
-    )
+    with open_log(directory) as log, open_ledgers(ledgers or directory) as readers:
+        records = {party: own_entries(reader) for party, reader in readers.items()}
+        return compose(asked, verified, log, records, rules)
 
 
 def _write(page: Path, report: MonthlyReport, languages: Sequence[Language]) -> list[Path]:
-    """Write the page and its PDFs; return where they are. Raises: ConfigurationError, code OUT_NOT_WRITABLE."""
-    files = [(page, render_month(report).encode())]
-    for language in dict.fromkeys(languages):
+    """Write pages and PDFs; return where they are. Raises: ConfigurationError, code OUT_NOT_WRITABLE."""
+    files = []
+    for place, language in enumerate(dict.fromkeys(languages)):
+        path = page if place == 0 else page.with_name(f"{page.stem}-{language}{page.suffix}")
+        files.append((path, render_month(report, language).encode()))
         files.append((page.with_name(f"{page.stem}-{language}.pdf"), render_month_pdf(report, language)))
     for path, data in files:
         try:

@@ -19,6 +19,7 @@ from federation.console.context import Console
 from federation.console.examination import Examiner
 from federation.console.guard import Guard
 from federation.console.index import Index
+from federation.console.monthly_reports import MonthlyReports
 from federation.console.pages import (
     alarms,
     bodies,
@@ -27,6 +28,7 @@ from federation.console.pages import (
     federation_health,
     objections,
     overview,
+    reports,
     timeline,
     witnesses,
 )
@@ -40,7 +42,9 @@ def wall_clock() -> int:
 
 def make_console(sources: Sources, accounts: Accounts, index: Index, clock: Callable[[], int] = wall_clock) -> Console:
     """Return the state of a console over these sources; nothing runs yet."""
-    return Console(sources, index, accounts, Brake(time.monotonic), Examiner(sources, clock), clock)
+    examiner = Examiner(sources, clock)
+    reports = MonthlyReports(sources, lambda: examiner.latest)
+    return Console(sources, index, accounts, Brake(time.monotonic), examiner, reports, clock)
 
 
 def create_app(console: Console, hosts: Collection[str]) -> ASGIApp:
@@ -52,12 +56,25 @@ def create_app(console: Console, hosts: Collection[str]) -> ASGIApp:
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
         console.examiner.start()
+        console.reports.start()
         yield
         console.examiner.stop()
+        console.reports.stop()
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=running)
     app.state.console = console
-    for module in (entering, overview, timeline, entries, bodies, alarms, objections, witnesses, federation_health):
+    for module in (
+        entering,
+        overview,
+        timeline,
+        entries,
+        bodies,
+        alarms,
+        reports,
+        objections,
+        witnesses,
+        federation_health,
+    ):
         app.include_router(module.router)
     app.mount("/static", _Static(directory=str(resources.files("federation.console") / "static")))
     problems.install(app)

@@ -139,6 +139,7 @@ def _pages(console: Console) -> Iterator[str]:
     yield f"/queries/{query.reference.hex()}"
     yield "/alarms"
     yield "/objections"
+    yield "/reports"
     yield "/witnesses"
     yield "/health"
 

@@ -13,6 +13,7 @@ from federation.console.accounts import Accounts, Session
 from federation.console.brake import Brake
 from federation.console.examination import Examiner
 from federation.console.index import Index
+from federation.console.monthly_reports import MonthlyReports
 from federation.console.sources import Look, SealedBody, Sources
 from protocols.errors import CreditFederationError
 
@@ -34,6 +35,7 @@ class Console:
     accounts: Accounts
     brake: Brake
     examiner: Examiner
+    reports: MonthlyReports
     clock: Callable[[], int]
 
     @contextmanager
@@ -48,8 +50,9 @@ class Console:
         if not leaves:
             return
         asked = {name: value for name, value in selection.items() if value}
+        shown = leaves if isinstance(leaves, range) else tuple(sorted(set(leaves)))
         try:
-            self.sources.looks.record(Look(session.name, page, tuple(sorted(set(leaves))), asked, session.keys))
+            self.sources.looks.record(Look(session.name, page, shown, asked, session.keys))
         except CreditFederationError as error:
             raise LookNotRecorded(error.code) from error
 

@@ -51,7 +51,7 @@ def lanes_chart(story: Story, words: Words) -> Markup:
             parts.append(rectangle(first, y - 1.5, last - first, 3, "span"))
         for step in lane.steps:
             css = f"mark {_SHAPES.get(step.leaf.kind, 'other')}"
-            said, at = f"{step.leaf.kind.value} +{words.duration(step.after_ms)}", x(step.after_ms)
+            said, at = f"{words.named('kind', step.leaf.kind.value)} +{words.duration(step.after_ms)}", x(step.after_ms)
             shapes = [circle(at, y, 6, css)]
             if len(lane.steps) <= LABELLED:
                 early = at < (LEFT + RIGHT) / 2

@@ -61,7 +61,7 @@ class Guard:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if host not in self._hosts:
-            return PlainTextResponse("not a name of this console\n", 421)
+            return PlainTextResponse("not a name of this console\n此名称不属于本控制台\n", 421)
         if scope["method"] in _SAFE_METHODS:
             return None
         origin = headers.get("origin")
@@ -69,8 +69,8 @@ class Guard:
             origin is None and headers.get("sec-fetch-site") == "same-origin"
         )
         if not own:
-            return PlainTextResponse("a form of another site cannot be sent here\n", 403)
+            return PlainTextResponse("a form of another site cannot be sent here\n不接受来自其他网站的表单\n", 403)
         length = headers.get("content-length", "")
         if not length.isdecimal() or len(length) > 9 or int(length) > MAX_BODY:
-            return PlainTextResponse("the form is too large\n", 413, headers={"Connection": "close"})
+            return PlainTextResponse("the form is too large\n表单过大\n", 413, headers={"Connection": "close"})
         return None

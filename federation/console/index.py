@@ -51,7 +51,10 @@ _ABOUT: Final = """
 SELECT at, leaf, shape FROM entry WHERE subject = ?
 UNION SELECT e.at, e.leaf, e.shape FROM batched JOIN entry e ON e.reference = batched.reference WHERE batched.tag = ?"""
 """About one enterprise: entries that carry its tag, and those of the batches whose request names it."""
-_EDGES: Final = {"ASC": " AND (at, leaf) > (?, ?)", "DESC": " AND (at, leaf) < (?, ?)"}
+_ORDERS: Final = {
+    "ASC": " AND at < ? AND (at, leaf) > (?, ?) ORDER BY at, leaf LIMIT ?",
+    "DESC": " AND at >= ? AND (at, leaf) < (?, ?) ORDER BY at DESC, leaf DESC LIMIT ?",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,11 +236,16 @@ class Index:
     def _rows(
         self, where: str, values: Sequence[int], wanted: Wanted, order: str, limit: int, edge: Place | None
     ) -> list[tuple[int, int]]:
+        """Return entries in order from where they begin: at the edge, or at the end of the time that is asked for."""
         since, until = wanted.bounds
-        edges, limits = ("", ()) if edge is None else (_EDGES[order], (edge.at, edge.leaf))
-        query = f"""SELECT at, leaf FROM entry WHERE {where} AND at >= ? AND at < ?{edges}
-            ORDER BY at {order}, leaf {order} LIMIT ?"""  # noqa: S608
-        rows: list[tuple[int, int]] = self._work.execute(query, (*values, since, until, *limits, limit)).fetchall()
+        if order == "ASC":
+            begin, end = max(since, edge.at) if edge else since, until
+            leaf = edge.leaf if edge and edge.at >= since else -1
+        else:
+            begin, end = min(until, edge.at) if edge else until, since
+            leaf = edge.leaf if edge and edge.at < until else 0
+        query = f"SELECT at, leaf FROM entry WHERE {where}{_ORDERS[order]}"  # noqa: S608
+        rows: list[tuple[int, int]] = self._work.execute(query, (*values, end, begin, leaf, limit)).fetchall()
         return rows
 
     def _about(self, wanted: Wanted, order: str, limit: int, edge: Place | None) -> list[tuple[int, int]]:
@@ -250,6 +258,20 @@ class Index:
             here = (edge.at, edge.leaf)
             found = [row for row in found if (row < here if descending else row > here)]
         return found[::-1][:limit] if descending else found[:limit]
+
+    def span(self) -> tuple[int, int]:
+        """Return the times of the oldest and the newest entry; of an empty index, twice 0."""
+        with self._lock:
+            query = "SELECT ifnull((SELECT min(at) FROM entry), 0), ifnull((SELECT max(at) FROM entry), 0)"
+            first, last = self._work.execute(query).fetchone()
+        return first, last
+
+    def reach(self, wanted: Wanted, size: int) -> range:
+        """Return from which to which of the first `size` leaves entries of a time reach; empty if there are none."""
+        query = "SELECT min(leaf), max(leaf) FROM entry WHERE at >= ? AND at < ? AND leaf < ?"
+        with self._lock:
+            first, last = self._work.execute(query, (*wanted.bounds, size)).fetchone()
+        return range(0) if first is None else range(first, last + 1)
 
     def count(self, wanted: Wanted) -> int:
         """Return how many entries match; within a time, counted no further than one more than `COUNTED`."""

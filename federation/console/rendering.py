@@ -23,6 +23,7 @@ PAGES: Final[Mapping[str, frozenset[Role]]] = {
     "overview": frozenset({Role.AUDITOR}),
     "timeline": frozenset({Role.AUDITOR}),
     "alarms": frozenset({Role.AUDITOR}),
+    "reports": frozenset({Role.AUDITOR}),
     "objections": frozenset({Role.AUDITOR}),
     "witnesses": frozenset(Role),
     "health": frozenset(Role),

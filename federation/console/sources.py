@@ -22,7 +22,7 @@ class Look:
 
     auditor: str
     page: str
-    leaves: tuple[int, ...]
+    leaves: Sequence[int]
     selection: Mapping[str, str]
     keys: PartyKeys | None = field(default=None, repr=False)
 

@@ -10,7 +10,8 @@ from markupsafe import Markup
 from federation.audit.coverage import Coverage
 from federation.audit.monthly import WHOLE_QUERY, DayVolume, DenialCount, Latency, MonthlyReport
 from federation.report.charts import SIZE, Bar, bars
-from federation.report.notation import count, percent, seconds, shortened
+from federation.report.month_words import Language, MonthWords
+from federation.report.notation import count, percent, shortened
 from federation.report.plot import HEIGHT, LEFT, Frame, round_ticks, whole
 from federation.report.render import environment, style_hash, style_sheet
 from federation.report.svg import group, label, picture, rectangle
@@ -20,12 +21,12 @@ ALARMS_SHOWN: Final = 200
 _ROOM: Final = 24
 
 
-def render_month(report: MonthlyReport) -> str:
+def render_month(report: MonthlyReport, language: Language = Language.ENGLISH) -> str:
     """Return the report as one self-contained HTML page, the same for the same report.
 
     Reveals: what `report` holds, to whoever opens the page; nothing leaves it.
     """
-    style = style_sheet("style.css")
+    style, t = style_sheet("style.css"), MonthWords(language)
     asked = sum(bank.enterprises for bank in report.banks)
     denied = sum(bank.denied for bank in report.banks)
     return (
@@ -33,16 +34,17 @@ def render_month(report: MonthlyReport) -> str:
         .get_template("month.html")
         .render(
             report=report,
+            t=t,
             style=Markup(style),  # noqa: S704  our own style sheet, from this package
             style_hash=style_hash(style),
             queries=sum(bank.queries for bank in report.banks),
             asked=asked,
             denied=denied,
             denied_share=denied / asked if asked else None,
-            volumes=volume_chart(report.days, [bank.bank for bank in report.banks], report.month.days),
-            denials=denial_bars(report.denials),
-            latencies=latency_bars(report.latencies),
-            coverage=coverage_bars(report.coverage),
+            volumes=volume_chart(report.days, [bank.bank for bank in report.banks], report.month.days, t),
+            denials=denial_bars(report.denials, t),
+            latencies=latency_bars(report.latencies, t),
+            coverage=coverage_bars(report.coverage, t),
             whole=next((one for one in report.latencies if one.party == WHOLE_QUERY), None),
             standing=sum(bool(witness.cosigned) for witness in report.witnesses),
             shown=report.alarms[:ALARMS_SHOWN],
@@ -50,11 +52,11 @@ def render_month(report: MonthlyReport) -> str:
     )
 
 
-def volume_chart(volumes: Sequence[DayVolume], banks: Sequence[str], days: int) -> Markup:
+def volume_chart(volumes: Sequence[DayVolume], banks: Sequence[str], days: int, t: MonthWords) -> Markup:
     """Draw the enterprises asked about by day, a column each; the largest banks apart, the others together."""
-    title, named = "Enterprises asked about by day", list(banks[:NAMED_BANKS])
+    title, named = t("volumes"), list(banks[:NAMED_BANKS])
     if not volumes:
-        text = "No query in this month."
+        text = t("volumes_none")
         return picture("volumes", (SIZE[0], 90), title, text, [label(SIZE[0] / 2, 50, text, "tick", "middle")])
     stacks: dict[int, list[int]] = {}
     for one in volumes:
@@ -63,20 +65,20 @@ def volume_chart(volumes: Sequence[DayVolume], banks: Sequence[str], days: int) 
     highest = max(1, *(sum(stack) for stack in stacks.values()))
     frame = Frame(0.5, days + 0.5, 0, 1.05 * highest)
     y_ticks = [tick for tick in round_ticks(0, highest) if tick == int(tick)]
-    parts = frame.axes([1, 5, 10, 15, 20, 25, days], y_ticks, ("day of the month, UTC", "enterprises"), (whole, whole))
+    parts = frame.axes([1, 5, 10, 15, 20, 25, days], y_ticks, (t("volumes_axes"), t("enterprises")), (whole, whole))
     for day, stack in sorted(stacks.items()):
         below, shapes = 0, []
         for index, value in enumerate(stack):
             left, top = frame.x(day - 0.4), frame.y(below + value)
             shapes.append(rectangle(left, top, frame.x(day + 0.4) - left, frame.y(below) - top, _colour(index, named)))
             below += value
-        parts.append(group(shapes, f"day {day}: {count(below)} enterprises"))
-    legend = [*named, "others"] if len(banks) > len(named) else named
+        parts.append(group(shapes, t("volumes_tip", day=day, n=count(below))))
+    legend = [*named, t("others")] if len(banks) > len(named) else named
     for index, name in enumerate(legend):
         x = LEFT + 105 * index
         parts += [rectangle(x, 5, 12, 12, _colour(index, named), radius=2), label(x + 18, 15, shortened(name, 11))]
     busiest = max(stacks, key=lambda day: sum(stacks[day]))
-    words = f"{len(stacks)} of {days} days with queries; the most on day {busiest}: {count(sum(stacks[busiest]))}."
+    words = t("volumes_says", days=len(stacks), all=days, day=busiest, most=count(sum(stacks[busiest])))
     return picture("volumes", (SIZE[0], HEIGHT), title, words, parts)
 
 
@@ -84,7 +86,7 @@ def _colour(index: int, named: Sequence[str]) -> str:
     return f"bar d{index}" if index < len(named) else "bar"
 
 
-def coverage_bars(found: Coverage) -> Markup | None:
+def coverage_bars(found: Coverage, t: MonthWords) -> Markup | None:
     """Draw the share of the questions that each node answered; None if no question reached a node."""
     rows = [
         Bar(one.node, one.released / one.questions, percent(one.released / one.questions), "good")
@@ -92,10 +94,10 @@ def coverage_bars(found: Coverage) -> Markup | None:
         if one.questions
     ]
     told = "; ".join(f"{row.name} {row.written}" for row in rows)
-    return bars("coverage-bars", ("Questions answered by node", told), rows, (0, 1), _ROOM) if rows else None
+    return bars("coverage-bars", (t("coverage_chart"), told), rows, (0, 1), _ROOM) if rows else None
 
 
-def denial_bars(denials: Sequence[DenialCount]) -> Markup | None:
+def denial_bars(denials: Sequence[DenialCount], t: MonthWords) -> Markup | None:
     """Draw the reasons of denials, each node's counted; None if there are none."""
     codes: dict[str, int] = {}
     for one in denials:
@@ -104,17 +106,21 @@ def denial_bars(denials: Sequence[DenialCount]) -> Markup | None:
         Bar(code, number, count(number), "bad") for code, number in sorted(codes.items(), key=lambda c: (-c[1], c[0]))
     ]
     told = "; ".join(f"{row.name} {row.written}" for row in rows)
-    return bars("denials", ("Denials by reason", told), rows, (0, max(codes.values())), _ROOM) if rows else None
+    return bars("denials", (t("by_reason"), told), rows, (0, max(codes.values())), _ROOM) if rows else None
 
 
-def latency_bars(latencies: Sequence[Latency]) -> Markup | None:
+def latency_bars(latencies: Sequence[Latency], t: MonthWords) -> Markup | None:
     """Draw the 90th percentile of each node, and of whole queries; None if nothing was answered."""
     rows = [
         Bar(
-            one.party, one.p90, seconds(one.p90 / 1000), "ours" if one.party == WHOLE_QUERY else "", f"p50 {one.p50} ms"
+            t("whole") if one.party == WHOLE_QUERY else one.party,
+            one.p90,
+            t.seconds(one.p90),
+            "ours" if one.party == WHOLE_QUERY else "",
+            f"p50 {t.seconds(one.p50)}",
         )
         for one in latencies
     ]
     longest = max([1, *(one.p90 for one in latencies)])
     told = "; ".join(f"{row.name} {row.written}" for row in rows)
-    return bars("latency", ("90th percentile by node", told), rows, (0, longest), _ROOM) if rows else None
+    return bars("latency", (t("p90_chart"), told), rows, (0, longest), _ROOM) if rows else None

@@ -8,7 +8,7 @@ from typing import Final
 
 from federation.audit.monthly import WHOLE_QUERY, MonthlyReport
 from federation.report.month_words import Language, MonthWords
-from federation.report.notation import count, percent, seconds
+from federation.report.notation import clipped, count, percent
 from federation.report.sheet import ACCENT, RIGHT, ROOM, SERIES, Column, Part, Sheet
 from paper.canvas import HEIGHT, MARGIN, SOFT, WHITE, Canvas
 
@@ -25,7 +25,7 @@ def render_month_pdf(report: MonthlyReport, language: Language) -> bytes:
     """
     words = MonthWords(language)
     created = datetime.datetime.fromisoformat(report.generated)
-    canvas = Canvas(f"{words('title')} {report.month.name}", report.origin, language.tag, created)
+    canvas = Canvas(f"{words('title')} {words.month(report.month.name)}", report.origin, language.tag, created)
     drawing = _Month(Sheet(canvas), report, words)
     drawing.head()
     drawing.volumes()
@@ -49,7 +49,7 @@ class _Month:
         """Draw the title, what it rests on, and the month in five figures."""
         sheet, report, t, canvas = self._sheet, self._report, self._t, self._sheet.canvas
         canvas.box(MARGIN, sheet.y, ROOM, 1.3, ACCENT)
-        canvas.text(MARGIN, sheet.y + 11, f"{t('title')} {report.month.name}", 19, bold=True)
+        canvas.text(MARGIN, sheet.y + 11, f"{t('title')} {t.month(report.month.name)}", 19, bold=True)
         canvas.text(MARGIN, sheet.y + 16.4, t("subtitle"), 8.4, colour=SOFT)
         stamp, width = t("verified"), canvas.measure(t("verified"), 9, bold=True) + 6
         canvas.box(RIGHT - width, sheet.y + 4.6, width, 6.6, WHITE, radius=1, edge=ANSWERED)
@@ -59,7 +59,7 @@ class _Month:
         for name, value in (
             ("log", f"{report.origin} · {leaves}"),
             ("root", report.root),
-            ("generated", report.generated),
+            ("generated", t.time(report.generated)),
         ):
             canvas.text(MARGIN, sheet.y + 3.4, t(name), 8, colour=SOFT)
             sheet.y = canvas.paragraph(MARGIN + 22, sheet.y, value, 8, ROOM - 22) + 0.4
@@ -74,7 +74,7 @@ class _Month:
             (t("queries"), count(sum(b.queries for b in report.banks)), t("queries_note")),
             (t("enterprises"), count(asked), t("enterprises_note")),
             (t("denied"), percent(denied / asked if asked else None), t("denied_note", n=count(denied))),
-            (t("p90"), seconds(whole.p90 / 1000) if whole else "–", t("p90_note")),
+            (t("p90"), t.seconds(whole.p90) if whole else "–", t("p90_note")),
             (t("alarms"), count(len(report.alarms)), t("alarms_note")),
         ]
         self._sheet.tiles(tiles, alarming=4 if report.alarms else -1)
@@ -161,7 +161,7 @@ class _Month:
             (
                 names[one.party],
                 [Part(one.p90, ACCENT if one.party == WHOLE_QUERY else SERIES[3])],
-                seconds(one.p90 / 1000),
+                t.seconds(one.p90),
             )
             for one in report.latencies
         ]
@@ -172,7 +172,7 @@ class _Month:
             (
                 names[one.party],
                 count(one.answers),
-                *(seconds(ms / 1000) for ms in (one.p50, one.p90, one.p99, one.longest)),
+                *(t.seconds(ms) for ms in (one.p50, one.p90, one.p99, one.longest)),
             )
             for one in report.latencies
         ]
@@ -204,9 +204,10 @@ class _Month:
         columns += [Column(t("threshold"), 0.2), Column(t("where"), 0.15, "right")]
         rows = []
         for one in report.alarms[:ALARMS_SHOWN]:
-            about = one.about if len(one.about) <= 24 else f"{one.about[:23]}…"
+            word, identifier = t.about(one.about)
+            about = f"{word} {clipped(identifier, 16)}"
             place = t("outside") if one.first_leaf is None else f"{one.first_leaf} – {one.last_leaf}"
-            rows.append((one.rule.replace("_", " "), f"{one.party} {about}".strip(), one.seen, one.threshold, place))
+            rows.append((t.rule(one.rule), f"{one.party} {about}".strip(), t.said(one, 1), t.said(one, 0), place))
         sheet.table(columns, rows, flagged=True)
         if len(report.alarms) > ALARMS_SHOWN:
             sheet.paragraph(t("alarms_cut", shown=ALARMS_SHOWN, all=count(len(report.alarms))))
@@ -225,7 +226,9 @@ class _Month:
         )
         sheet.heading(t("witnesses"), lead)
         columns = [Column(t("witness"), 0.6), Column(t("cosigned"), 0.4, "right")]
-        sheet.table(columns, [(one.name, one.cosigned or t("no")) for one in report.witnesses])
+        sheet.table(
+            columns, [(one.name, t.time(one.cosigned) if one.cosigned else t("no")) for one in report.witnesses]
+        )
 
     def feet(self, canvas: Canvas) -> None:
         """Draw the foot of every page."""
@@ -235,7 +238,9 @@ class _Month:
             canvas.rule(MARGIN, HEIGHT - 12.5, ROOM)
             canvas.text(MARGIN, HEIGHT - 8.4, t("foot"), 7.2, colour=SOFT)
             number = t("page", page=page, pages=pages)
-            canvas.text(RIGHT, HEIGHT - 8.4, f"{self._report.month.name} · {number}", 7.2, colour=SOFT, align="right")
+            canvas.text(
+                RIGHT, HEIGHT - 8.4, f"{t.month(self._report.month.name)} · {number}", 7.2, colour=SOFT, align="right"
+            )
 
     def _columns(self, *shares: tuple[str, float], first: bool = True) -> list[Column]:
         """Return columns of numbers, of which the first may be one of names."""

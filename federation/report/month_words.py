@@ -1,4 +1,4 @@
-"""The words of the month's PDF, in English and Chinese side by side."""
+"""The words of the month's page and PDF, in English and Chinese side by side."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
+from federation.audit.alarms import Alarm
+from federation.audit.alarms.words import RULES, about, chinese
+from protocols.assessment import refusals
+
 
 class Language(StrEnum):
-    """The languages of the PDF."""
+    """The languages of the console and of the reports."""
 
     ENGLISH = "en"
     CHINESE = "zh"
@@ -37,7 +41,7 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "denied": ("Denied", "拒绝"),
     "denied_note": ("{n} enterprises", "{n} 家次企业"),
     "p90": ("Whole query, p90", "查询时延 p90"),
-    "p90_note": ("REQUEST to RESULT", "REQUEST 至 RESULT"),
+    "p90_note": ("question to result", "提问至结果"),
     "alarms": ("Alarms", "告警"),
     "alarms_note": ("thresholds reached", "达到限值"),
     "volumes": ("Enterprises asked about, by day", "每日查询企业数"),
@@ -114,6 +118,70 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "page": ("page {page} of {pages}", "第 {page} 页，共 {pages} 页"),
     "none": ("none", "无"),
+    "colon": (": ", "："),
+    "contents": ("Contents", "目录"),
+    "one_alarm": ("One alarm in this month", "本月有 1 条告警"),
+    "many_alarms": ("{n} alarms in this month", "本月有 {n} 条告警"),
+    "alarms_say": ("Each names its rule, its threshold and its entries:", "每条告警均列明规则、限值与所涉记录："),
+    "lead_one": ("One bank asked about enterprises {n} times.", "1 家银行共查询企业 {n} 次。"),
+    "lead": ("{banks} banks asked about enterprises {n} times.", "{banks} 家银行共查询企业 {n} 次。"),
+    "lead_alarms": (
+        "Alarms are thresholds that were reached, or queries that do not reconcile.",
+        "告警指达到限值的情形，或对账不符的查询。",
+    ),
+    "volumes_short": ("Volumes", "查询量"),
+    "volumes_caption": (
+        "Enterprises asked about; those of a batch count each. Days are UTC.",
+        "所查询的企业，批量中逐家计数。日期为 UTC。",
+    ),
+    "volumes_axes": ("day of the month, UTC", "当月日期（UTC）"),
+    "volumes_tip": ("day {day}: {n} enterprises", "{day} 日：{n} 家次企业"),
+    "volumes_says": (
+        "{days} of {all} days with queries; the most on day {day}: {most}.",
+        "{all} 天中有 {days} 天有查询；最多为 {day} 日：{most}。",
+    ),
+    "no_bank": ("no bank asked", "没有银行查询"),
+    "denied_batch": (
+        "Of a batch, as many enterprises count as denied as one node denied most: at least so many were.",
+        "批量中被拒的企业数，以拒绝最多的一个节点为准：实际不少于此数。",
+    ),
+    "coverage_chart": ("Questions answered", "得到答复的问题"),
+    "coverage_caption": (
+        "Of the questions with a model with which the node has ever answered.",
+        "仅计该节点曾答复过的模型所涉问题。",
+    ),
+    "by_node": ("By node", "按节点"),
+    "by_reason": ("By reason", "按原因"),
+    "by_party": ("By party", "按参与方"),
+    "denials_caption": (
+        "Queries that a party denied; one that several denied counts at each.",
+        "被某方拒绝的查询；多方拒绝的，各方均计。",
+    ),
+    "latency_short": ("Latency", "时延"),
+    "p90_chart": ("90th percentile", "第 90 百分位"),
+    "latency_caption": (
+        "From the REQUEST to each node's answer, by the coordinator's clock. Batches are left out.",
+        "自提问至各节点答复，以协调方时钟为准，不含批量。",
+    ),
+    "percentiles": ("Percentiles", "百分位数"),
+    "checkpoints": ("Checkpoints", "检查点"),
+    "checkpoints_say": (
+        "{n} with {cosignatures} cosignatures verified; an export carries the newest alone",
+        "已验证 {n} 个检查点、{cosignatures} 个联署；导出副本仅含最新一个",
+    ),
+    "quorum": ("Quorum", "法定数"),
+    "quorum_say": (
+        "{quorum} of {all} witnesses; {standing} stand behind the newest witnessed checkpoint",
+        "{all} 个见证方中须有 {quorum} 个；{standing} 个为最新检查点背书",
+    ),
+    "witnesses_none": ("this log has no witnesses", "此日志没有见证方"),
+    "one_file": (
+        "This page is one file: it loads nothing, runs no script and sends nothing.",
+        "本页为单一文件：不加载任何内容，不运行脚本，也不发送数据。",
+    ),
+    "ms": ("{n}\u00a0ms", "{n} 毫秒"),
+    "s": ("{n}\u00a0s", "{n} 秒"),
+    "minutes": ("{n} min {s}\u00a0s", "{n} 分 {s} 秒"),
 }
 
 
@@ -127,3 +195,39 @@ class MonthWords:
     def __call__(self, key: str, **values: object) -> str:
         """Return a text with its values in place. Raises: KeyError for one that is not there."""
         return _WORDS[key][self._column].format(**values)
+
+    def seconds(self, milliseconds: int) -> str:
+        """Return a duration."""
+        if milliseconds < 1000:
+            return self("ms", n=milliseconds)
+        if milliseconds < 120_000:
+            return self("s", n=f"{milliseconds / 1000:.1f}")
+        minutes, rest = divmod(round(milliseconds / 1000), 60)
+        return self("minutes", n=minutes, s=rest)
+
+    def month(self, name: str) -> str:
+        """Return a month such as 2026-11 by its name."""
+        year, _, number = name.partition("-")
+        return f"{year} 年 {int(number)} 月" if self._column else name
+
+    def time(self, written: str) -> str:
+        """Return a time in ISO 8601 as people write it, in UTC."""
+        return f"{written.rstrip('Z').replace('T', ' ')} UTC"
+
+    def denial(self, code: str) -> str:
+        """Return what the code of a denial means, "" for one that has no text."""
+        return (refusals.english, refusals.chinese)[self._column](code)
+
+    def rule(self, name: str) -> str:
+        """Return what a rule is called; one that has no name as it is."""
+        return RULES[name][self._column] if name in RULES else name.replace("_", " ")
+
+    def about(self, text: str) -> tuple[str, str]:
+        """Return what an alarm is about: the word for it, and the id."""
+        return about(text, self._column)
+
+    def said(self, alarm: Alarm, place: int) -> str:
+        """Return an alarm's threshold (0), or what was seen (1)."""
+        if self._column and alarm.said is not None:
+            return chinese(alarm.said[place])
+        return (alarm.threshold, alarm.seen)[place]

@@ -4,6 +4,7 @@ rules     the thresholds, as a settings file states them
 facts     the log's questions and answers as tables, so that no rule needs the log in memory
 events    what each rule counts, as queries over the facts
 windows   sums over sliding windows, and the episodes in which they reach a threshold
+words     what an alarm says, in English and in Chinese
 watch     every rule, held against the facts
 """
 

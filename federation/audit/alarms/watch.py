@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from federation.audit.alarms.events import (
     ASKED,
@@ -31,10 +32,12 @@ from federation.audit.alarms.events import (
 )
 from federation.audit.alarms.rules import AlarmRules
 from federation.audit.alarms.windows import DAY_MS, HOUR_MS, Episode, Sum, episodes
+from federation.audit.alarms.words import Said, Saying, Unit, english
 from federation.audit.reconcile import Discrepancy
 from federation.audit.records import utc
 
 SECOND_MS: Final = 1000
+_NONE_MAY_FAIL: Final = Said(saying=Saying.NONE_MAY_FAIL)
 _UNFINISHED: Final = frozenset({"RELEASE_MISSING", "RESULT_MISSING", "ACK_MISSING"})
 
 
@@ -42,7 +45,8 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     """One threshold that was reached: the rule, whom it concerns, what was seen, and between which leaves.
 
     `about` is a consent or an enterprise's tag, where the rule is about one. Leaves and times are None where the log
-    has nothing: what a party has on record and the log has not.
+    has nothing: what a party has on record and the log has not. `said` are threshold and what was seen, in values, of
+    which each language makes its own words; `threshold` and `seen` are the English ones.
     """
 
     rule: str
@@ -54,6 +58,7 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     last_leaf: int | None
     first_time: str | None
     last_time: str | None
+    said: tuple[Said, Said] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,35 +83,37 @@ class _Watcher:
     since_ms: int
 
     def count(
-        self, rule: str, events: str, window_ms: int, threshold: int, unit: str, parameters: dict[str, int | str]
+        self,
+        rule: str,
+        events: str,
+        counted: Said,
+        parameters: dict[str, int | str],
     ) -> Iterator[Alarm]:
-        """Yield an alarm for each episode in which the weight in a window reaches `threshold`."""
-        span = _span(window_ms)
+        """Yield an alarm for each episode in which the weight in a window reaches the number that is `counted`."""
+        window_ms, threshold = counted.window_ms, counted.number
         found = episodes(self.work, events, window_ms, lambda s: s.weight >= threshold, lambda s: s.weight, parameters)
         for episode in found:
             if episode.last_ms >= self.since_ms:
-                yield _alarm(rule, episode, f"{threshold} {unit} in {span}", f"{episode.worst.weight} {unit} in {span}")
+                yield _alarm(rule, episode, counted, replace(counted, number=episode.worst.weight))
 
     def share(
         self,
         rule: str,
         events: str,
-        window_ms: int,
-        least: tuple[float, int],
-        unit: str,
+        least: Said,
         parameters: dict[str, int | str],
     ) -> Iterator[Alarm]:
-        """Yield an alarm for each episode in which a share of the weight is flagged; `least` is share and weight."""
-        share, weight = least
+        """Yield an alarm for each episode in which the `least` share of a weight, or more, is flagged."""
+        share, weight, window_ms = least.share, least.of, least.window_ms
 
         def reached(found: Sum) -> bool:
             return found.weight >= weight and found.share >= share
 
         for episode in episodes(self.work, events, window_ms, reached, lambda s: s.share, parameters):
             if episode.last_ms >= self.since_ms:
-                threshold = f"{100 * share:g}% of {weight} or more {unit} in {_span(window_ms)}"
-                seen = f"{episode.worst.flagged} of {episode.worst.weight} {unit}"
-                yield _alarm(rule, episode, threshold, seen)
+                worst = episode.worst
+                seen = replace(least, saying=Saying.SHARE_SEEN, number=worst.flagged, of=worst.weight)
+                yield _alarm(rule, episode, least, seen)
 
 
 def watch(
@@ -136,69 +143,66 @@ def watch(
 
 def _scraping(watcher: _Watcher, rules: AlarmRules) -> Iterator[Alarm]:
     if bulk := rules.bulk:
-        yield from watcher.count("bulk", ASKED, HOUR_MS, bulk.per_hour, "enterprises", {})
-        yield from watcher.count("bulk", ASKED, DAY_MS, bulk.per_day, "enterprises", {})
+        yield from watcher.count("bulk", ASKED, _counted(Unit.ENTERPRISES, bulk.per_hour, HOUR_MS), {})
+        yield from watcher.count("bulk", ASKED, _counted(Unit.ENTERPRISES, bulk.per_day, DAY_MS), {})
     if hours := rules.off_hours:
         local: dict[str, int | str] = {"opens": hours.opens, "closes": hours.closes, "weekends": hours.weekends}
         local["offset"] = hours.utc_offset_minutes * 60 * SECOND_MS
-        unit = "enterprises out of hours"
-        yield from watcher.count("off_hours", OFF_HOURS, DAY_MS, hours.enterprises, unit, local)
+        yield from watcher.count("off_hours", OFF_HOURS, _counted(Unit.OFF_HOURS, hours.enterprises, DAY_MS), local)
     if runs := rules.sequential:
         limits = {"gap": runs.gap_seconds * SECOND_MS, "queries": runs.queries}
         for bank, first, last, since, until, queries in watcher.work.execute(RUNS, limits):
             if until >= watcher.since_ms:
-                pace = f"at most {runs.gap_seconds} s apart"
                 episode = Episode(bank, first, last, since, until, Sum(queries, 0))
-                yield _alarm("sequential", episode, f"{runs.queries} queries {pace}", f"{queries} queries {pace}")
+                pace = Said(saying=Saying.PACE, number=runs.queries, of=runs.gap_seconds)
+                yield _alarm("sequential", episode, pace, replace(pace, number=queries))
 
 
 def _consents(watcher: _Watcher, rules: AlarmRules) -> Iterator[Alarm]:
     denials, reuse = rules.consent_denials, rules.consent_reuse
     for code, threshold in sorted(denials.per_day.items()) if denials else ():
-        unit = f"queries denied {code}"
-        yield from watcher.count("consent_denials", DENIED_BY_CODE, DAY_MS, threshold, unit, {"code": code})
+        counted = replace(_counted(Unit.DENIED_BY_CODE, threshold, DAY_MS), detail=code)
+        yield from watcher.count("consent_denials", DENIED_BY_CODE, counted, {"code": code})
     if reuse:
-        unit = "queries under one consent"
-        yield from watcher.count("consent_reuse", BY_CONSENT, reuse.days * DAY_MS, reuse.queries, unit, {})
+        counted = _counted(Unit.BY_CONSENT, reuse.queries, reuse.days * DAY_MS)
+        yield from watcher.count("consent_reuse", BY_CONSENT, counted, {})
 
 
 def _requeries(watcher: _Watcher, rules: AlarmRules) -> Iterator[Alarm]:
     if again := rules.requery:
-        unit = "queries about one enterprise"
-        yield from watcher.count("requery", BY_TAG, again.days * DAY_MS, again.queries, unit, {})
+        yield from watcher.count("requery", BY_TAG, _counted(Unit.BY_TAG, again.queries, again.days * DAY_MS), {})
 
 
 def _crowds(watcher: _Watcher, rules: AlarmRules) -> Iterator[Alarm]:
     if many := rules.many_banks:
-        unit = "enterprises that many banks ask about"
-        yield from watcher.count("many_banks", CROWDED, DAY_MS, many.enterprises, unit, {})
+        yield from watcher.count("many_banks", CROWDED, _counted(Unit.CROWDED, many.enterprises, DAY_MS), {})
 
 
 def _denials(watcher: _Watcher, rules: AlarmRules) -> Iterator[Alarm]:
     if rate := rules.denial_rate:
-        least = rate.share, rate.enterprises
-        yield from watcher.share("denial_rate", DENIED, rate.hours * HOUR_MS, least, "enterprises denied", {})
+        least = _share(Unit.DENIED, rate.share, rate.enterprises, rate.hours)
+        yield from watcher.share("denial_rate", DENIED, least, {})
 
 
 def _slow(watcher: _Watcher, rules: AlarmRules) -> Iterator[Alarm]:
     if slow := rules.slow_node:
-        least, unit = (slow.share, slow.answers), f"answers after {slow.seconds} s or more"
+        least = replace(_share(Unit.LATE, slow.share, slow.answers, slow.hours), detail=str(slow.seconds))
         parameters: dict[str, int | str] = {"slow": slow.seconds * SECOND_MS}
-        yield from watcher.share("slow_node", LATE, slow.hours * HOUR_MS, least, unit, parameters)
+        yield from watcher.share("slow_node", LATE, least, parameters)
 
 
 def _silent(watcher: _Watcher, rules: AlarmRules, period: Period) -> Iterator[Alarm]:
     if silent := rules.silent_node:
-        least, unit = (silent.share, silent.queries), "queries not answered"
+        least = _share(Unit.UNANSWERED, silent.share, silent.queries, silent.hours)
         parameters: dict[str, int | str] = {"due": period.due(silent.wait_seconds)}
-        yield from watcher.share("silent_node", UNANSWERED, silent.hours * HOUR_MS, least, unit, parameters)
+        yield from watcher.share("silent_node", UNANSWERED, least, parameters)
 
 
 def _unacknowledged(watcher: _Watcher, rules: AlarmRules, period: Period) -> Iterator[Alarm]:
     if silent := rules.unacknowledged:
-        least, unit = (silent.share, silent.queries), "queries not acknowledged"
+        least = _share(Unit.UNACKNOWLEDGED, silent.share, silent.queries, silent.hours)
         parameters: dict[str, int | str] = {"due": period.due(silent.wait_seconds)}
-        yield from watcher.share("unacknowledged", UNACKNOWLEDGED, silent.hours * HOUR_MS, least, unit, parameters)
+        yield from watcher.share("unacknowledged", UNACKNOWLEDGED, least, parameters)
 
 
 def _overdue(watcher: _Watcher, rules: AlarmRules, period: Period) -> Iterator[Alarm]:
@@ -207,12 +211,15 @@ def _overdue(watcher: _Watcher, rules: AlarmRules, period: Period) -> Iterator[A
     limits = {"limit": overdue.days * DAY_MS, "end": period.due(0), "since": watcher.since_ms}
     for node, objection, leaf, at, decided_leaf, decided in watcher.work.execute(OVERDUE, limits):
         days = ((period.due(0) if decided is None else decided) - at) // DAY_MS
+        late = Said(saying=Saying.UNDECIDED if decided is None else Saying.DECIDED, number=days)
+        limit = Said(saying=Saying.DECIDE, number=overdue.days)
         yield Alarm(
             rule="objection_overdue",
             party=node,
             about=f"objection {objection.lower()}",
-            threshold=f"decided in {overdue.days} d",
-            seen=f"not decided after {days} d" if decided is None else f"decided after {days} d",
+            threshold=english(limit),
+            seen=english(late),
+            said=(limit, late),
             first_leaf=leaf,
             last_leaf=leaf if decided_leaf is None else decided_leaf,
             first_time=utc(at),
@@ -230,12 +237,14 @@ def _reconciliation(
             continue  # all its leaves are after the period
         if first is not None and (until < period.since_ms or (one.code in _UNFINISHED and since > due_ms)):
             continue
+        seen = Said(saying=Saying.DISCREPANCY, detail=one.code, text=one.text)
         yield Alarm(
             rule="reconciliation",
             party=one.party,
             about=f"{'run' if one.code.startswith('TRAIN_STEP') else 'query'} {one.query}",
-            threshold="none may fail",
-            seen=f"{one.code}: {one.text}",
+            threshold=english(_NONE_MAY_FAIL),
+            seen=english(seen),
+            said=(_NONE_MAY_FAIL, seen),
             first_leaf=first,
             last_leaf=last,
             first_time=None if first is None else utc(since),
@@ -243,22 +252,25 @@ def _reconciliation(
         )
 
 
-def _alarm(rule: str, episode: Episode, threshold: str, seen: str) -> Alarm:
+def _alarm(rule: str, episode: Episode, threshold: Said, seen: Said) -> Alarm:
     party, _, about = episode.party.partition(" ")
     return Alarm(
         rule=rule,
         party=party,
         about=about,
-        threshold=threshold,
-        seen=seen,
+        threshold=english(threshold),
+        seen=english(seen),
         first_leaf=episode.first_leaf,
         last_leaf=episode.last_leaf,
         first_time=utc(episode.first_ms),
         last_time=utc(episode.last_ms),
+        said=(threshold, seen),
     )
 
 
-def _span(window_ms: int) -> str:
-    if window_ms % DAY_MS:
-        return f"{window_ms // HOUR_MS} h"
-    return f"{window_ms // DAY_MS} d"
+def _counted(unit: Unit, number: int, window_ms: int) -> Said:
+    return Said(saying=Saying.COUNT, unit=unit, number=number, window_ms=window_ms)
+
+
+def _share(unit: Unit, share: float, of: int, hours: int) -> Said:
+    return Said(saying=Saying.SHARE, unit=unit, share=share, of=of, window_ms=hours * HOUR_MS)

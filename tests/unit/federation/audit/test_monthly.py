@@ -119,7 +119,7 @@ def test_the_page_shows_what_was_counted_and_loads_nothing() -> None:
     page = written(found, tuple(alarms))
     for text in ("2026-03", "QUOTA", "bank-4", "others", "2 enterprises in 1 h", model_hash("bank-1"), "day 1: 9"):
         assert text in page
-    assert page.count('class="flag">bulk<') == 4
+    assert page.count('class="flag">bulk queries<') == 4
     assert not re.findall(r"(?:src|href)=[\"'](?!#)|url\(|<script|<link|@import", page)
 
 
@@ -189,7 +189,8 @@ def test_the_pdf_says_what_the_page_says(language: Language, tmp_path: Path) -> 
     assert data == render_month_pdf(report, language)
     text = read_pdf(data, tmp_path)
     words = MonthWords(language)
-    for expected in ("2026-03", "QUOTA", "bank-4", "88.9 %", "2 enterprises in 1 h", "ab" * 32, words("others")):
+    seen = {Language.ENGLISH: "2 enterprises in 1 h", Language.CHINESE: "1 小时内 2 家次企业"}[language]
+    for expected in (words.month("2026-03"), "QUOTA", "bank-4", "88.9 %", seen, "ab" * 32, words("others")):
         assert expected.replace(" ", "") in text
     for heading in ("volumes", "coverage", "denials", "latency", "models", "alarms", "witnesses", "coverage_cannot"):
         assert words(heading).replace(" ", "") in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,8 @@ class Door:
 def open_door(folder: Path, home: Path, live: bool = True) -> Door:
     """A console over `folder` with its own folder `home`; nothing is examined until a test asks for it."""
     book, clock = Book(), Clock()
-    found, accounts, index = sources(folder, book, live), Accounts(home), Index(home / "index.sqlite")
+    found = dataclasses.replace(sources(folder, book, live), home=home)
+    accounts, index = Accounts(home), Index(home / "index.sqlite")
     console = make_console(found, accounts, index, clock)
     app = create_app(console, HOSTS)
 

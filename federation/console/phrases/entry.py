@@ -1,0 +1,110 @@
+"""One entry, its proof, its sealed body."""
+
+from __future__ import annotations
+
+from typing import Final
+
+ENTRY: Final = {
+    "leaf.title": ("Entry {index}", "第 {index} 条记录"),
+    "leaf.fields": ("What it says", "内容"),
+    "leaf.actor": ("who acted", "行为方"),
+    "leaf.time": ("time", "时间"),
+    "leaf.purpose": ("purpose", "用途"),
+    "leaf.reference": ("query or run", "查询或训练"),
+    "leaf.subject": ("enterprise tag", "企业标签"),
+    "leaf.evidence": ("hash of the signed message", "签名消息的哈希"),
+    "leaf.hash": ("leaf hash", "叶子哈希"),
+    "leaf.body": ("sealed body", "密封内容"),
+    "leaf.body_bytes": ("{n} bytes; their hash fits", "{n} 字节，哈希相符"),
+    "leaf.body_wrong": ("its hash does NOT fit the entry", "哈希与记录不符"),
+    "leaf.body_none": ("none", "无"),
+    "leaf.story": ("The whole query", "查看整个查询"),
+    "leaf.run": ("The whole run", "查看整个训练"),
+    "leaf.same_tag": ("All entries about this enterprise", "该企业的所有记录"),
+    "leaf.previous": ("Previous", "上一条"),
+    "leaf.next": ("Next", "下一条"),
+    "leaf.download": ("Proof as a C2SP file", "下载 C2SP 证明"),
+    "proof.title": ("Proof that it is in the log", "存在于日志中的证明"),
+    "proof.server": ("checked by the server", "服务器验证"),
+    "proof.browser": ("checked in this browser", "浏览器验证"),
+    "proof.holds": ("holds", "成立"),
+    "proof.fails": ("DOES NOT HOLD: {code}", "不成立：{code}"),
+    "proof.in_tree": ("in the tree of {size} entries", "在含 {size} 条记录的树中"),
+    "proof.witnessed": ("behind which stands a quorum of witnesses", "有法定数量的见证方背书"),
+    "proof.unwitnessed": ("which is not witnessed yet: it rests on the log's signature", "尚未见证，仅有日志签名"),
+    "proof.not_witnessed": ("not witnessed yet", "尚未见证"),
+    "proof.waiting": ("checking …", "验证中……"),
+    "proof.no_script": ("Without scripts this browser checks nothing itself.", "未启用脚本，浏览器无法自行验证。"),
+    "proof.how": (
+        "The leaf's bytes are hashed here with SHA-256 and climbed up {steps} hashes to the checkpoint's root.",
+        "本页在浏览器中对叶子字节作 SHA-256，并经 {steps} 个哈希上溯到检查点声明的树根。",
+    ),
+    "proof.js_ok": ("path", "路径"),
+    "proof.js_log": ("log's signature", "日志签名"),
+    "proof.js_witnesses": ("witnesses", "见证方"),
+    "proof.js_bad": ("path does NOT hold", "路径不成立"),
+    "proof.js_no_ed25519": (
+        "this browser cannot check Ed25519: signatures were checked by the server alone",
+        "此浏览器不支持 Ed25519，签名仅由服务器验证",
+    ),
+    "proof.checkpoint": ("Checkpoint", "检查点"),
+    "proof.path": ("Path", "路径"),
+    "proof.bytes": ("The leaf's bytes", "叶子字节"),
+    "proof.keys": ("Public keys that this rests on", "所依据的公钥"),
+    "proof.keys_note": (
+        "These come from this machine. Compare them with the copies that the parties gave you.",
+        "这些公钥来自本机，请与各参与方提供的副本核对。",
+    ),
+    "proof.all": ("{n} proofs", "{n} 份证明"),
+    "body.title": ("The sealed body", "密封内容"),
+    "body.lead": (
+        "Whom this entry is about, and what was decided, by the word and signature of the party that knows it. "
+        "It is sealed to the auditors; opening it is an entry of the log, under your name, before anything is opened.",
+        "本条记录所涉企业及其决定，由知情的参与方陈述并签名，仅密封给审计员。开启之前，会先以您的名义在日志中记一条。",
+    ),
+    "body.file": ("Your key file, auditor.key", "您的密钥文件 auditor.key"),
+    "body.passphrase": ("Its passphrase", "密钥口令"),
+    "body.open": ("Open here", "在此开启"),
+    "body.stays": (
+        "Key and passphrase stay in this page: the browser opens the body, and nothing of them is sent. "
+        "Whoever does not trust this machine's pages uses the command.",
+        "密钥与口令只在本页使用：由浏览器开启密封内容，不会发送出去。若不信任本机提供的网页，请使用命令。",
+    ),
+    "body.command": ("By command, on a machine of your own", "使用命令（可在您自己的机器上）"),
+    "body.folder": ("YOUR_FOLDER", "您的文件夹"),
+    "body.place": ("No.", "序号"),
+    "body.enterprise": ("Enterprise", "企业"),
+    "body.rule": ("By rule", "依据规则"),
+    "body.shredded": ("shredded: opens for nobody", "已销毁：任何人都无法开启"),
+    "body.opened": (
+        "{n} statements, signed by {party}: signature and entry checked in this browser. "
+        "The opening is entry {view} of the log.",
+        "{n} 份陈述，由 {party} 签名：签名与所属记录均已在本浏览器验证。本次开启记为日志第 {view} 条。",
+    ),
+    "body.view": ("The entry that says that you opened this", "查看本次开启的记录"),
+    "body.say_busy": ("opening …", "开启中……"),
+    "body.say_done": ("opened", "已开启"),
+    "body.say_missing": ("Choose the key file and enter its passphrase.", "请选择密钥文件并输入口令。"),
+    "body.say_file": ("This is no auditor's key file (auditor.key).", "这不是审计员密钥文件（auditor.key）。"),
+    "body.say_passphrase": ("The passphrase is wrong; nothing was opened or logged.", "口令不对；未开启，也未记录。"),
+    "body.say_stranger": (
+        "This key is another auditor's than who is logged in.",
+        "此密钥属于另一位审计员。",
+    ),
+    "body.say_closed": (
+        "It is not sealed to this key: you were not an auditor yet when it was written.",
+        "此内容并未密封给该密钥：写入时您尚不是审计员。",
+    ),
+    "body.say_signature": ("The party's signature does NOT hold.", "参与方的签名不成立。"),
+    "body.say_entry": ("A statement does NOT open under its own key.", "有一份陈述无法以其密钥开启。"),
+    "body.say_envelope": (
+        "What the coordinator sent does not open with it.",
+        "协调方发来的内容无法用该密钥开启。",
+    ),
+    "body.say_other": ("What was sent is NOT the body of this entry.", "发来的内容不是本条记录的密封内容。"),
+    "body.say_unsupported": (
+        "This browser cannot open it (no X25519): use the command.",
+        "此浏览器不支持 X25519，无法开启：请使用命令。",
+    ),
+    "body.say_failed": ("The browser failed to open it: use the command.", "浏览器开启失败：请使用命令。"),
+}
