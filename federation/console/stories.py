@@ -10,10 +10,19 @@ from federation.audit.reading import LoggedLeaf
 from federation.audit.reconcile import QUERY_KINDS, Discrepancy, reconcile
 from federation.audit.records import LeafRecord, describe
 from federation.audit.search import decision_of
-from protocols.transparency.leaves import LeafCommitment, LeafKind
+from protocols.transparency.leaves import CONSENT_KINDS, LeafCommitment, LeafKind
 
 LONGEST: Final = 400
 """How many entries of one query or training run a page shows."""
+
+
+def told_as(kind: LeafKind) -> str:
+    """Return what the reference of an entry names: a query, an objection, a run; "" if it names no story."""
+    if kind in QUERY_KINDS:
+        return "query"
+    if kind in (LeafKind.OBJECTION, LeafKind.DECISION):
+        return "objection"
+    return "" if kind in CONSENT_KINDS | {LeafKind.AUDIT_VIEW} else "run"
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,8 @@ REASONS: Final[Mapping[str, str]] = {
     "RESULT_UNEXPECTED": "不应有 RESULT 却有",
     "ACK_MISSING": "银行没有确认（缺少 ACK）",
     "ACK_REPEATED": "ACK 多于一条",
+    "CONSENT_REPEATED": "同一授权有不止一条授权记录",
+    "CONSENT_MISSING": "答复所依据的授权此前没有授权记录",
     "EVIDENCE_DIFFERS": "日志与该方自有记录是不同的消息",
     "NOT_LOGGED": "该方有记录，日志中没有",
     "NOT_ON_RECORD": "日志中有，该方没有相应记录",

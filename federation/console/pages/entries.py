@@ -10,15 +10,16 @@ from typing import Final
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from federation.audit.reading import LoggedLeaf
 from federation.audit.records import describe
 from federation.console.access import Auditor, Here
 from federation.console.drawing import lanes_chart
-from federation.console.pages.timeline import QUERY_REFERENCE
 from federation.console.problems import NoSuchPage
 from federation.console.proofs import ProofSheet
 from federation.console.rendering import render, words_of
-from federation.console.stories import LONGEST, consents_of, tell
+from federation.console.stories import LONGEST, consents_of, tell, told_as
 from protocols.transparency.hashing import leaf_hash
+from protocols.transparency.leaves import LeafCommitment
 
 router: Final = APIRouter()
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,15}")
@@ -39,15 +40,26 @@ def entry(request: Request, number: str, session: Auditor, console: Here) -> Res
             "record": describe(logged),
             "leaf": leaf,
             "body_bytes": len(logged.body),
+<<<<<<< HEAD
             "body_fits": not logged.body or sha256(logged.body).digest() == leaf.body_hash,
+=======
+            "body": _body_state(logged, leaf),
+>>>>>>> f70a39c (Entries of objections and erased bodies are told as what they are; the console's reports and figures documented)
             "leaf_hash": leaf_hash(logged.data).hex(),
             "checked": checked,
             "sheet": sheet,
-            "query": leaf.kind in QUERY_REFERENCE,
+            "story": told_as(leaf.kind),
             "opens": bool(logged.body) and session.keys is not None,
             "place": shlex.quote(console.sources.place),
         }
     return render(request, "entry.html", values, page="timeline")
+
+
+def _body_state(logged: LoggedLeaf, leaf: LeafCommitment) -> str:
+    """Return how the stored body stands to the leaf: it has none, holds, was erased since, or is another."""
+    if sha256(logged.body).digest() == leaf.body_hash:
+        return "held" if logged.body else "none"
+    return "wrong" if logged.body else "erased"
 
 
 def read_number(number: str, size: int) -> int:
@@ -88,6 +100,7 @@ def story(request: Request, reference: str, session: Auditor, console: Here) -> 
         reached = examined is not None and examined.size > found[-1]
         values = {
             "story": told,
+            "told": told_as(leaves[0].commitment().kind) or "run",
             "checks": checks,
             "sheet": sheet,
             "chart": lanes_chart(told, words_of(request)) if told.faults is not None else "",

@@ -14,11 +14,10 @@ from federation.console.index import COUNTED, Page, Place
 from federation.console.rendering import render
 from federation.console.search_form import SearchForm, read_form
 from federation.console.shapes import FACETS
-from protocols.transparency.leaves import CONSENT_KINDS, LeafKind
+from federation.console.stories import told_as
 
 router: Final = APIRouter()
 PAGE_SIZE: Final = 50
-QUERY_REFERENCE: Final = frozenset({LeafKind.REQUEST, LeafKind.RELEASE, LeafKind.DENY, LeafKind.RESULT, LeafKind.ACK})
 
 
 @router.get("/timeline")
@@ -39,8 +38,7 @@ def timeline(request: Request, session: Auditor, console: Here) -> Response:
                 "record": describe(one),
                 "leaf": leaf,
                 "decision": decision_of(leaf),
-                "query": leaf.kind in QUERY_REFERENCE,
-                "story": leaf.kind not in CONSENT_KINDS | {LeafKind.AUDIT_VIEW},
+                "story": told_as(leaf.kind),
             }
             for one, leaf in rows
         ],

@@ -7,6 +7,7 @@ from typing import Final
 STORY: Final = {
     "story.query": ("Query", "查询"),
     "story.run": ("Training run", "训练"),
+    "story.objection": ("Objection", "异议"),
     "story.bank": ("Bank", "银行"),
     "story.purpose": ("Purpose", "用途"),
     "story.model": ("Model", "模型"),

@@ -39,6 +39,8 @@ TERMS: Final = {
     "field.message_hash": ("message's hash", "消息哈希"),
     "field.ciphertext_hash": ("ciphertext's hash", "密文哈希"),
     "field.consent_hash": ("consent's handle", "授权标识"),
+    "field.scope_hash": ("hash of the consent's scope", "授权范围哈希"),
+    "field.issuer": ("issuer", "签发方"),
     "field.key_hash": ("key's hash", "密钥哈希"),
     "field.key_bits": ("key's length, bits", "密钥长度（位）"),
     "field.protocol": ("protocol", "协议"),

@@ -37,4 +37,5 @@ TIMELINE: Final = {
     "timeline.what": ("What happened", "内容"),
     "timeline.query": ("query", "查询"),
     "timeline.run": ("run", "训练"),
+    "timeline.objection": ("objection", "异议"),
 }

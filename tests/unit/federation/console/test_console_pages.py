@@ -86,6 +86,8 @@ def test_every_text_is_used_and_none_is_missing() -> None:
         "timeline.",
         "error.",
         "body.say_",
+        "story.",
+        "leaf.",
         "kind.",
         "field.",
         "decision.",
