@@ -40,11 +40,7 @@ def entry(request: Request, number: str, session: Auditor, console: Here) -> Res
             "record": describe(logged),
             "leaf": leaf,
             "body_bytes": len(logged.body),
-<<<<<<< HEAD
-            "body_fits": not logged.body or sha256(logged.body).digest() == leaf.body_hash,
-=======
             "body": _body_state(logged, leaf),
->>>>>>> f70a39c (Entries of objections and erased bodies are told as what they are; the console's reports and figures documented)
             "leaf_hash": leaf_hash(logged.data).hex(),
             "checked": checked,
             "sheet": sheet,
