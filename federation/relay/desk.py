@@ -7,6 +7,7 @@ its leaf is durable; many parcels share one commit.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 SERVED = Counter("credfed_requests_total", "What parties asked for, by party and code.", ["party", "code"])
 TIMES = Histogram("credfed_request_seconds", "Time from a party's request to its reply.", ["party"])
 GROUPS = Histogram("credfed_commit_parcels", "Parcels that shared one commit.", buckets=(1, 2, 4, 8, 16, 32, 64))
+_served, _times = functools.cache(SERVED.labels), functools.cache(TIMES.labels)  # each look-up takes a lock
 COMMITS = Histogram("credfed_commit_seconds", "Time to verify, log and route one group of parcels.")
 
 Arrival = tuple[PartyId, bytes]
@@ -64,7 +66,7 @@ class RelayDesk:
 
     async def _serve(self, party: PartyId, parcel: bytes) -> bytes:
         code = counted = "OK"
-        with TIMES.labels(party).time():
+        with _times(party).time():
             try:
                 if not self._may_ask(party):
                     raise UnexpectedMessage(f"{party} has nothing to ask")
@@ -79,7 +81,7 @@ class RelayDesk:
                 code = counted = "INTERNAL_ERROR"
                 logger.error("request failed", extra={"party": party, "error": type(error).__name__}, exc_info=error)
             finally:
-                SERVED.labels(party, counted).inc()
+                _served(party, counted).inc()
         return pack_refusal(code)
 
     async def _pass_on(self, routed: Routed, asker: PartyId) -> list[Envelope]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import functools
 import time
 from collections.abc import Collection
 from typing import Final
@@ -30,6 +31,7 @@ CERTIFICATE = Gauge(
 VERSION = Gauge("credfed_stream_version_info", "The version that a party says it runs.", ["party", "version"])
 ENDED = Counter("credfed_streams_ended_total", "Streams that ended, by party and code.", ["party", "code"])
 ANSWERED = Histogram("credfed_node_seconds", "Time from asking a party to its reply.", ["party"])
+_answered = functools.cache(ANSWERED.labels)  # parties are few, and each look-up takes a lock
 
 
 class Switchboard:
@@ -96,7 +98,7 @@ class Switchboard:
         if end is None:
             raise TransportError(f"{party} is not connected", code=UNAVAILABLE)
         try:
-            with ANSWERED.labels(party).time():
+            with _answered(party).time():
                 async with asyncio.timeout(seconds):
                     return await end.request(parcel)
         except TimeoutError as error:

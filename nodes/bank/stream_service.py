@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import nullcontext, suppress
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 TIMEOUT: Final = "TIMEOUT"
 ASSESSED = Counter("credfed_assessments_total", "Enterprises asked about, by status and code.", ["status", "code"])
 STAGES = Histogram("credfed_question_seconds", "Time of a question, by stage.", ["stage"])
+_assessed, _stage = functools.cache(ASSESSED.labels), functools.cache(STAGES.labels)  # each look-up takes a lock
 R = TypeVar("R")
 _Found = list[AssessmentResult]
 Results = Callable[[bytes], _Found]
@@ -149,17 +151,17 @@ class StreamBankService:
     ) -> _Found:
         """Carry a question to its end, and count what came of it."""
         try:
-            with STAGES.labels("total").time():
+            with _stage("total").time():
                 async with self._slots:
                     await self._reach(seconds)
                     transcript, parcel = await self._pose(pose)
                     found = await self._conduct(transcript, parcel, results, seconds)
         except CreditFederationError as error:
             ours = isinstance(error, TransportError)  # a peer's codes would be labels without end
-            ASSESSED.labels("none", error.code if ours else "REFUSED").inc()
+            _assessed("none", error.code if ours else "REFUSED").inc()
             raise
         for result in found:
-            ASSESSED.labels(result.status, "" if result.status == "denied" else result.code).inc()
+            _assessed(result.status, "" if result.status == "denied" else result.code).inc()
         return found
 
     async def _reach(self, seconds: float) -> None:
@@ -177,7 +179,7 @@ class StreamBankService:
         """Open a question; if the caller goes away meanwhile, it is given up as soon as it is open."""
         posing = asyncio.ensure_future(self._do(pose))
         try:
-            with STAGES.labels("ask").time():
+            with _stage("ask").time():
                 return await asyncio.shield(posing)
         except asyncio.CancelledError:
             self._later(self._abandon(posing))
@@ -213,7 +215,7 @@ class StreamBankService:
         self, transcript: bytes, parcel: bytes, results: Results
     ) -> tuple[bytes, _Found | CreditFederationError | None]:
         """Send a parcel and take the reply; return what to send next, and how the question has ended if it has."""
-        with STAGES.labels("federation").time():
+        with _stage("federation").time():
             try:
                 reply = await self._connection.request(parcel)
             except TransportError as error:
@@ -226,7 +228,7 @@ class StreamBankService:
             except CreditFederationError as error:  # the question has ended, and what came is not to be believed
                 return turn, error
 
-        with STAGES.labels("open").time():
+        with _stage("open").time():
             turn, outcome = await self._do(lambda: read(self._agent.proceed(transcript, reply)))
             if turn.sealed is not None:
                 values = await self._opener.open(turn.sealed)

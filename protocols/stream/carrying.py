@@ -75,11 +75,15 @@ async def _write(end: StreamEnd, wire: Wire, timing: StreamTiming) -> None:
                 await wire.write(frame)
         except TimeoutError as error:
             raise TransportError("the peer does not take its frames", code="TOO_SLOW") from error
-        try:
-            async with asyncio.timeout(timing.beat):
-                frame = await end.outgoing()
-        except TimeoutError:
-            frame = HEARTBEAT
+        frame = end.at_hand() or await _next_frame(end, timing)
+
+
+async def _next_frame(end: StreamEnd, timing: StreamTiming) -> bytes:
+    try:
+        async with asyncio.timeout(timing.beat):
+            return await end.outgoing()
+    except TimeoutError:
+        return HEARTBEAT
 
 
 async def _read(end: StreamEnd, wire: Wire, serve: Serve, timing: StreamTiming) -> None:

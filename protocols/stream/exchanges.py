@@ -113,10 +113,16 @@ class StreamEnd:
 
     async def outgoing(self) -> bytes:
         """Return the next frame to send, as soon as there is one. Raises: TransportError once closed."""
-        while not self._waiting:
+        while (frame := self.at_hand()) is None:
             self._check_open()
             self._something.clear()
             await self._something.wait()
+        return frame
+
+    def at_hand(self) -> bytes | None:
+        """Return the next frame to send if anything waits, None if nothing does. Raises: as `outgoing`."""
+        if not self._waiting:
+            return None
         self._check_open()
         taken: list[Exchange] = []
         size = 0
