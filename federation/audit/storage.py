@@ -25,6 +25,9 @@ from protocols.transparency.prover import CompletedNode
 CHAIN_START: Final = bytes(HASH_SIZE)
 
 LeafRow = tuple[int, bytes, bytes, bytes]
+_INNER: Final = (  # SQLite takes CROSS JOIN in this order: one search for each node, where IN would read them all
+    "SELECT n.last, n.level, n.hash FROM wanted AS w CROSS JOIN nodes AS n WHERE n.last = w.last AND n.level = w.level"
+)
 
 
 def running_hash(previous: bytes, leaf: bytes) -> bytes:
@@ -67,15 +70,11 @@ class LogReader:
         """Return subtree hashes, by one query; that of a single leaf is made from the leaf. Raises: KeyError."""
         keys = [(last_leaf(level, index), level) for level, index in places]
         leaves, inner = [last for last, level in keys if not level], [key for key in keys if key[1]]
-        parts = []
-        if leaves:
-            marks = ", ".join("?" * len(leaves))
-            parts.append(f"SELECT idx, 0, leaf FROM leaves WHERE idx IN ({marks})")  # noqa: S608
-        if inner:
-            marks = ", ".join(["(?, ?)"] * len(inner))
-            parts.append(f"SELECT last, level, hash FROM nodes WHERE (last, level) IN (VALUES {marks})")  # noqa: S608
-        values = [*leaves, *(value for key in inner for value in key)]
-        rows = self._rows(" UNION ALL ".join(parts), *values) if parts else []
+        wanted = ", ".join(["(?, ?)"] * len(inner))
+        single = f"SELECT idx, 0, leaf FROM leaves WHERE idx IN ({', '.join('?' * len(leaves))})"  # noqa: S608
+        parts = [*((_INNER,) if inner else ()), *((single,) if leaves else ())]
+        query = (f"WITH wanted (last, level) AS (VALUES {wanted}) " if inner else "") + " UNION ALL ".join(parts)
+        rows = self._rows(query, *(value for key in inner for value in key), *leaves) if parts else []
         found = {(last, level): _blob(data) if level else leaf_hash(_blob(data)) for last, level, data in rows}
         return [found[key] for key in keys]
 

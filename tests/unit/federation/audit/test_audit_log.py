@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 
+import psycopg
 import pytest
 from audit_site import COSIGNERS, KEYS, SIGNER, Site, make_leaf, make_leaves
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from federation.audit import AuditLog, verify_log
 from federation.audit import log as log_module
-from federation.audit.storage import LeafRow
+from federation.audit.session import Row
+from federation.audit.storage import LeafRow, LogReader
 from protocols.errors import ConfigurationError, MalformedMessage, UnexpectedMessage, VerificationFailed
 from protocols.transparency import (
     Leaf,
@@ -26,7 +29,7 @@ from protocols.transparency import (
     verify_inclusion,
 )
 from protocols.transparency.hashing import EMPTY_ROOT, leaf_hash
-from protocols.transparency.prover import CompletedNode
+from protocols.transparency.prover import CompletedNode, inclusion_path
 from tests.log_places import hand
 
 
@@ -253,3 +256,30 @@ def test_the_file_is_readable_by_its_owner_alone(file_site: Site, file_log: Audi
 def test_a_folder_that_is_not_there_is_a_configuration_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError):
         AuditLog(tmp_path / "missing" / "log.sqlite", SIGNER)
+
+
+def test_a_proof_is_one_query_that_searches_and_never_scans(
+    site: Site, log: AuditLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.append(make_leaves(0, 300))
+    asked: list[tuple[str, tuple[int, ...]]] = []
+    rows = LogReader._rows
+
+    def noted(reader: LogReader, query: str, *values: int) -> list[Row]:
+        asked.append((query, values))
+        return rows(reader, query, *values)
+
+    monkeypatch.setattr(LogReader, "_rows", noted)
+    assert len(inclusion_path(log._reader, 100, 299)) == 9
+    ((query, values),) = asked
+    if site.location.url:
+        with psycopg.connect(site.location.url) as server:
+            server.execute("SET enable_seqscan = off")  # what a table is read with as soon as it is large
+            plan = str(server.execute("EXPLAIN " + query.replace("?", "%s"), values).fetchall())  # type: ignore[arg-type]
+        assert "Seq Scan" not in plan
+    else:
+        with closing(sqlite3.connect(site.path)) as file:
+            plan = str(file.execute(f"EXPLAIN QUERY PLAN {query}", values).fetchall())
+        assert "SCAN n" not in plan
+        assert "SCAN leaves" not in plan
+    assert "SEARCH" in plan or "Index" in plan
