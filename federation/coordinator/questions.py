@@ -12,13 +12,15 @@ from protocols.assessment.batch.messages import BatchDecisions, BatchQuery, Batc
 from protocols.assessment.batch.relay import RelayBatch
 from protocols.assessment.messages import CombinedScore, Denial, Query, ScoreShare
 from protocols.assessment.relay import RelayQuery
+from protocols.assessment.waiting import OpenQuestions
 from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyId, PartyRole
 from protocols.channel.wire import decode
 from protocols.errors import MalformedMessage, VerificationFailed
 from protocols.transparency.leaves import LeafKind
 
-MAX_OPEN_QUERIES = 65_536
+MAX_OPEN_QUERIES = 8192
+"""Of each bank: what it never acknowledges is forgotten, its own oldest first."""
 BODIED = {
     "ScoreShare": LeafKind.RELEASE,
     "BatchShares": LeafKind.RELEASE,
@@ -33,7 +35,7 @@ class Questions:
 
     def __init__(self, site: CoordinatorSite, leaves: LeafWriter, bodies: BodyDesk, showings: Showings) -> None:
         self._site, self._leaves, self._bodies, self._showings = site, leaves, bodies, showings
-        self._queries: dict[bytes, RelayQuery | RelayBatch] = {}
+        self._queries: OpenQuestions[RelayQuery | RelayBatch] = OpenQuestions(MAX_OPEN_QUERIES)
 
     def route(self, envelope: Envelope) -> Accepted | None:
         """Return who gets what, once it is logged; None if the envelope belongs to no question.
@@ -86,9 +88,7 @@ class Questions:
     def _announce(self, envelope: Envelope, relay: RelayQuery | RelayBatch, values: Values) -> Accepted:
         """Log a new question, and let it go on to its nodes."""
         query, transcript = relay.query, relay.channel.transcript
-        while len(self._queries) >= MAX_OPEN_QUERIES:  # the oldest was never acknowledged
-            del self._queries[next(iter(self._queries))]
-        self._queries[transcript] = relay
+        self._queries.put(query.bank, transcript, relay)
         terms: Values = {
             "bank": query.bank,
             "model_hash": query.model.hex(),
@@ -134,7 +134,7 @@ class Questions:
             self._log(LeafKind.DENY, envelope, relay, {"code": denial.code, "policy_hash": denial.policy.hex()})
         elif envelope.message == "Acknowledgement" and relay.outcome is not None:
             self._log(LeafKind.ACK, envelope, relay, {"decision": relay.outcome.value.upper()})
-            del self._queries[envelope.transcript]
+            self._queries.pop(envelope.transcript)
         elif envelope.message == "BatchDecisions":
             self._site.policies.note(envelope, decode(envelope.body, BatchDecisions).policy)
 

@@ -112,7 +112,8 @@ class Trainings:
             raise VerificationFailed("an invitation is sent once, by its lead")
         for bank in invitation.banks:
             self._site.pins.card(PartyId(bank.party), PartyRole.BANK)
-        self._invitations[channel.transcript] = RelayInvitation(invitation, channel)
+        others = {t: relay for t, relay in self._invitations.items() if relay.invitation.lead != invitation.lead}
+        self._invitations = others | {channel.transcript: RelayInvitation(invitation, channel)}
 
     def _route_invitation(self, envelope: Envelope, relay: RelayInvitation) -> Accepted:
         receivers = relay.route(envelope)

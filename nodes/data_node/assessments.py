@@ -15,6 +15,7 @@ from nodes.policy import NodePolicy, Rule
 from nodes.statements import About, StatementWriter
 from protocols.assessment.messages import Denial, Query, ScoreShare, Subject
 from protocols.assessment.node import check_query, share_of
+from protocols.assessment.waiting import OpenQuestions
 from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyId
 from protocols.channel.wire import decode, encode
@@ -23,6 +24,7 @@ from protocols.errors import BudgetExceeded, PolicyDenied, UnexpectedMessage, Ve
 from protocols.transparency.leaves import LeafKind
 
 MAX_OPEN_QUERIES = 4096
+"""Of each bank."""
 
 
 class Assessments:
@@ -30,7 +32,7 @@ class Assessments:
 
     def __init__(self, site: NodeSite, parts: Parts, consents: ConsentDesk, encryptors: Encryptors) -> None:
         self._site, self._consents, self._encryptors = site, consents, encryptors
-        self._queries: dict[bytes, Query] = {}
+        self._queries: OpenQuestions[Query] = OpenQuestions(MAX_OPEN_QUERIES)
         self._parts = parts
         self._statements = StatementWriter(site.pins, site.randomness, crowd_watch(site))
 
@@ -43,9 +45,7 @@ class Assessments:
     def _open_query(self, envelope: Envelope) -> list[Envelope]:
         query = decode(envelope.body, Query)
         check_asker(self._site, envelope, query)
-        while len(self._queries) >= MAX_OPEN_QUERIES:  # the oldest has waited for its subject in vain
-            del self._queries[next(iter(self._queries))]
-        self._queries[envelope.transcript] = query
+        self._queries.put(query.bank, envelope.transcript, query)
         return []
 
     def _answer(self, envelope: Envelope) -> list[Envelope]:
@@ -53,7 +53,7 @@ class Assessments:
 
         What the node states of it for the log comes first.
         """
-        query = self._queries.pop(envelope.transcript, None)
+        query = self._queries.pop(envelope.transcript)
         if query is None or envelope.sender != query.bank:
             raise UnexpectedMessage("a subject without its query")
         channel = self._site.channel(envelope.transcript)

@@ -24,6 +24,7 @@ from nodes.statements import About, StatementWriter
 from protocols.assessment.batch.messages import BatchDecisions, BatchOpening, BatchQuery, BatchShares, BatchSubjects
 from protocols.assessment.messages import Denial, Subject
 from protocols.assessment.node import batch_shares_of, check_query
+from protocols.assessment.waiting import OpenQuestions
 from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyId
 from protocols.channel.wire import Message, decode, encode
@@ -32,6 +33,8 @@ from protocols.errors import BudgetExceeded, MalformedMessage, PolicyDenied, Une
 from protocols.transparency.leaves import LeafKind
 
 MAX_OPEN_BATCHES: Final = 64
+"""Of each bank."""
+
 NOT_OPENED: Final = "NOT_OPENED"
 MESSAGES: Final = frozenset({"BatchQuery", "BatchSubjects", "BatchOpening"})
 
@@ -52,8 +55,8 @@ class Batches:
 
     def __init__(self, site: NodeSite, parts: Parts, consents: ConsentDesk, encryptors: Encryptors) -> None:
         self._site, self._parts, self._consents, self._encryptors = site, parts, consents, encryptors
-        self._asked: dict[bytes, BatchQuery] = {}
-        self._decided: dict[bytes, _Decided] = {}
+        self._asked: OpenQuestions[BatchQuery] = OpenQuestions(MAX_OPEN_BATCHES)
+        self._decided: OpenQuestions[_Decided] = OpenQuestions(MAX_OPEN_BATCHES)
         self._statements = StatementWriter(site.pins, site.randomness, crowd_watch(site))
 
     def receive(self, envelope: Envelope) -> list[Envelope]:
@@ -67,14 +70,13 @@ class Batches:
     def _open(self, envelope: Envelope) -> list[Envelope]:
         query = decode(envelope.body, BatchQuery)
         check_asker(self._site, envelope, query)
-        _make_room(self._asked)
-        self._asked[envelope.transcript] = query
+        self._asked.put(query.bank, envelope.transcript, query)
         return []
 
     # ---- first step: whom to admit
 
     def _decide(self, envelope: Envelope) -> list[Envelope]:
-        query = self._asked.pop(envelope.transcript, None)
+        query = self._asked.pop(envelope.transcript)
         if query is None or envelope.sender != query.bank:
             raise UnexpectedMessage("subjects without their batch")
         channel = self._site.channel(envelope.transcript)
@@ -89,8 +91,8 @@ class Batches:
             denial = self._deny(query, channel, channel.transcript, policy, refusal.code)
             return self._stated(query, self._all_denied(subjects, refusal.code), channel, denial)
         consents, codes = zip(*self._decisions(query, subjects, rule), strict=True)
-        _make_room(self._decided)
-        self._decided[channel.transcript] = _Decided(query, subjects, consents, codes, rule)
+        decided = _Decided(query, subjects, consents, codes, rule)
+        self._decided.put(query.bank, channel.transcript, decided)
         return [channel.wrap(PartyId(query.bank), BatchDecisions(codes, policy.digest()), sealed=False)]
 
     def _admit(self, query: BatchQuery, policy: NodePolicy) -> Rule:
@@ -270,9 +272,3 @@ class Batches:
 
 def _node_set(query: BatchQuery) -> bytes:
     return hashlib.sha256("\0".join(query.nodes).encode()).digest()
-
-
-def _make_room(waiting: dict[bytes, BatchQuery] | dict[bytes, _Decided]) -> None:
-    """Forget the oldest, whose bank has not gone on with it."""
-    while len(waiting) >= MAX_OPEN_BATCHES:
-        del waiting[next(iter(waiting))]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
+from typing import Final
 
 import msgspec
+from hypothesis import settings
 from hypothesis import strategies as st
 
 import protocols
@@ -42,6 +44,14 @@ def every_message() -> tuple[type[Message], ...]:
         kinds += below
     ours = (kind for kind in found if kind.__module__.startswith("protocols."))
     return tuple(sorted(ours, key=lambda kind: (kind.__name__, kind.__module__)))
+
+
+_SEARCHED: Final = 3000
+
+
+def examples(steady: int) -> settings:
+    """So many examples, always the same ones; very many new ones with `--hypothesis-profile search`."""
+    return settings(max_examples=_SEARCHED if settings.get_current_profile_name() == "search" else steady)
 
 
 NAMES = ("bank", "coordinator", "electricity", "fund", "social", "tax", "_everyone", "a")

@@ -6,6 +6,7 @@ receiver refuses a time that is far from its own, and an id that it has seen.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import ipaddress
 import os
@@ -120,20 +121,23 @@ class Deliverer:
         now = self._clock()
         due = await self._database.call(lambda c: monitors.due_events(c, now, AT_ONCE))
         if due:
-            timeout = httpx.Timeout(TIMEOUT_SECONDS)
-            async with httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False) as client:
-                for event, webhook in due:
-                    await self._record(event, await self._send(client, event, webhook))
+            async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=False) as client:
+                taken = await asyncio.gather(*(self._send(client, event, webhook) for event, webhook in due))
+            for (event, _), success in zip(due, taken, strict=True):
+                await self._record(event, success)
         return len(due)
 
     async def _send(self, client: httpx.AsyncClient, event: Event, webhook: str) -> bool:
-        """Send one event; say whether it was taken. The answer's body is not read."""
+        """Send one event; say whether it was taken in time, however slowly it is answered. No answer's body is read."""
         try:
             self._allowed(webhook)
             headers = self._signer.headers(event, self._clock())
-            async with client.stream("POST", webhook, content=event.body, headers=headers) as response:
+            async with (
+                asyncio.timeout(TIMEOUT_SECONDS),
+                client.stream("POST", webhook, content=event.body, headers=headers) as response,
+            ):
                 return response.is_success
-        except (httpx.HTTPError, httpx.InvalidURL, WebhookRefused):
+        except (httpx.HTTPError, httpx.InvalidURL, WebhookRefused, TimeoutError):
             return False
 
     async def _record(self, event: Event, taken: bool) -> None:

@@ -12,6 +12,7 @@ import pytest
 from federation.local import BANK, CONSENT_SERVICE
 from nodes.consent_sources import ConsentSources
 from nodes.data_node.agent import DataNodeAgent
+from nodes.data_node.batches import MAX_OPEN_BATCHES
 from nodes.keystore import read_keys
 from nodes.policy import NodePolicy, PolicyInForce, Quota, usual_policy
 from nodes.policy.rules import Effect, Rule
@@ -291,3 +292,13 @@ def test_an_answered_query_is_not_told_again_of_another_enterprise(node: AtNode,
     with pytest.raises(PeerRefused) as refusal:
         node.ask(query, other)
     assert refusal.value.code == "QUERY_REUSED"
+
+
+def test_another_banks_many_open_batches_do_not_close_this_banks(node: AtNode, subjects: list[Subject]) -> None:
+    batch = Batch(node, subjects)
+    assert batch.decide() == ("",) * 5
+    mine = node.agent._batches._decided.get(batch.query.transcript())
+    assert mine is not None
+    for number in range(MAX_OPEN_BATCHES + 1):
+        node.agent._batches._decided.put("another bank", number.to_bytes(32), mine)
+    assert isinstance(batch.open(0), BatchShares)
