@@ -93,6 +93,8 @@ class Membership:
             self.registrar.use(keys)
         self.rosters = RosterRounds(self.registrar, self._channel, keys.party, switchboard)
         self.admission = Admission(pins, registry, settings.overlap_seconds, _now)
+        self.serving = False
+        """Whether those who were invited are heard, if anybody is."""
 
     @property
     def keys(self) -> PartyKeys:
@@ -142,6 +144,7 @@ class Membership:
                     _now,
                 )
                 await serving.enter_async_context(service.serving(self._settings.enrolment))
+            self.serving = True
             keeping = asyncio.create_task(self._keep_certificate())
             try:
                 await self.rosters.run()

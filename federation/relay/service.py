@@ -82,8 +82,8 @@ class CoordinatorService:
 
     @property
     def ready(self) -> bool:
-        """Whether streams are admitted."""
-        return self._serving
+        """Whether streams are admitted, and those who were invited are heard."""
+        return self._serving and self._membership.serving
 
     @property
     def connected(self) -> frozenset[PartyId]:

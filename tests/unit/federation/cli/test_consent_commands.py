@@ -11,7 +11,17 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from federation.cli.main import app
-from federation.local import LocalFederation
+from federation.local import BANK, LocalFederation
+from nodes.keystore import read_cards
+from protocols.consent import (
+    ConsentDemand,
+    Issuers,
+    Purpose,
+    parse_issuer,
+    split_consent,
+    unverified_claims,
+    verify_consent,
+)
 from tests.conftest import TrainedFederation
 from tests.small_federation import NODES, codes
 
@@ -94,3 +104,20 @@ def test_a_wrong_directory_bank_or_consent_gets_one_line(
         result = run(*arguments)
         assert result.exit_code == 2
         assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_service_of_its_own_is_known_by_its_public_key_alone(tmp_path: Path, federation_folder: Path) -> None:
+    made = json.loads(run("init", tmp_path / "service", "--name", "chamber", "--json").stdout)
+    cards = federation_folder / "cards"
+    arguments = ("issue", tmp_path / "service", "a-cohort", "--bank", "bank", "--purpose", "training", "--cards", cards)
+    issued = json.loads(run(*arguments, "--json").stdout)
+    claims = unverified_claims(split_consent(issued["consent"])[0])
+    assert (claims["iss"], claims["sub"], claims["purposes"]) == ("chamber", "a-cohort", ["training"])
+    issuers = Issuers([parse_issuer("chamber", Path(made["key"]).read_bytes())])
+    card = read_cards(cards).cards[BANK].fingerprint()
+    for domain in NODES:
+        demand = ConsentDemand("a-cohort", BANK, card, Purpose.TRAINING, domain)
+        assert verify_consent(split_consent(issued["consent"])[0], issuers, demand, int(time.time()))
+    assert run("init", tmp_path / "service").exit_code == 2
+    assert run("init", tmp_path / "other", "--name", "../up").exit_code == 2
+    assert not (tmp_path / "other").exists()

@@ -33,3 +33,12 @@ def test_what_names_no_party_is_nobody_s(certificate: bytes) -> None:
     with pytest.raises(VerificationFailed) as refusal:
         read_party(certificate)
     assert refusal.value.code == "NOT_A_PARTY"
+
+
+def test_a_server_may_go_by_several_names_and_addresses() -> None:
+    now = datetime.datetime.now(datetime.UTC)
+    issued = issue(create_authority(now), PartyId("coordinator"), now, 30, "localhost", ["127.0.0.1", "credit.example"])
+    parsed = x509.load_pem_x509_certificate(issued.certificate)
+    names = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["localhost", "credit.example"]
+    assert [str(address) for address in names.get_values_for_type(x509.IPAddress)] == ["127.0.0.1"]
