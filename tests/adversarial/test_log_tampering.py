@@ -382,6 +382,33 @@ def test_roll_back_the_log_and_its_witnessed_record(file_site: Site, tmp_path: P
     assert refusal.value.code == "LOG_ROLLED_BACK"
 
 
+def test_roll_back_the_database_by_its_rows(site: Site) -> None:
+    """As above, by statements: what a restored backup of PostgreSQL is, or its operator's hand."""
+    with hand(site.location) as attacker:
+        ((head,),) = attacker.execute("SELECT note FROM head")
+    record = site.record.read_bytes()
+    with site.open() as log:
+        (receipt, *_) = log.append([make_leaf(n) for n in range(SIZE, 50)])
+        for witness in site.witnesses:
+            cosign(log, witness)
+    site.run(
+        ("DELETE FROM leaves WHERE idx >= ?", (SIZE,)),
+        ("DELETE FROM nodes WHERE last >= ?", (SIZE,)),
+        ("DELETE FROM checkpoints WHERE size > ?", (SIZE,)),
+        ("UPDATE head SET note = ?", (head,)),
+    )
+    assert (site.failure().leaf, site.failure().code) == (SIZE, "LEAF_MISSING")
+    site.record.write_bytes(record)  # from now on only those outside can tell
+    assert verify_directory(site.directory).ok
+    last_note = site.witnesses[0].last_note
+    assert last_note is not None
+    for known in (last_note, receipt.note):
+        assert (site.failure(known).leaf, site.failure(known).code) == (SIZE, "LEAF_MISSING")
+        with pytest.raises(VerificationFailed) as error:
+            site.open(known)
+        assert error.value.code == "LOG_ROLLED_BACK"
+
+
 def test_remove_the_witnessed_record(site: Site) -> None:
     site.record.unlink()
     assert site.failure().code == "LOG_WITNESSED_RECORD"
@@ -480,6 +507,22 @@ def test_fork_the_log_with_a_stolen_key(file_site: Site, tmp_path: Path) -> None
     assert witness.size == 30
     assert evidence.first == witness.last_note
     assert (site.failure(evidence.second).leaf, site.failure(evidence.second).code) == (30, "ROOT_MISMATCH")
+
+
+def test_fork_the_log_in_the_database_itself(site: Site) -> None:
+    """The history that a witness cosigned is replaced where it stands, under the stolen key."""
+    forked = [*site.leaves()[:27], *(stored(make_leaf(n, "DENY")) for n in range(27, SIZE))]
+    witness = site.witnesses[0]
+    honest = witness.last_note
+    assert honest is not None
+    site.rebuild(forked, STOLEN)
+    site.record.unlink()
+    site.run(("DELETE FROM checkpoints", ()))
+    assert site.failure(honest).code == "ROOT_MISMATCH"
+    with site.open() as log:
+        evidence = witness.receive(parse_add_checkpoint(log.witness_request(witness.size).encode()), 1_700_000_100)
+    assert isinstance(evidence, SplitView)
+    verify_split_view(evidence, STOLEN.verifier)
 
 
 def test_a_fork_shown_to_two_parties_convicts_the_log_by_its_notes_alone(site: Site) -> None:

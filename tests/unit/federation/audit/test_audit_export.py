@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import json
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from federation.audit.reading import StoredLog
 from protocols.errors import ConfigurationError, VerificationFailed
 from protocols.transparency import LogKeys, NoteSigner, parse_log_proof, verify_consistency
 from protocols.transparency.checkpoints import sign_checkpoint
+from protocols.transparency.hashing import leaf_hash
+from protocols.transparency.prover import Frontier
 
 COSIGNER_KEY = Ed25519PrivateKey.from_private_bytes(b"X" * 32)
 WITNESSED, SIZE = 12, 17
@@ -102,6 +105,12 @@ def drop_line(path: Path, number: int) -> None:
     path.write_text("".join(lines))
 
 
+def swap_lines(path: Path, number: int) -> None:
+    lines = path.read_text().splitlines(keepends=True)
+    lines[number : number + 2] = lines[number + 1], lines[number]
+    path.write_text("".join(lines))
+
+
 def swap(text: str, key: str, value: object) -> str:
     row = json.loads(text)
     row[key] = value
@@ -125,6 +134,10 @@ def other_leaf(text: str, export: Path) -> str:
         (lambda e: edit_line(e / "leaves.jsonl", 9, lambda t: swap(t, "body", "AAAA")), 9, "LEAF_MALFORMED"),
         (lambda e: drop_line(e / "leaves.jsonl", 3), 3, "LEAF_MISSING"),
         (lambda e: drop_line(e / "leaves.jsonl", SIZE - 1), SIZE - 1, "LEAF_MISSING"),
+        (lambda e: edit_line(e / "leaves.jsonl", 3, lambda t: t + t), 4, "LEAF_MISSING"),  # inserted
+        (lambda e: edit_line(e / "leaves.jsonl", 3, lambda t: t + swap(t, "index", 4)), 4, "EXPORT_ALTERED"),
+        (lambda e: swap_lines(e / "leaves.jsonl", 3), 3, "LEAF_MISSING"),  # reordered
+        (lambda e: [swap_lines(e / name, 3) for name in ("leaves.jsonl", "proofs.jsonl")], 3, "LEAF_MISSING"),
         (lambda e: edit_line(e / "leaves.csv", 4, lambda t: t.replace("coordinator", "tax")), 3, "EXPORT_ALTERED"),
         (lambda e: edit_line(e / "leaves.csv", 0, lambda t: t.upper()), 0, "EXPORT_ALTERED"),
         (lambda e: edit_line(e / "leaves.csv", SIZE, lambda t: t + "=1+1\n"), SIZE, "EXPORT_ALTERED"),
@@ -176,6 +189,24 @@ def test_a_verifier_with_its_own_keys_is_not_fooled_by_those_in_the_export(expor
     failure = verify_export(export).failure
     assert failure is not None
     assert failure.code == "CHECKPOINT_INVALID"
+
+
+def test_an_export_that_is_signed_again_with_a_stolen_log_key_lacks_the_witnesses(export: Path) -> None:
+    """Leaves, proofs, head and checkpoint are made anew over a forged history: the cosignatures cannot be."""
+    lines = (export / "leaves.jsonl").read_text().splitlines(keepends=True)[:5]
+    table = (export / "leaves.csv").read_text().splitlines(keepends=True)[:6]
+    leaves = [base64.b64decode(json.loads(line)["leaf"]) for line in lines]
+    frontier = Frontier()
+    for leaf in leaves:
+        frontier, _ = frontier.push(leaf_hash(leaf))
+    (export / "leaves.jsonl").write_text("".join(lines))
+    (export / "leaves.csv").write_text("".join(table))
+    note = sign_checkpoint(SIGNER, 5, frontier.root())
+    (export / "head.txt").write_bytes(note.encode())
+    (export / "checkpoint.txt").write_bytes(note.encode())
+    failure = verify_export(export, KEYS).failure
+    assert failure is not None
+    assert (failure.leaf, failure.code) == (0, "LOG_NOT_WITNESSED")
 
 
 def test_a_known_note_over_more_leaves_shows_a_rolled_back_log(export: Path) -> None:
