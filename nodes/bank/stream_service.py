@@ -14,6 +14,7 @@ from prometheus_client import Counter, Histogram
 
 from nodes.bank.agent import BankAgent, Turn
 from nodes.bank.model_file import ModelFile
+from nodes.bank.model_in_force import ModelInForce
 from nodes.bank.opener import Opener
 from nodes.bank.results import AssessmentResult
 from nodes.bank.service import MAX_BATCH, Applicant
@@ -49,7 +50,8 @@ class StreamBankService:
     """
 
     def __init__(self, home: Path, settings: BankSettings, site: BankSite, model: ModelFile) -> None:
-        self._settings, self._model, self._site = settings, model, site
+        self._settings, self._site = settings, site
+        self._models = ModelInForce(model, home / settings.model, site.pins)
         self._agent = BankAgent(site)
         self._work: Gatherer[Callable[[], object], object] = Gatherer("agent", self._call_all)
         self._opener = Opener(site.ring.opening)
@@ -93,15 +95,16 @@ class StreamBankService:
 
     def model(self) -> ModelFile:
         """Return the model that answers, as the bank signed it."""
-        return self._model
+        return self._models.current
 
     async def assess(
         self, enterprise: str, consent: str, purpose: Purpose = Purpose.ASSESSMENT, objection: bytes = b""
     ) -> AssessmentResult:
         """Ask all nodes about one enterprise. Raises: as the port says."""
         self._check([enterprise], purpose)
+        model = self._models.current
         (result,) = await self._ask(
-            lambda: self._agent.pose(enterprise, consent, self._model, objection, purpose),
+            lambda: self._agent.pose(enterprise, consent, model, objection, purpose),
             lambda transcript: [self._agent.result(transcript)],
             self._settings.query_seconds,
         )
@@ -113,13 +116,13 @@ class StreamBankService:
             raise ValueError(f"{len(applicants)} applicants where at most {MAX_BATCH} go together")
         self._check([applicant.enterprise for applicant in applicants], purpose)
         subjects = [Subject(applicant.enterprise, applicant.consent) for applicant in applicants]
-        return await self._ask_batch(subjects, purpose)
+        return await self._ask_batch(subjects, purpose, self._models.current)
 
-    async def _ask_batch(self, subjects: list[Subject], purpose: Purpose) -> _Found:
+    async def _ask_batch(self, subjects: list[Subject], purpose: Purpose, model: ModelFile) -> _Found:
         """Ask about all of them at once, or, where that is too much for one frame of a stream, half by half."""
         try:
             return await self._ask(
-                lambda: self._agent.pose_batch(subjects, self._model, purpose),
+                lambda: self._agent.pose_batch(subjects, model, purpose),
                 self._agent.batch_results,
                 self._settings.batch_seconds,
             )
@@ -127,8 +130,8 @@ class StreamBankService:
             if error.code != TOO_LARGE or len(subjects) < 2:
                 raise
         middle = len(subjects) // 2
-        first = await self._ask_batch(subjects[:middle], purpose)
-        return first + await self._ask_batch(subjects[middle:], purpose)
+        first = await self._ask_batch(subjects[:middle], purpose, model)
+        return first + await self._ask_batch(subjects[middle:], purpose, model)
 
     async def ready(self) -> None:
         """Return if the coordinator is reached. Raises: TransportError, code COORDINATOR_UNAVAILABLE."""
