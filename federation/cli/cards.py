@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +24,7 @@ from federation.report.card_data import (
     CardShare,
     CardStability,
     CardTraining,
+    CardTrees,
     CardValidation,
     ModelCard,
     gains,
@@ -29,16 +32,18 @@ from federation.report.card_data import (
 )
 from federation.report.card_text import FEW_OUTCOMES, INTENDED_USE, NOT_FOR, NOT_PROTECTED, limits
 from federation.report.wording import leak
-from nodes.bank.model_file import ModelFeature, ModelFile
+from nodes.bank.model_file import BOOSTING, SCORECARD, ModelFeature, ModelFile, ModelTree
 from nodes.bank.model_quality import CurvePoint, ModelQuality, ScoredGroup
 from nodes.features import load_catalogue
 from nodes.keystore import replace_file
+from protocols.boosting.trees import Split
 from protocols.credit.scale import GRADE_LIMITS, SCORE_FACTOR, score
 
 CARD_HTML: Final = "model_card.html"
 CARD_JSON: Final = "model_card.json"
 SUSPECT_IV: Final = 0.5
 FEWEST_NODES: Final = 3
+_NAMES: Final = {SCORECARD: "Credit scorecard", BOOSTING: "Boosted credit model"}
 
 
 def write_card(folder: Path, model: ModelFile) -> ModelCard:
@@ -58,10 +63,9 @@ def model_card(model: ModelFile) -> ModelCard:
     """Return what the card of a verified model says; the same for the same model. Raises: MalformedMessage."""
     manifest, facts = model.signed_manifest().manifest, model.training
     training = _training(model)
-    name = "Credit scorecard" if model.family == "scorecard" else f"Credit model ({model.family})"
     created = datetime.datetime.fromtimestamp(facts.created, datetime.UTC)
     return ModelCard(
-        title=f"{name} for small enterprises",
+        title=f"{_NAMES.get(model.family, 'Credit model')} for small enterprises",
         family=model.family,
         bank=model.bank,
         model=model.model,
@@ -81,7 +85,8 @@ def model_card(model: ModelFile) -> ModelCard:
             for c in model.coverage
         ),
         constant=model.constant,
-        features=tuple(_feature(feature, model.slope) for feature in model.features),
+        features=tuple(_features(model)),
+        trees=tuple(_trees(model)),
         validation=card_validation(model.quality),
         leaks=tuple(CardLeak(name, times, leak(name)) for name, times in facts.run.leaks.items()),
         nodes=tuple(CardNode(node.party, node.domain, node.card, node.part.hex()) for node in manifest.nodes),
@@ -134,7 +139,32 @@ def _warnings(model: ModelFile, nodes: int) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _feature(feature: ModelFeature, slope: float) -> CardFeature:
+def _features(model: ModelFile) -> Iterator[CardFeature]:
+    """Yield every feature; trees name those of their party by their order."""
+    splits = Counter((tree.party, split.feature) for tree in model.trees for split in _splits(tree))
+    seen: Counter[str] = Counter()
+    for feature in model.features:
+        yield _feature(feature, model.slope, splits[feature.party, seen[feature.party]])
+        seen[feature.party] += 1
+
+
+def _trees(model: ModelFile) -> Iterator[CardTrees]:
+    """Yield what each party's trees come to, those that can give most first."""
+    domains = {feature.party: feature.domain for feature in model.features}
+    found = []
+    for party in dict.fromkeys(tree.party for tree in model.trees):
+        own = [tree for tree in model.trees if tree.party == party]
+        points = sum(max(tree.points) - min(tree.points) for tree in own) * model.slope * SCORE_FACTOR
+        splits = sum(len(list(_splits(tree))) for tree in own)
+        found.append(CardTrees(party, domains.get(party, party), len(own), splits, points))
+    yield from sorted(found, key=lambda trees: -trees.range)
+
+
+def _splits(tree: ModelTree) -> Iterator[Split]:
+    return (split for level in tree.tree.levels for split in level if split is not None)
+
+
+def _feature(feature: ModelFeature, slope: float, splits: int) -> CardFeature:
     """Return a feature with its steps' points as the calibrated score counts them."""
     known = {(entry.domain, entry.name): entry for entry in load_catalogue()}
     entry = known.get((feature.domain, feature.name))
@@ -153,6 +183,7 @@ def _feature(feature: ModelFeature, slope: float) -> CardFeature:
         reason=feature.reason,
         coefficient=feature.coefficient,
         missing_share=feature.missing_share,
+        splits=splits,
         bins=tuple(
             CardBin(label, step.share, step.bad_rate, step.woe, step.points * slope * SCORE_FACTOR)
             for label, step in shown

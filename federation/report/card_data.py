@@ -31,7 +31,10 @@ class CardBin(msgspec.Struct, frozen=True):
 
 
 class CardFeature(msgspec.Struct, frozen=True):
-    """One feature that was offered. `coefficient` is in log-odds of good per unit of WOE; `reason` says why dropped."""
+    """One feature that was offered; `reason` says why dropped.
+
+    `coefficient` is in log-odds of good per unit of WOE, null in a model of trees; `splits` counts theirs by it.
+    """
 
     party: str
     domain: str
@@ -44,6 +47,7 @@ class CardFeature(msgspec.Struct, frozen=True):
     reason: str
     coefficient: float | None
     missing_share: float
+    splits: int
     bins: tuple[CardBin, ...]
 
     @property
@@ -57,6 +61,16 @@ class CardFeature(msgspec.Struct, frozen=True):
         title = " · ".join(text for text in (self.title, self.title_zh) if text)
         bins = tuple(Bin(b.label, b.share, b.bad_rate, b.woe, round(10 * b.points)) for b in self.bins)
         return Feature(self.domain, self.name, title, self.iv, self.selected, self.reason, self.theme, bins)
+
+
+class CardTrees(msgspec.Struct, frozen=True):
+    """The trees of one party. Units: `range` in score points from the worst to the best that all of them can give."""
+
+    party: str
+    domain: str
+    trees: int
+    splits: int
+    range: float
 
 
 class CardCoverage(msgspec.Struct, frozen=True):
@@ -236,6 +250,7 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     coverage: tuple[CardCoverage, ...]
     constant: float | None
     features: tuple[CardFeature, ...]
+    trees: tuple[CardTrees, ...]
     validation: CardValidation
     leaks: tuple[CardLeak, ...]
     nodes: tuple[CardNode, ...]

@@ -14,6 +14,7 @@ from federation.report.card_data import (
     CardLeak,
     CardNode,
     CardTraining,
+    CardTrees,
     CardValidation,
     ModelCard,
 )
@@ -64,6 +65,7 @@ def card_feature(feature: Feature, coefficient: float | None = 0.8) -> CardFeatu
         reason=feature.reason,
         coefficient=coefficient if feature.selected else None,
         missing_share=missing,
+        splits=0,
         bins=bins,
     )
 
@@ -90,6 +92,7 @@ def sample() -> ModelCard:
         coverage=tuple(CardCoverage(d, 6, 3, 0.9 - 0.1 * i, 0.85 - 0.1 * i) for i, d in enumerate(domains)),
         constant=3.1,
         features=tuple(card_feature(feature) for feature in report_features()),
+        trees=(),
         validation=validation(),
         leaks=(CardLeak("aggregate", 28, "sums over many"), CardLeak("row_totals", 2, "one number each")),
         nodes=tuple(CardNode(domain, domain, f"{i}" * 64, f"{i + 4}" * 64) for i, domain in enumerate(domains[1:])),
@@ -126,6 +129,7 @@ def with_text(text: str) -> ModelCard:
         warnings=(text,),
         coverage=(CardCoverage(text, 1, 1, 0.5, 0.5),),
         features=features,
+        trees=(CardTrees(text, text, 1, 1, 1.0),),
         leaks=(CardLeak(text, 1, text),),
         nodes=(CardNode(text, text, text, text),),
     )
@@ -134,5 +138,6 @@ def with_text(text: str) -> ModelCard:
 def of_trees() -> ModelCard:
     """Return the card of a model that has trees instead of steps: no bins, no coefficients, no points."""
     base = sample()
-    features = tuple(msgspec.structs.replace(f, bins=(), coefficient=None) for f in base.features)
-    return msgspec.structs.replace(base, family="boosting", constant=None, features=features)
+    features = tuple(msgspec.structs.replace(f, bins=(), coefficient=None, splits=7) for f in base.features)
+    trees = (CardTrees("tax", "tax", 12, 60, 154.2), CardTrees("social", "social", 8, 41, 98.7))
+    return msgspec.structs.replace(base, family="boosting", constant=None, features=features, trees=trees)
