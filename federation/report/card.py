@@ -75,6 +75,7 @@ def render_card(card: ModelCard) -> str:
             stability=stability_chart(found.stability),
             verdict_text=VERDICTS[found.stability.verdict],
             verdict_bounds=VERDICT_BOUNDS[found.stability.verdict],
+            no_points=card.constant is None,
             overall=found.overall().outcome(),
             verdict_zh=VERDICTS_ZH[found.stability.verdict],
         )

@@ -120,6 +120,8 @@ def test_steps_of_a_model_of_trees_are_shown_without_points_that_they_do_not_hav
     page = check(render_card(replaced(family="boosting", constant=None)))
     assert "no table of points" in page.text
     assert "base points" not in page.text
+    assert "Points" in check(render_card(sample())).text.split("Steps of the selected features")[1]
+    assert "Points" not in page.text.split("Steps of the selected features")[1]
 
 
 def test_no_selected_feature() -> None:
