@@ -8,6 +8,7 @@ A leaf that is on its way is *claimed*, so that nobody writes it a second time m
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -44,7 +45,7 @@ class ConsentBook:
         self._doubtful, self._covered = False, 0
         try:
             self._database = _opened(path)
-        except sqlite3.Error as error:
+        except (OSError, sqlite3.Error) as error:
             raise ConfigurationError(f"{path} cannot be used as an index of consents", code=NOT_WRITABLE) from error
         with self._writing():
             row = self._database.execute("SELECT leaves, last FROM covered").fetchone()
@@ -150,6 +151,7 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 
 def _connected(path: Path) -> sqlite3.Connection:
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode=WAL")
