@@ -15,7 +15,7 @@ from federation.audit.search import Criteria, search
 from federation.audit.shredder import SHRED_FILE, Shredder
 from federation.audit.storage import LogWriter
 from federation.audit.verify import verify_directory
-from federation.coordinator.consent_book import FILE
+from federation.coordinator.consent_book import FILE, ConsentBook
 from federation.local import BANK, CONSENT_SERVICE, COORDINATOR, LocalFederation
 from nodes.bank.showing import ConsentStatements
 from nodes.keystore import create_party, read_keys
@@ -254,6 +254,32 @@ def test_a_consent_whose_leaf_could_not_be_written_is_written_the_next_time(
     assert shown(federation, start) == []
     federation.assess_with([(trained.ids[0], given)])
     assert shown(federation, start) == [handle("an id that met a full disk")]
+
+
+@pytest.mark.parametrize("restarted", [True, False])
+def test_an_end_between_the_commit_and_the_index_logs_no_consent_twice(
+    folder: Path, trained: TrainedFederation, monkeypatch: pytest.MonkeyPatch, restarted: bool
+) -> None:
+    """What a kill, or a full disk, keeps from the index is read from the log, which has it."""
+
+    def killed(book: ConsentBook, leaves: object, receipts: object) -> None:
+        with book._writing():
+            raise sqlite3.OperationalError("the process ended here")
+
+    with LocalFederation(folder, clock=lambda: NOW) as federation:
+        start = federation.log.size
+        given = consent(federation, trained.ids[0], "an id whose leaf is durable")
+        with monkeypatch.context() as ending:
+            ending.setattr(ConsentBook, "settle", killed)
+            with pytest.raises(ConfigurationError):
+                federation.assess_with([(trained.ids[0], given)])
+        assert shown(federation, start) == [handle("an id whose leaf is durable")]
+        if not restarted:
+            assert federation.assess_with([(trained.ids[0], given)])[0].status == "ok"
+            assert len(shown(federation, start)) == 1
+    with LocalFederation(folder, clock=lambda: NOW) as federation:
+        assert federation.assess_with([(trained.ids[0], given)])[0].status == "ok"
+        assert len(shown(federation, start)) == 1
 
 
 def test_a_withdrawn_consent_is_logged_once_with_the_tag_of_its_enterprise(
