@@ -63,22 +63,29 @@ class Joining:
         """
         if token.party != self.keys.party:
             raise ConfigurationError(f"the token invites {token.party}, this is {self.keys.party}", code="WRONG_TOKEN")
-        application = self._application()
+        application, known = self._application(), self.state()
 
         def request(challenge: m.Challenge, server: bytes) -> m.EnrolmentRequest:
+            """Write down whom this is asked of before it is: an answer may be lost that has used the token up."""
+            digits = application.fingerprint(challenge.coordinator)
+            self._keep(_State(address, token.server.hex(), encode(challenge.coordinator).hex(), digits))
             return m.make_request(self.keys, token.secret, application, challenge.nonce, server)
 
         challenge, answer = exchange(address, token.server, request)
         digits = application.fingerprint(challenge.coordinator)
-        known = self.state()
         if isinstance(answer, m.Refused) and not (
             answer.code == "TOKEN_USED" and known and known.fingerprint == digits
         ):
+            self._keep(known)
             raise PeerRefused(f"the coordinator refuses: {answer.code}", code=answer.code)
-        coordinator = encode(challenge.coordinator).hex()
-        state = _State(address, token.server.hex(), coordinator, digits)
-        replace_file(self.home / STATE_FILE, msgspec.json.format(msgspec.json.encode(state)))
         return digits
+
+    def _keep(self, state: _State | None) -> None:
+        """Write down whom this party has asked, or that it has asked nobody. Raises: OSError."""
+        if state is None:
+            (self.home / STATE_FILE).unlink(missing_ok=True)
+        else:
+            replace_file(self.home / STATE_FILE, msgspec.json.format(msgspec.json.encode(state)))
 
     def poll(self) -> bool:
         """Ask what has become of it; write what is granted and return True, or False while it is pending.

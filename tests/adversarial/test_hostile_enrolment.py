@@ -8,6 +8,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from federation.enrolment.inviting import approve
 from federation.enrolment.service import CONNECTIONS, REFUSALS
 from federation.local.layout import COORDINATOR
+from nodes.enrolment import joining as joining_module
 from nodes.enrolment.dialling import exchange
 from nodes.enrolment.joining import Joining
 from nodes.keystore import read_cards, read_roster
@@ -83,6 +85,30 @@ def test_an_invited_party_is_enrolled_once_the_operator_has_compared(office: Off
     assert ("tax", "tls", "certified") in steps
     assert ("tax", "supernode", "enrolled") in steps
     assert ("tax", "witness", "enrolled") in steps
+
+
+def test_an_answer_that_is_cut_off_does_not_shut_its_party_out(
+    office: Office, tax: Joining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token, real = office.invite("tax"), joining_module.exchange
+
+    def cut_off(*asked: Any) -> tuple[m.Challenge, m.Answered]:
+        real(*asked)
+        raise TransportError("the line is cut", code="COORDINATOR_UNAVAILABLE")
+
+    monkeypatch.setattr(joining_module, "exchange", cut_off)
+    with pytest.raises(TransportError):
+        tax.ask(token, office.address)
+    monkeypatch.undo()
+    digits = tax.ask(token, office.address)  # its token is used up, by itself
+    office.approve("tax", digits)
+    assert tax.poll()
+
+
+def test_a_refused_party_has_asked_nobody(office: Office, tax: Joining) -> None:
+    token = office.invite("tax")
+    assert code_of(office, tax, Token(token.party, bytes(16), token.server)) == "TOKEN_UNKNOWN"
+    assert tax.state() is None
 
 
 def test_a_wrong_token_gets_nothing(office: Office, tax: Joining) -> None:
