@@ -84,7 +84,8 @@ def run(
         settings = msgspec.structs.replace(_settings(directory), **read)
         address = settings.address(directory)
         check_http(settings.http)
-        sources = sources_of(directory, _home(directory, state))
+        home = _home(directory, state)
+        sources = sources_of(directory, home)
         if check:
             _report(sources, address, as_json)
             return

@@ -25,7 +25,11 @@ from protocols.errors import ConfigurationError
 
 def check_log(directory: Path) -> None:
     """Return if there is a log to show. Raises: ConfigurationError, code LOG_UNREADABLE."""
-    if not (log_location(coordinator_home(directory)).exists or is_export(directory)):
+    home = coordinator_home(directory)
+    if not log_location(home).exists and (home / COORDINATOR_FILE).is_file():
+        text = f"{home}: the log is not begun yet; it is when the coordinator first runs"
+        raise ConfigurationError(text, code="LOG_UNREADABLE")
+    if not (log_location(home).exists or is_export(directory)):
         text = f"there is no audit log at {directory / LOG_FILE} or {directory / LOG_FILE.name}, and no export"
         raise ConfigurationError(text, code="LOG_UNREADABLE")
 

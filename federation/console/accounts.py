@@ -198,7 +198,9 @@ class Accounts:
         try:
             with _STRETCHING:
                 keys = read_console_key(self._key_folder(name) / CONSOLE_FILE, passphrase)
-        except ConfigurationError:
+        except ConfigurationError as error:
+            if error.code != "PASSPHRASE":
+                _stretch(passphrase, bytes(_SALT_BYTES))  # a missing file takes as long as a wrong passphrase
             return None
         return keys if keys.party == name else None
 

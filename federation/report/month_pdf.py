@@ -146,7 +146,10 @@ class _Month:
             codes[one.code] = codes.get(one.code, 0) + one.queries
         ranked = sorted(codes.items(), key=lambda entry: (-entry[1], entry[0]))
         sheet.bars([(code, [Part(number, SERIES[0])], count(number)) for code, number in ranked])
-        rows = [(one.code, one.by, count(one.queries)) for one in report.denials[:ROWS_SHOWN]]
+        rows = [
+            (f"{one.code} {t.denial(one.code)}".strip(), one.by, count(one.queries))
+            for one in report.denials[:ROWS_SHOWN]
+        ]
         sheet.table([*self._columns(("code", 0.45)), Column(t("by"), 0.35), Column(t("queries"), 0.2, "right")], rows)
 
     def latency(self) -> None:
@@ -206,7 +209,8 @@ class _Month:
         for one in report.alarms[:ALARMS_SHOWN]:
             word, identifier = t.about(one.about)
             about = f"{word} {clipped(identifier, 16)}"
-            place = t("outside") if one.first_leaf is None else f"{one.first_leaf} – {one.last_leaf}"
+            place = t("outside") if one.first_leaf is None else str(one.first_leaf)
+            place += f" – {one.last_leaf}" if one.last_leaf != one.first_leaf else ""
             rows.append((t.rule(one.rule), f"{one.party} {about}".strip(), t.said(one, 1), t.said(one, 0), place))
         sheet.table(columns, rows, flagged=True)
         if len(report.alarms) > ALARMS_SHOWN:

@@ -44,6 +44,7 @@ def log_in(request: Request, console: Here, fields: Fields) -> Response:
         text = words_of(request)("login.wrong")
         return render(request, "login.html", {"name": name, "wrong": text, "ready": False}, status=401)
     console.brake.passed(name)
+    console.accounts.log_out(request.cookies.get(COOKIE, ""))  # whatever session this browser came with
     response = RedirectResponse("/", 303)
     response.set_cookie(COOKIE, token, SESSION_SECONDS, secure=True, httponly=True, samesite="strict")
     return response

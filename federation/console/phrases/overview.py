@@ -22,7 +22,7 @@ OVERVIEW: Final = {
     "overview.since": ("{n} newer ones are not examined yet.", "另有 {n} 条较新的记录尚未检查。"),
     "overview.again": ("Examine now", "立即检查"),
     "overview.entries": ("Entries", "记录"),
-    "overview.entries_note": ("leaves of the tree", "树的叶子"),
+    "overview.entries_note": ("in the log, each provable", "日志中的条目，均可证明"),
     "overview.witnessed": ("Witnessed", "已见证"),
     "overview.witnessed_note": ("{n} rest on the log's own signature so far", "另有 {n} 条暂仅有日志自身签名"),
     "overview.queries": ("Queries, 30 days", "近 30 天查询"),

@@ -56,7 +56,7 @@
         : [String(number), one.enterprise, `${one.decision} ${one.code}`.trim(), one.rule, time(one.at)];
       for (const [column, text] of texts.entries()) {
         const cell = row.insertCell();
-        cell.textContent = text;
+        cell.textContent = text.replace(/\p{C}/gu, "\ufffd"); // nothing that reorders or hides what stands beside it
         if (column === 1 && one !== null) cell.className = "mono";
         cell.dataset.label = form.dataset.columns.split("|")[column];
       }

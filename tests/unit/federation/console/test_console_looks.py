@@ -13,7 +13,7 @@ import pytest
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
-from federation.audit import verify_directory
+from federation.audit import AuditLog, read_log_signer, verify_directory
 from federation.audit.auditors import AUDITOR_FILE, CONSOLE_FILE, create_auditor, read_auditor
 from federation.audit.export import export_log
 from federation.audit.reading import StoredLog
@@ -27,12 +27,14 @@ from federation.console.index import Index
 from federation.console.look_book import LocalLookBook
 from federation.console.sources import Look
 from federation.local import LocalFederation
+from federation.local.coordinator_home import found_coordinator
+from federation.local.processes import free_ports
 from nodes.keystore import read_cards
 from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyId
 from protocols.channel.wire import decode
 from protocols.errors import ConfigurationError, VerificationFailed
-from protocols.transparency import LeafKind
+from protocols.transparency import Leaf, LeafKind
 from protocols.transparency.statements import open_for_auditor
 from protocols.transparency.views import OpenedBody
 from tests.conftest import TrainedFederation
@@ -191,3 +193,47 @@ def test_a_copy_of_a_log_hands_out_no_body(federation_folder: Path, tmp_path: Pa
     with pytest.raises(ConfigurationError) as refused:
         LocalLookBook(tmp_path, wall_clock).open_body(Look("chen", "body", (3,), {}))
     assert refused.value.code == "NO_SHREDDING_KEYS"
+
+
+def test_a_coordinators_own_directory_is_a_place_for_a_console(tmp_path: Path, auditor: Path) -> None:
+    """As `credfed coordinator init` makes it: no folder `coordinator/` in it, its cards where its settings say."""
+    home = tmp_path / "srv" / "coordinator"
+    home.parent.mkdir()
+    found_coordinator(home, "127.0.0.1:7443", "", "", 2048, "coordinator.test/log")
+    early = CliRunner().invoke(credfed, ["console", "run", str(home), "--check"])
+    assert (early.exit_code, "not begun yet" in " ".join(early.output.split())) == (2, True)
+    with AuditLog(home / "log.sqlite", read_log_signer(home), ()) as log:
+        log.append([Leaf(kind=LeafKind.POLICY, timestamp_ms=5, actor="tax")])
+    shutil.copyfile(auditor / "Chen.card", home / "cards" / "Chen.card")
+    key = str(auditor / CONSOLE_FILE)
+    command = ["console", "add-user", str(home), "Chen", "--role", "auditor", "--auditor", key]
+    assert CliRunner().invoke(credfed, command).exit_code == 0
+    port = free_ports(1)[0]
+    (home / "console.yaml").write_text(f"port: {port}\nnames: [audit.test]\n")
+    checked = CliRunner().invoke(credfed, ["console", "run", str(home), "--check", "--json"])
+    facts = json.loads(checked.stdout)
+    assert (facts["ok"], facts["console"], facts["entries"]) == (True, f"http://audit.test:{port}", 1)
+    assert (facts["auditors"], facts["looks"]) == (1, "leaves of the log")
+    visitor = browser(home, home / "console")
+    assert log_in(visitor, "Chen", PHRASE) == 303
+    assert "POLICY" in visitor.get("/entries/0").text
+    assert visitor.get("/health").status_code == 200
+    report = verify_directory(home)
+    assert (report.ok, report.leaves) == (True, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("port: 99999", "port"),
+        ("host: 0.0.0.0", "TLS certificate"),
+        ("listen: 1", "listen"),
+        ("names: ['a b']", "names"),
+        ("certificate: missing.pem", "certificate and its key"),
+        ("{", "not YAML"),
+    ],
+)
+def test_wrong_settings_are_one_line_that_names_them(federation_folder: Path, text: str, said: str) -> None:
+    (federation_folder / "console.yaml").write_text(text)
+    refused = CliRunner().invoke(credfed, ["console", "run", str(federation_folder), "--check"])
+    assert (refused.exit_code, said in " ".join(refused.output.split())) == (2, True), refused.output
