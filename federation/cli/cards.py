@@ -62,7 +62,7 @@ def write_card_at(home: Path, model: ModelFile) -> ModelCard:
 def model_card(model: ModelFile) -> ModelCard:
     """Return what the card of a verified model says; the same for the same model. Raises: MalformedMessage."""
     manifest, facts = model.signed_manifest().manifest, model.training
-    training = _training(model)
+    training, shared = _training(model), "; counted over all banks of the run" if model.consortium else ""
     created = datetime.datetime.fromtimestamp(facts.created, datetime.UTC)
     return ModelCard(
         title=f"{_NAMES.get(model.family, 'Credit model')} for small enterprises",
@@ -88,7 +88,7 @@ def model_card(model: ModelFile) -> ModelCard:
         features=tuple(_features(model)),
         trees=tuple(_trees(model)),
         validation=card_validation(model.quality),
-        leaks=tuple(CardLeak(name, times, leak(name)) for name, times in facts.run.leaks.items()),
+        leaks=tuple(CardLeak(name, times, leak(name) + shared) for name, times in facts.run.leaks.items()),
         nodes=tuple(CardNode(node.party, node.domain, node.card, node.part.hex()) for node in manifest.nodes),
     )
 

@@ -17,10 +17,11 @@ from federation.cli.main import app
 from federation.local import read_federation
 from federation.report.card import render_card
 from federation.report.card_data import ModelCard
-from nodes.bank.model_file import read_model_file, sign_model_file, write_model_file
+from nodes.bank.model_file import ModelTree, read_model_file, sign_model_file, write_model_file
 from nodes.binning import cohort_columns, row_index
 from nodes.keystore import read_cards, read_keys
 from nodes.sources import read_bank_source, read_description, read_node_source
+from protocols.boosting.trees import Split, Tree
 from protocols.channel.identity import PartyId
 from protocols.channel.wire import encode
 from protocols.credit.metrics import validate
@@ -86,6 +87,7 @@ def test_the_keys_of_the_json_card_are_stable(card: ModelCard) -> None:
         "coverage": list,
         "constant": float,
         "features": list,
+        "trees": list,
         "validation": dict,
         "leaks": list,
         "nodes": list,
@@ -270,3 +272,20 @@ def test_a_model_without_coefficients_or_steps_has_a_card(trained: TrainedFedera
     write_model_file(tmp_path / "model.json", signed)
     stored = read_model_file(tmp_path / "model.json", read_cards(trained.folder / "cards").cards[PartyId("bank")])
     assert "no table of points" in render_card(model_card(stored))
+
+
+def test_the_card_of_trees_counts_their_splits_and_says_what_they_can_give(trained: TrainedFederation) -> None:
+    base = trained.training.model
+    (first, second) = (feature for feature in base.features if feature.party == "tax")
+    split = Split(1, (True, False))
+    grown = (
+        ModelTree("tax", Tree(((split,), (split, None))), (30, 0, 10), 0),
+        ModelTree("tax", Tree(((Split(0, (True, False)),),)), (0, 25), 0),
+    )
+    card = model_card(msgspec.structs.replace(base, family="boosting", constant=None, trees=grown))
+    assert card.title == "Boosted credit model for small enterprises"
+    splits = {(f.party, f.name): f.splits for f in card.features if f.splits}
+    assert splits == {("tax", first.name): 1, ("tax", second.name): 2}
+    (trees,) = card.trees
+    assert (trees.party, trees.trees, trees.splits) == ("tax", 2, 3)
+    assert trees.range == pytest.approx((30 + 25) * base.slope * SCORE_FACTOR)
