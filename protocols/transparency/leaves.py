@@ -238,6 +238,9 @@ def _refuse_uscc(data: bytes) -> None:
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(LeafCommitment)
+_COMMITTED: Final = LeafCommitment.__struct_fields__[:-1]
+"""All fields of a leaf but its body, in the order in which they are committed to."""
+
 
 
 def encode_leaf(leaf: Leaf) -> bytes:
@@ -246,7 +249,7 @@ def encode_leaf(leaf: Leaf) -> bytes:
     What it returns always decodes again: a leaf that no verifier accepts must never reach the tree. Raises: ValueError
     if a field is of the wrong type or the whole is too long.
     """
-    data = _ENCODER.encode(leaf.commitment())
+    data = _ENCODER.encode((*(getattr(leaf, name) for name in _COMMITTED), sha256(leaf.body).digest()))
     try:
         decode_commitment(data)
     except MalformedMessage as error:
