@@ -13,6 +13,7 @@ from rich.table import Table
 from federation.cli.output import console, errors, print_json, quiet_libraries, reported_errors
 from federation.local.assessment_bench import AssessmentBench, Load, copy_federation, make_federation, measure
 from federation.local.layout import read_federation
+from federation.local.stages import DEPTHS
 
 GOAL_P95_MS = 250.0
 GOAL_SATURATION = 60.0
@@ -87,7 +88,7 @@ def show(found: AssessmentBench) -> None:
     stages = Table("stage", "mean", title="Where the time goes", title_justify="left")
     for name, value in found.stages.items():
         unit = "" if "parcels" in name else " ms"
-        stages.add_row(name.replace("_", " "), f"{value:,.2f}{unit}")
+        stages.add_row("  " * DEPTHS.get(name, 0) + name.replace("_", " "), f"{value:,.2f}{unit}")
     console.print(stages)
     used = " · ".join(f"{party} {milliseconds:.1f}" for party, milliseconds in found.cpu_ms.items())
     console.print(f"processor time, ms per answer: {used}; together {sum(found.cpu_ms.values()):.1f}")

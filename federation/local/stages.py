@@ -14,14 +14,30 @@ STAGES: Mapping[str, str] = {
     "bank_total": "credfed_question_seconds{stage=total}",
     "bank_ask": "credfed_question_seconds{stage=ask}",
     "bank_federation": "credfed_question_seconds{stage=federation}",
-    "bank_open": "credfed_question_seconds{stage=open}",
     "coordinator_commit": "credfed_commit_seconds",
     "coordinator_parcels_per_commit": "credfed_commit_parcels",
     "node_round_trip": "credfed_node_seconds",
     "node_commit": "credfed_node_commit_seconds",
     "node_parcels_per_commit": "credfed_node_commit_parcels",
+    "bank_open": "credfed_question_seconds{stage=open}",
 }
-"""Stages by name: the metric whose mean each is, summed over all processes and, but for `stage`, all labels."""
+"""Stages by name: the metric whose mean each is, summed over all processes and, but for `stage`, all labels.
+
+What the bank does is once a question, and adds up to its total with `bank_rest`: waiting for a place, or for a thread.
+"""
+
+DEPTHS: Mapping[str, int] = {
+    "bank_ask": 1,
+    "bank_federation": 1,
+    "coordinator_commit": 2,
+    "coordinator_parcels_per_commit": 3,
+    "node_round_trip": 2,
+    "node_commit": 3,
+    "node_parcels_per_commit": 4,
+    "bank_open": 1,
+    "bank_rest": 1,
+}
+"""Which stage is part of which: of the nearest one above it that is less deep. A question waits for several commits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +61,9 @@ class Snapshot:
             if count > count_then:
                 mean = (total - total_then) / (count - count_then)
                 found[stage] = mean if metric.endswith("parcels") else 1000 * mean
+        if "bank_total" in found:
+            parts = (found.get(part, 0.0) for part in ("bank_ask", "bank_federation", "bank_open"))
+            found["bank_rest"] = found["bank_total"] - sum(parts)
         return found
 
 
