@@ -242,7 +242,6 @@ _COMMITTED: Final = LeafCommitment.__struct_fields__[:-1]
 """All fields of a leaf but its body, in the order in which they are committed to."""
 
 
-
 def encode_leaf(leaf: Leaf) -> bytes:
     """Return the canonical bytes of the leaf that the tree hashes; the body enters by its hash.
 
