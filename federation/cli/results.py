@@ -19,13 +19,13 @@ from nodes.data_node.charges import YearAccount
 from nodes.data_node.survey import DistrictSurvey
 from nodes.features import FeatureTable
 from nodes.keystore import replace_file
-from protocols.boosting.model import BoostingPlan
+from protocols.boosting.model import BoostingPlan, TrainedBoosting
 from protocols.boosting.plaintext import train_pooled as boost_pooled
 from protocols.channel.identity import PartyId
 from protocols.credit.metrics import Validation, validate
 from protocols.privacy import NANO, epsilon
 from protocols.scorecard.districts import Districts
-from protocols.scorecard.model import TrainingPlan
+from protocols.scorecard.model import FAR, TrainedScorecard, TrainingPlan
 from protocols.scorecard.plaintext import train_pooled
 
 DELTA: Final = 1e-6
@@ -63,6 +63,20 @@ class PrivacyResult(msgspec.Struct, frozen=True):
     rho: float
     epsilon: float
     delta: float
+
+
+class RefinementResult(msgspec.Struct, frozen=True):
+    """How the fit of a scorecard ended: each refinement `made` opened one total per enterprise, as its start did.
+
+    `moved` tells by how much each moved the scores, as a share of their spread; `far` is how much calls for another,
+    while fewer than `most` were made; `why` says what ended it.
+    """
+
+    made: int
+    most: int
+    moved: tuple[float, ...]
+    far: float
+    why: str
 
 
 class Results(msgspec.Struct, frozen=True, omit_defaults=False):
@@ -109,6 +123,7 @@ class Results(msgspec.Struct, frozen=True, omit_defaults=False):
     auc_additive: float | None = None
     ks_additive: float | None = None
     banks: dict[str, BankResult] | None = None
+    refinements: RefinementResult | None = None
     engine_seconds: dict[str, float] | None = None
 
 
@@ -237,6 +252,7 @@ def build_results(
             int(training.data.training_bad.sum()), n, len(training.scorecard.manifest.manifest.nodes), features
         ),
         privacy=privacy_of(plan),
+        refinements=refinements_of(plan, training.scorecard),
         engine_seconds={part: round(took, 3) for part, took in training.traffic.engine_seconds.items()} or None,
     )
     return results if comparison is None else msgspec.structs.replace(results, **pooled_measures(comparison))
@@ -254,6 +270,20 @@ def pooled_measures(comparison: Comparison) -> dict[str, float | None]:
         "auc_additive": finite(additive.auc) if additive else None,
         "ks_additive": finite(additive.ks) if additive else None,
     }
+
+
+def refinements_of(
+    plan: TrainingPlan | BoostingPlan, trained: TrainedScorecard | TrainedBoosting
+) -> RefinementResult | None:
+    """Return how many refinements a scorecard took and why no more, or None for another family."""
+    if not (isinstance(plan, TrainingPlan) and isinstance(trained, TrainedScorecard)):
+        return None
+    made, most = len(trained.moved), plan.refinements + plan.further
+    if made < most:
+        why = f"the last moved the scores by {trained.moved[-1]:.0%} of their spread, no more than {FAR:.0%}"
+    else:
+        why = "so many were asked for" if not plan.further else "no more were planned within the budget"
+    return RefinementResult(made, most, tuple(round(share, 4) for share in trained.moved), FAR, why)
 
 
 def privacy_of(plan: TrainingPlan | BoostingPlan) -> PrivacyResult | None:

@@ -57,11 +57,15 @@ def train(
     seed: Annotated[int, SEED] = 0,
     key_bits: Annotated[int, KEY_BITS] = 2048,
     refinements: Annotated[
-        int,
+        int | None,
         typer.Option(
-            "--refinements", help="Newton refinements; each opens one total per enterprise to the bank.", min=0, max=2
+            "--refinements",
+            help="Scorecard: Newton refinements; each opens one total per enterprise to the bank. By default one, and "
+            "a second where the first has moved the scores far.",
+            min=0,
+            max=2,
         ),
-    ] = 1,
+    ] = None,
     min_bin: Annotated[
         int, typer.Option("--min-bin", help="k: the fewest enterprises that any released sum covers.", min=2)
     ] = 50,
@@ -137,7 +141,8 @@ def train(
         rules, spent = binning_rules(description, monotone), round(rho * NANO)
         plan = (
             TrainingPlan(
-                refinements=refinements,
+                refinements=1 if refinements is None else refinements,
+                further=int(refinements is None and not rho and len(description.banks) == 1),
                 rules=rules,
                 themes=catalogue_themes(),
                 rho=spent,

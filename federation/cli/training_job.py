@@ -137,9 +137,15 @@ class Job:
             keep_bank_apis(self.earlier, folder, self.description)
 
     def _check_regions(self) -> None:
-        """Refuse what districts do not serve. Raises: ConfigurationError, code DOMAIN_SPLIT."""
+        """Refuse what districts do not serve. Raises: ConfigurationError, codes DOMAIN_SPLIT, NO_NOISE."""
         plan = self.plan
-        pooled = isinstance(plan, TrainingPlan) and not plan.rho and len(self.description.banks) == 1
+        if self.description.regions and plan.rho:
+            raise ConfigurationError(
+                "--rho: sums of a domain that is split by region carry no noise, because the noise of all districts "
+                "would add up; train without --rho, or let one node hold the domain",
+                code="NO_NOISE",
+            )
+        pooled = isinstance(plan, TrainingPlan) and len(self.description.banks) == 1
         if self.description.regions and not pooled:
             raise ConfigurationError(
                 "a domain that is split by region serves a scorecard of one bank on exact sums, nothing else yet",

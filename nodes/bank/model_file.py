@@ -135,13 +135,15 @@ def _scorecard_file(
         own_binnings=binnings,
         features=features,
         coverage=domain_coverage(features),
-        training=training_facts(data, spec, seed, run),
+        training=training_facts(data, spec, seed, run, trained.row_totals),
         quality=measure(log_odds, data.bad, data.training_rows),
     )
 
 
-def training_facts(data: BankRows, spec: RunSpec, seed: int | None, run: RunFacts) -> TrainingFacts:
-    """Return how a model was trained, from what the bank asked for and holds."""
+def training_facts(
+    data: BankRows, spec: RunSpec, seed: int | None, run: RunFacts, row_totals: int | None = None
+) -> TrainingFacts:
+    """Return how a model was trained, from what the bank asked for and holds, and how many totals it opened at last."""
     bad_train = int(data.training_bad.sum())
     return TrainingFacts(
         created=spec.created,
@@ -153,7 +155,7 @@ def training_facts(data: BankRows, spec: RunSpec, seed: int | None, run: RunFact
         key_bits=spec.key_bits,
         minimum_bin=spec.minimum_bin,
         fine_bins=spec.fine_bins,
-        row_totals=spec.row_totals,
+        row_totals=spec.row_totals if row_totals is None else row_totals,
         run=run,
     )
 

@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from protocols.credit.hessian import Curvature, rescaled
 from protocols.credit.nonnegative import solve_nonnegative
 from protocols.credit.woe import WOE_SCALE
 from protocols.errors import CreditFederationError
@@ -82,19 +83,6 @@ def first_step(moments: Moments, signs: Signs = Signs.FREE) -> Floats:
     return _solve(hessian, hessian @ start + gradient, signs)
 
 
-@dataclass(frozen=True, slots=True)
-class Curvature:
-    """Gradient of the log-likelihood and diagonal of its Hessian at a candidate; intercept first, units of WOE."""
-
-    gradient: Floats
-    diagonal: Floats
-
-    def restrict(self, kept: NDArray[np.intp]) -> Curvature:
-        """Return those of the intercept and of the kept columns."""
-        places = np.concatenate([[0], kept + 1])
-        return Curvature(self.gradient[places], self.diagonal[places])
-
-
 def refine(
     coefficients: Floats,
     moments: Moments,
@@ -104,19 +92,29 @@ def refine(
 ) -> Floats:
     """Return the candidate after one more Newton step, which sets the columns not in `kept`, if given, to 0.
 
-    The Gram matrix stands for the Hessian, rescaled to the curvature's diagonal with a tenth of the base rate's: where
-    few rows carry a candidate's own curvature, it keeps the step short.
+    The Gram matrix stands for the Hessian, rescaled to the curvature with a tenth of the base rate's: where few rows
+    carry a candidate's own curvature, it keeps the step short.
     """
-    basis, share = moments.hessian_basis(), moments.good / max(1, moments.rows)
-    squares = np.diag(basis)
-    level = (1 - BASE_RATE_SHARE) * curvature.diagonal + BASE_RATE_SHARE * share * (1 - share) * squares
-    scale = np.sqrt(level / np.maximum(squares, 1e-12))
-    hessian = basis * np.outer(scale, scale)
+    share = moments.good / max(1, moments.rows)
+    hessian = rescaled(moments.hessian_basis(), curvature, share * (1 - share), BASE_RATE_SHARE)
     target = hessian @ coefficients + curvature.gradient
     places = np.arange(len(coefficients)) if kept is None else np.concatenate([[0], kept + 1])
     result = np.zeros_like(coefficients)
     result[places] = _solve(hessian[np.ix_(places, places)], target[places], signs)
     return result
+
+
+def moved(before: Floats, after: Floats, moments: Moments) -> float:
+    """Return by how much two candidates' scores differ, as a share of the spread of the second's: deviations.
+
+    Shapes: coefficients, intercept first.
+    """
+    basis = moments.hessian_basis()
+    means = basis[0, 1:] / basis[0, 0]
+    covariance = basis[1:, 1:] / basis[0, 0] - np.outer(means, means)
+    step, whole = after[1:] - before[1:], after[1:]
+    spread = float(whole @ covariance @ whole)
+    return float(np.sqrt(max(0.0, float(step @ covariance @ step)) / spread)) if spread > 0 else 0.0
 
 
 def _solve(hessian: Floats, target: Floats, signs: Signs) -> Floats:

@@ -16,7 +16,7 @@ from protocols.paillier import OwnerEncryptor, PrivateKey, PublicKey
 from protocols.scorecard import messages as m
 from protocols.scorecard.bank_role import BankRole, Handlers, Sent
 from protocols.scorecard.candidate import Candidate, explain_zeros
-from protocols.scorecard.curvature import column_sums, open_gradient, pack_residuals
+from protocols.scorecard.curvature import column_sums, open_gradient, pack_residuals, pair_count
 from protocols.scorecard.districts import Districts
 from protocols.scorecard.fitting import Fitting
 from protocols.scorecard.gathering import Gathering, HistogramIntake, PooledVectors, pooled_gram
@@ -226,7 +226,8 @@ class BankTraining(BankRole):
         if node in self._gradients or self._residuals is None or not self._woe_columns[node]:
             raise UnexpectedMessage(f"no gradient of {node} is due")
         columns, bound = self._woe_columns[node], self._noise.gradient_bound(self._most_columns())
-        self._gradients[node] = open_gradient(vector, columns, self.spec.training_rows, self._paillier, bound)
+        rows, pairs = self.spec.training_rows, pair_count(columns, self.spec.rho > 0)
+        self._gradients[node] = open_gradient(vector, columns, rows, self._paillier, bound, pairs)
         return self._go_on()
 
     # ---- districts
@@ -293,14 +294,16 @@ class BankTraining(BankRole):
         own = totals(self._data.rows, self.spec.rows, self._candidate.points[self._me])
         found = collection.open(self.spec.rows, self._paillier) + own
         self._collection, self._released = None, collection.release + 1
-        if self._released == self.spec.row_totals:
+        if self._signatures is not None:
             self._found = found
             return self._finish_when_ready()
         self._residuals = fitting.take_totals(self._candidate, found)
         bound = self._noise.gradient_bound(self._most_columns())
         plaintexts = pack_residuals(*self._residuals, self._paillier.public_key.bits, bound)
         vector = OwnerEncryptor(self._paillier, self._randomness).encrypt(plaintexts)
-        self._gradients = {self._me: column_sums(require(self._own_columns), *self._residuals)}
+        own_columns = require(self._own_columns)
+        pairs = pair_count(own_columns.count, self.spec.rho > 0) > 0
+        self._gradients = {self._me: column_sums(own_columns, *self._residuals, pairs=pairs)}
         sent = [self._channel.wrap(EVERYONE, m.EncryptedResiduals(vector.to_bytes()))]
         return sent + self._go_on()
 
@@ -327,7 +330,7 @@ class BankTraining(BankRole):
             )
             for node, unit in self._districts.leads.items()
         }
-        if self._released == self.spec.row_totals - 1:
+        if self._plan.is_last(require(self._fitting).moved):
             return self._propose(tables, candidate.maximum_total(), themes)
         return [self._channel.wrap(node, tables[node]) for node in self._nodes]
 
@@ -339,5 +342,5 @@ class BankTraining(BankRole):
         calibration = fitting.calibrate(self._found)
         candidate = require(self._candidate)
         features = explain_zeros(fitting.features, candidate)
-        self.result = TrainedScorecard(signed, features, candidate, calibration, self._found)
+        self.result = TrainedScorecard(signed, features, candidate, calibration, self._found, fitting.moved)
         return self._close(signed)

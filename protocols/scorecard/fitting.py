@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from protocols.channel.identity import PartyId
 from protocols.credit.binning import BinnedFeature
-from protocols.credit.logistic import Calibration, Moments, Signs, calibrate, first_step, refine
+from protocols.credit.logistic import Calibration, Moments, Signs, calibrate, first_step, moved, refine
 from protocols.credit.woe import Outcomes
 from protocols.scorecard.candidate import Candidate, Span, check_gram, column_sums, moments, prune_correlated, restrict
 from protocols.scorecard.curvature import residuals, to_curvature
@@ -43,6 +43,7 @@ class Fitting:
         self._signs, self._span = signs, Span(signs)
         self._at: Floats = np.zeros(0)
         self._coefficients: Floats = np.zeros(0)
+        self.moved: tuple[float, ...] = ()
 
     def sums_and_gaps(self, party: PartyId) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Return each of a party's columns' sum, and how far good and bad enterprises lie apart in it."""
@@ -90,10 +91,13 @@ class Fitting:
     def refine(self, sums: Sequence[list[int]], residual: Integers, weight: Integers, floor: float = 0.0) -> Candidate:
         """Return the best combination after one Newton step; no curvature is taken to be below `floor`.
 
-        Shapes: each party's column sums, in order.
+        `moved` then tells how far it went. Shapes: each party's column sums, in order.
         """
-        curvature = to_curvature(sums, residual, weight, floor)
-        return self._candidate(refine(self._coefficients, self._known, curvature, self._kept, self._signs))
+        counts = None if floor else [count for count in self._columns.values() if count]
+        curvature = to_curvature(sums, residual, weight, floor, counts)
+        refined = refine(self._coefficients, self._known, curvature, self._kept, self._signs)
+        self.moved = (*self.moved, moved(self._coefficients, refined, self._known))
+        return self._candidate(refined)
 
     def calibrate(self, totals: Integers) -> Calibration:
         """Return how totals of the model become log-odds: the fit to the training rows' outcomes."""

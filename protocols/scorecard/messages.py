@@ -288,7 +288,10 @@ class EncryptedResiduals(Message, frozen=True):
 
 
 class GradientShare(Message, frozen=True):
-    """Σ w·r, Σ w·h, Σ w²·r and Σ w²·h of each selected column. Reveals: sums over all training rows."""
+    """Σ w·r, Σ w·h, Σ w²·r and Σ w²·h of each selected column; of every two, if they are few, Σ w·w'·r and Σ w·w'·h.
+
+    Reveals: sums over all training rows.
+    """
 
     vector: bytes
 

@@ -28,6 +28,7 @@ from protocols.scorecard.arithmetic import (
     masked_sums,
     total_packing,
 )
+from protocols.scorecard.curvature import pair_count
 from protocols.scorecard.districts import Districts
 from protocols.scorecard.gathering import Gathering
 from protocols.scorecard.histograms import noisy_shapes
@@ -40,6 +41,7 @@ from protocols.scorecard.products import (
     multiply_columns,
     open_products,
     weigh_bins,
+    weigh_pairs,
 )
 from protocols.scorecard.rows import BinnedRows, WoeColumns, totals
 from protocols.scorecard.start import start_points, start_weights
@@ -255,10 +257,10 @@ class NodeTraining(NodeRole):
         highest = sum(max(feature.points) for feature in tables.features)
         if highest * len(self.spec.nodes) >= 1 << TOTAL_BITS:
             raise MalformedMessage(f"totals over {len(self.spec.nodes)} nodes would exceed {TOTAL_BITS} bits")
-        sent = self._release([feature.points for feature in tables.features])
-        if self._released == self.spec.row_totals:
-            self._final = tables
-        return sent
+        if self._signatures is not None:
+            raise UnexpectedMessage("the model is signed: no more totals are due")
+        self._final = tables
+        return self._release([feature.points for feature in tables.features])
 
     def _release(self, points: list[tuple[int, ...]]) -> Sent:
         """Release this node's totals, masked so that they open only if every node totals the same cohort."""
@@ -285,17 +287,22 @@ class NodeTraining(NodeRole):
         columns, release = require(self._columns), self._released - 1
         if not 0 <= release < self.spec.row_totals - 1:
             raise UnexpectedMessage("no residuals are due")
+        if self._signatures is not None:
+            raise UnexpectedMessage("the model is signed: no residuals are due")
         self._mark("EncryptedResiduals", digest(message).hex())
         self._mark("EncryptedResiduals", str(release))
-        vector = self._rows_vector(message.vector, "residuals")
+        vector = self._rows_vector(message.vector, "residuals").prepared()
         if not columns.count:
             return []
         self._site.release(self.spec, f"GradientShare/{release}", m.LeakClass.AGGREGATE)
         sums = [*weigh_bins(vector, columns, squared=False), *weigh_bins(vector, columns, squared=True)]
+        if pair_count(columns.count, self.spec.rho > 0):
+            sums += weigh_pairs(vector, columns)
         packing = gradient_packing(
             len(vector), self._bank_key.bits, self._noise.gradient_bound(max(self._plan.values()))
         )
-        added = [x for n in self._noise.gradient(columns.levels) for x in n.draw(2 * columns.count, self._randomness)]
+        draws = [n.draw(2 * columns.count, self._randomness) for n in self._noise.gradient(columns.levels)]
+        added = [x for draw in draws for x in draw] if self.spec.rho else []
         return self._send_gradient(release, CiphertextVector.concat(sums), packing, added)
 
     def _send_gradient(self, release: int, sums: CiphertextVector, packing: Packing, noise: list[int]) -> Sent:

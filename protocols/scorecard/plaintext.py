@@ -16,7 +16,7 @@ from protocols.channel.identity import PartyId
 from protocols.credit.binning import BinnedFeature
 from protocols.credit.logistic import Calibration
 from protocols.scorecard.candidate import Candidate
-from protocols.scorecard.curvature import column_sums
+from protocols.scorecard.curvature import column_sums, pair_count
 from protocols.scorecard.fitting import Fitting
 from protocols.scorecard.histograms import bin_all, plain_histograms
 from protocols.scorecard.model import BankRows, TrainingPlan
@@ -25,12 +25,13 @@ from protocols.scorecard.rows import BinnedRows, WoeColumns, owner_order, totals
 
 @dataclass(frozen=True, slots=True)
 class PooledScorecard:
-    """The oracle's model and every enterprise's total. Shapes: `totals` (rows,)."""
+    """The oracle's model and every enterprise's total; `moved` as in `TrainedScorecard`. Shapes: `totals` (rows,)."""
 
     features: dict[PartyId, list[BinnedFeature]] = field(repr=False)
     candidate: Candidate = field(repr=False)
     calibration: Calibration
     totals: NDArray[np.int64] = field(repr=False)
+    moved: tuple[float, ...] = ()
 
 
 def train_pooled(
@@ -51,12 +52,13 @@ def train_pooled(
     start = fitting.start({party: c.gram() for party, c in columns.items()})
     fitting.take_gram(matrix.T @ matrix)
     candidate = start if plan.refinements else fitting.first()
-    for _ in range(plan.refinements):
+    while not plan.is_last(fitting.moved):
         residual, weight = fitting.take_totals(candidate, _totals(pooled, candidate, len(data.bad)))
-        sums = [column_sums(c, residual, weight) for c in columns.values() if c.count]
+        known = [c for c in columns.values() if c.count]
+        sums = [column_sums(c, residual, weight, pairs=pair_count(c.count, noisy=False) > 0) for c in known]
         candidate = fitting.refine(sums, residual, weight)
     found = _totals(pooled, candidate, len(data.bad))
-    return PooledScorecard(fitting.features, candidate, fitting.calibrate(found), found)
+    return PooledScorecard(fitting.features, candidate, fitting.calibrate(found), found, fitting.moved)
 
 
 def _totals(pooled: dict[PartyId, tuple[str, BinnedRows]], candidate: Candidate, count: int) -> NDArray[np.int64]:

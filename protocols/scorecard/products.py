@@ -89,6 +89,18 @@ def weigh_bins(vector: CiphertextVector, columns: WoeColumns, *, squared: bool) 
     return [h.scale(w).total() for h, w in zip(histograms, weights, strict=True)]
 
 
+def weigh_pairs(vector: CiphertextVector, columns: WoeColumns) -> list[CiphertextVector]:
+    """Return Σ_i w_j(i)·w_k(i)·m_i for each pair of columns: bucket the rows by both, then weigh the few buckets."""
+    sizes, found = [len(levels) for levels in columns.levels], list[CiphertextVector]()
+    codes = columns.codes.astype(np.int64)
+    for j in range(columns.count - 1):
+        later = range(j + 1, columns.count)
+        joint = codes[:, j : j + 1] * np.array([sizes[k] for k in later]) + codes[:, j + 1 :]
+        histograms = vector.histograms(joint, [sizes[j] * sizes[k] for k in later])
+        found += [h.scale(columns.products(j, k)).total() for h, k in zip(histograms, later, strict=True)]
+    return found
+
+
 def open_products(
     vector: bytes,
     owner_columns: int,

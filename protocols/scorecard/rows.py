@@ -75,6 +75,16 @@ class WoeColumns:
         bases = self.bases or (0,) * self.count
         return [[(v + b) ** 2 - b**2 for v in table] for table, b in zip(self.levels, bases, strict=True)]
 
+    def pairs(self) -> list[tuple[int, int]]:
+        """Return every two columns, each pair once, in the order in which their products are told."""
+        return [(j, k) for j in range(self.count) for k in range(j + 1, self.count)]
+
+    def products(self, j: int, k: int) -> list[int]:
+        """Return the product of two columns' WOE for each pair of codes, that of `k` fastest, less the bases'."""
+        bases = self.bases or (0,) * self.count
+        off = bases[j] * bases[k]
+        return [(v + bases[j]) * (w + bases[k]) - off for v in self.levels[j] for w in self.levels[k]]
+
     def gram(self) -> NDArray[np.int64]:
         """Return XᵀX of the WOE, less that of the bases, exact: |entries| ≤ rows · 2^22, far inside 64 bits."""
         bases = np.array(self.bases or (0,) * self.count, dtype=np.int64)

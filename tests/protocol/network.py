@@ -123,7 +123,7 @@ class Network:
             data.training_rows,
             minimum_bin,
             32,
-            plan.refinements + 1,
+            plan.row_totals,
             digest(self.labels),
             plan.rho,
         )

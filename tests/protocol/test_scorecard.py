@@ -4,17 +4,65 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from protocols.channel.identity import PartyId
 from protocols.credit.logistic import Signs
 from protocols.credit.metrics import auc
-from protocols.scorecard.messages import LeakClass
-from protocols.scorecard.model import BankRows, TrainingPlan
+from protocols.errors import UnexpectedMessage
+from protocols.scorecard.messages import EncryptedResiduals, FeaturePoints, LeakClass, PointTables, Rows
+from protocols.scorecard.model import FAR, BankRows, TrainingPlan
 from protocols.scorecard.plaintext import train_pooled
+from protocols.scorecard.rows import BinnedRows
 
-from .network import BANK, Network, economy
+from .network import BANK, Network, binned, economy
 
 TRAINING = 700
+
+
+def alike(offices: int) -> tuple[dict[str, BinnedRows], NDArray[np.int64]]:
+    """Rows of offices that all know much the same, and of one that knows something else; and outcomes."""
+    rng = np.random.default_rng(3)
+    shared, alone = rng.normal(size=(2, 900))
+    bad = (shared + 1.5 * alone + rng.normal(size=900) > 1.5).astype(np.int64)
+
+    def known(value: NDArray[np.float64]) -> BinnedRows:
+        noisy = value + 0.3 * rng.normal(size=900)
+        return binned([np.searchsorted(np.quantile(noisy, np.linspace(0, 1, 8)[1:-1]), noisy)], [8], TRAINING)
+
+    return {"single": known(alone)} | {f"office{i}": known(shared) for i in range(offices)}, bad
+
+
+@pytest.mark.parametrize(
+    ("offices", "made"), [(1, 1), (3, 2)], ids=["one that moves little", "a second after one that moves far"]
+)
+def test_a_second_refinement_follows_one_that_moved_the_scores_far(offices: int, made: int) -> None:
+    rows, bad = alike(offices)
+    data, plan = BankRows(BinnedRows((), np.empty((900, 0), dtype=np.uint16)), bad, TRAINING), TrainingPlan(further=1)
+    network = Network(rows, data, plan)
+    assert network.spec.row_totals == 3
+    network.run()
+    result = network.bank.result
+    assert result is not None
+    oracle = train_pooled(BANK, data, {PartyId(p): (p, r) for p, r in rows.items()}, plan)
+    assert result.candidate.points == oracle.candidate.points
+    assert result.moved == oracle.moved
+    assert len(result.moved) == made
+    assert (result.moved[0] > FAR) == (made == 2)
+    assert result.row_totals == made + 1
+    for site in network.sites.values():
+        assert site.part is not None
+        assert sum(leak is LeakClass.ROW_TOTALS for _, leak in site.releases) == made + 1
+    zeros = (FeaturePoints((0,) * 8),)
+    with pytest.raises(UnexpectedMessage):
+        network.tell("single", PointTables(made + 1, Rows.ALL, zeros, bytes(32)))
+    with pytest.raises(UnexpectedMessage):
+        network.tell("single", EncryptedResiduals(network.labels.vector), everyone=True)
+
+
+def test_a_plan_without_a_first_refinement_has_no_further_one() -> None:
+    with pytest.raises(ValueError, match="first"):
+        TrainingPlan(refinements=0, further=1)
 
 
 @pytest.mark.parametrize(

@@ -198,3 +198,24 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, data: Path) -> 
     (tmp_path / "file").write_text("")
     result = train(data, tmp_path / "file" / "site")
     assert (result.exit_code, result.stderr.split()[1]) == (2, "OUT_NOT_WRITABLE:")
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "advice"),
+    [(("--rho", "1"), "NO_NOISE", "without --rho"), (("--model", "boosting"), "DOMAIN_SPLIT", "serves a scorecard")],
+)
+def test_what_a_split_domain_does_not_serve_is_said_before_anything_is_made(
+    data: Path, tmp_path: Path, options: tuple[str, ...], code: str, advice: str
+) -> None:
+    described = json.loads((data / "domains.json").read_text())
+    (data / "domains.json").write_text(json.dumps(described | {"regions": {"tax": ["tax_north", "tax_south"]}}))
+    head, *lines = (data / "node_tax.csv").read_text().splitlines(keepends=True)
+    (data / "node_tax.csv").unlink()
+    for office, part in (("north", lines[:40]), ("south", lines[40:])):
+        (data / f"node_tax_{office}.csv").write_text(head + "".join(part))
+    result = train(data, tmp_path / "out", *options)
+    assert result.exit_code == 2
+    said = " ".join(result.output.split())
+    assert code in said
+    assert advice in said
+    assert not (tmp_path / "out").exists()

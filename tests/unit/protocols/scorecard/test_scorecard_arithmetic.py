@@ -28,7 +28,7 @@ from protocols.scorecard.arithmetic import (
     unpack,
     widths,
 )
-from protocols.scorecard.curvature import column_sums, open_gradient, pack_residuals
+from protocols.scorecard.curvature import column_sums, open_gradient, pack_residuals, pair_count
 from protocols.scorecard.gram import GramAssembly
 from protocols.scorecard.products import (
     add_shares,
@@ -36,6 +36,7 @@ from protocols.scorecard.products import (
     multiply_columns,
     open_products,
     weigh_bins,
+    weigh_pairs,
 )
 from protocols.scorecard.rows import WoeColumns, owner_order
 from tests.protocol.network import binned, paillier_key
@@ -204,6 +205,31 @@ def test_an_encrypted_gradient_equals_the_one_from_known_rows(data: st.DataObjec
     sums = [*weigh_bins(vector, columns, squared=False), *weigh_bins(vector, columns, squared=True)]
     sent = masked_sums(CiphertextVector.concat(sums), gradient_packing(rows, BITS), secrets.token_bytes, filled=2)
     assert open_gradient(sent.to_bytes(), columns.count, rows, KEY) == column_sums(columns, residual, weight)
+    sums += weigh_pairs(vector, columns)
+    sent = masked_sums(CiphertextVector.concat(sums), gradient_packing(rows, BITS), secrets.token_bytes, filled=2)
+    found = open_gradient(sent.to_bytes(), columns.count, rows, KEY, pairs=len(columns.pairs()))
+    assert found == column_sums(columns, residual, weight, pairs=True)
+    values = columns.values()
+    pairs = [sum(weight * values[:, j] * values[:, k]) for j, k in columns.pairs()]
+    assert found[4 * columns.count + 1 :: 2] == pairs
+
+
+def test_products_that_no_columns_can_have_are_refused() -> None:
+    packing = gradient_packing(10, BITS)
+    for product, possible in ((12, True), (-12, True), (13, False), (-13, False)):
+        told = [3, 4, 9, 16, product]  # Σ w·h of two columns, Σ w²·h, and Σ w·w'·h
+        vector = OwnerEncryptor(KEY, secrets.token_bytes).encrypt([value << packing.slot_bits for value in told])
+        sent = masked_sums(vector, packing, secrets.token_bytes, filled=2).to_bytes()
+        if possible:
+            assert open_gradient(sent, 2, 10, KEY, pairs=1)[1::2] == told
+            continue
+        with pytest.raises(MalformedMessage):
+            open_gradient(sent, 2, 10, KEY, pairs=1)
+
+
+def test_few_exact_columns_tell_of_their_pairs_and_no_others() -> None:
+    assert [pair_count(columns, noisy=False) for columns in (0, 1, 2, 5, 45)] == [0, 0, 1, 10, 990]
+    assert pair_count(46, noisy=False) == pair_count(5, noisy=True) == 0
 
 
 # ---- assembling the matrix
