@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from protocols.consent import (
 from protocols.consent.messages import RevocationNotice
 from protocols.enterprise.credential import verify_key_slip
 from protocols.errors import ConfigurationError, PolicyDenied
+from protocols.transparency.leaves import AttributeForm
 
 ISSUERS_FOLDER: Final = "issuers"
 
@@ -140,7 +142,14 @@ def read_issuers(home: Path, pins: Pins) -> Issuers:
     services = [issuer_of_card(card) for card in pins.cards.values() if card.role is PartyRole.CONSENT_SERVICE]
     folder = home / ISSUERS_FOLDER
     try:
-        others = [parse_issuer(path.stem, path.read_bytes()) for path in sorted(folder.glob("*.pem"))]
+        others = [parse_issuer(_named(path), path.read_bytes()) for path in sorted(folder.glob("*.pem"))]
         return Issuers([*services, *others])
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{folder}: {error}", code="BAD_ISSUER") from error
+
+
+def _named(path: Path) -> str:
+    """Return the name that a file gives its issuer: one that the log's leaves can hold. Raises: ValueError."""
+    if not re.fullmatch(AttributeForm.NAME, path.stem):
+        raise ValueError(f"{path.name}: an issuer's name is letters, digits and . _ : / @ -")
+    return path.stem

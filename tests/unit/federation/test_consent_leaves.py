@@ -9,6 +9,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from federation.audit.reconcile import reconcile
 from federation.audit.search import Criteria, search
@@ -16,6 +18,7 @@ from federation.audit.shredder import SHRED_FILE, Shredder
 from federation.audit.storage import LogWriter
 from federation.audit.verify import verify_directory
 from federation.coordinator.consent_book import FILE, ConsentBook
+from federation.coordinator.consents import read_issuers
 from federation.local import BANK, CONSENT_SERVICE, COORDINATOR, LocalFederation
 from nodes.bank.showing import ConsentStatements
 from nodes.keystore import create_party, read_keys
@@ -333,3 +336,13 @@ def test_reconciliation_misses_a_consent_and_finds_one_twice(
     twice = reconcile([found[0], *found], {}).discrepancies
     assert [one.code for one in twice] == ["CONSENT_REPEATED"]
     assert twice[0].query == found[1].commitment().reference.hex()
+
+
+def test_an_issuer_whose_name_no_leaf_can_hold_is_refused_at_the_start(federation: LocalFederation) -> None:
+    home = federation.folder / COORDINATOR
+    (home / "issuers").mkdir()
+    key = Ed25519PrivateKey.generate().public_key()
+    (home / "issuers" / "a b.pem").write_bytes(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    with pytest.raises(ConfigurationError) as refusal:
+        read_issuers(home, federation.pins)
+    assert refusal.value.code == "BAD_ISSUER"
