@@ -23,6 +23,13 @@ def cards_folder(home: Path) -> Path:
             try:
                 document = yaml.safe_load((home / name).read_text(encoding="utf-8"))
                 return home / msgspec.convert(document or {}, _Cards).cards
-            except (OSError, UnicodeError, yaml.YAMLError, msgspec.ValidationError) as error:
+            except (
+                OSError,
+                ValueError,
+                RecursionError,
+                AttributeError,
+                yaml.YAMLError,
+                msgspec.ValidationError,
+            ) as error:
                 raise ConfigurationError(f"{home / name}: cannot be read", code="BAD_SETTINGS") from error
     raise ConfigurationError(f"{home}: none of {', '.join(SETTINGS_FILES)} is there; see --home", code="NOT_A_PARTY")

@@ -67,6 +67,6 @@ def log_location(home: Path) -> LogLocation:
         return LogLocation(home / LOG_FILE.name)
     try:
         place = msgspec.convert(yaml.safe_load(settings.read_bytes()) or {}, _Place)
-    except (OSError, yaml.YAMLError, msgspec.ValidationError, UnicodeError) as error:
+    except (OSError, ValueError, RecursionError, AttributeError, yaml.YAMLError, msgspec.ValidationError) as error:
         raise ConfigurationError(f"{settings}: cannot be read: {error}", code=NOT_A_LOG) from None
     return LogLocation(home / LOG_FILE.name, place.log)

@@ -21,7 +21,7 @@ def read_settings(path: Path, kind: type[T]) -> T:
         raise ConfigurationError(f"{path}: {error.strerror}", code="BAD_SETTINGS") from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path}: not UTF-8", code="BAD_SETTINGS") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError, AttributeError) as error:  # PyYAML lets these out, of dates too
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}" if mark is not None else ""
         raise ConfigurationError(f"{path}{place}: not YAML", code="BAD_SETTINGS") from error

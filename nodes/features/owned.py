@@ -87,10 +87,10 @@ def read_features_file(path: Path) -> FeaturesFile:
         file = msgspec.convert(yaml.safe_load(path.read_text(encoding="utf-8")), FeaturesFile)
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read", code=BAD_FEATURES) from error
-    except (yaml.YAMLError, UnicodeError, RecursionError) as error:
-        raise ConfigurationError(f"{path}: not YAML in UTF-8", code=BAD_FEATURES) from error
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{path}: {error}", code=BAD_FEATURES) from error
+    except (yaml.YAMLError, ValueError, RecursionError, AttributeError) as error:  # PyYAML lets these out, of dates too
+        raise ConfigurationError(f"{path}: not YAML in UTF-8", code=BAD_FEATURES) from error
     _check(path, file)
     return file
 

@@ -50,10 +50,10 @@ def read_policy(path: Path) -> NodePolicy:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark is not None else 1
         raise ConfigurationError(f"{path}, line {line}: {error.problem}", code=BAD_POLICY) from error
-    except (yaml.YAMLError, UnicodeError, RecursionError) as error:
-        raise ConfigurationError(f"{path}: not YAML in UTF-8", code=BAD_POLICY) from error
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{path}: {error}", code=BAD_POLICY) from error
+    except (yaml.YAMLError, ValueError, RecursionError, AttributeError) as error:  # PyYAML lets these out, of dates too
+        raise ConfigurationError(f"{path}: not YAML in UTF-8", code=BAD_POLICY) from error
     names = [rule.name for rule in policy.rules]
     for name in names:
         if names.count(name) > 1:

@@ -46,7 +46,7 @@ def every_message() -> tuple[type[Message], ...]:
     return tuple(sorted(ours, key=lambda kind: (kind.__name__, kind.__module__)))
 
 
-_SEARCHED: Final = 3000
+_SEARCHED: Final = 400
 
 
 def examples(steady: int) -> settings:

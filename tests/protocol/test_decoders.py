@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.local import BANK
+from federation.process.settings import read_settings
 from nodes.bank.model_file import read_model_file
+from nodes.data_node.settings import NodeSettings
 from nodes.features.owned import read_features_file
 from nodes.keystore import read_cards
 from nodes.policy.files import read_policy
@@ -117,6 +119,7 @@ FILES: Final[dict[str, str]] = {
     "policy.yaml": "tax/policy.yaml",
     "domains.json": "data/domains.json",
     "features.yaml": "",
+    "node.yaml": "",
 }
 FEATURES: Final = b"""id: uscc
 as_of: 2024-01-31
@@ -135,6 +138,7 @@ def readers(trained: TrainedFederation) -> dict[str, Reader]:
         "policy.yaml": read_policy,
         "domains.json": lambda path: read_description(path.parent),
         "features.yaml": read_features_file,
+        "node.yaml": lambda path: read_settings(path, NodeSettings),
     }
 
 
@@ -154,3 +158,13 @@ def test_a_damaged_file_raises_errors_of_the_tree_alone(
     path.write_bytes(data.draw(damaged(honest) | damaged_structure(honest)))
     with suppress(CreditFederationError):
         readers[name](path)
+
+
+@pytest.mark.parametrize("text", ["a: 2024-99-99", "a: !!int x", "a: !!timestamp foo", "[" * 3000, "a: 0x_"])
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_what_a_parser_chokes_on_raises_errors_of_the_tree_alone(
+    name: str, text: str, readers: dict[str, Reader], folder: Path
+) -> None:
+    (folder / name).write_text(text, encoding="utf-8")
+    with pytest.raises(CreditFederationError):
+        readers[name](folder / name)

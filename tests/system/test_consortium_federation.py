@@ -176,6 +176,7 @@ def test_a_bank_that_has_not_agreed_joins_no_consortium(tmp_path: Path) -> None:
         with pytest.raises(PeerRefused) as caught:
             federation.deliver(A)
         assert caught.value.code == "CONSORTIUM_NOT_AGREED"
+        assert len(federation.coordinator._trainings._invitations) == 1  # what is not answered does not pile up
 
 
 def test_columns_that_not_every_bank_has_are_left_out(tmp_path: Path) -> None:

@@ -31,7 +31,10 @@ def test_a_changed_file_is_in_force_once_it_is_renewed_and_not_before(path: Path
     assert rules.current == STRICT
 
 
-@pytest.mark.parametrize("text", ["version: 1\nrules: [", "version: 2\nrules: []", "", None])
+SLIPS = ["version: 1\nrules: [", "version: 2\nrules: []", "", "version: 2024-99-99", "rules: !!timestamp x", "[" * 3000]
+
+
+@pytest.mark.parametrize("text", [*SLIPS, None])
 def test_a_file_with_a_slip_leaves_the_old_policy_and_says_so_once(
     path: Path, text: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
