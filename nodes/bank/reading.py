@@ -25,7 +25,7 @@ class AnswerReader:
     def __init__(self, site: BankSite) -> None:
         self._site = site
         self._row_of = row_index(site.table)
-        self._last_note: tuple[bytes, int] = b"", 0
+        self._last_note: tuple[bytes | None, int] = None, 0
 
     def own_points(self, enterprises: Sequence[str], model: ModelFile) -> list[int]:
         """Return what the bank's own part of a model gives each enterprise."""
