@@ -18,7 +18,9 @@ def frame(message: bytes) -> bytes:
 
 def framed_size(header: bytes, limit: int) -> int:
     """Return how long the message is whose length `header` states. Raises: MalformedMessage beyond `limit`."""
+    if len(header) != HEADER_BYTES:
+        raise MalformedMessage(f"a length of {len(header)} bytes where {HEADER_BYTES} are due")
     size = int.from_bytes(header, "big")
-    if len(header) != HEADER_BYTES or size > limit:
+    if size > limit:
         raise MalformedMessage(f"a message of {size} bytes where {limit} are the most")
     return size

@@ -97,6 +97,13 @@ def test_what_a_hostile_peer_sends_raises_errors_of_the_tree_alone(name: str, da
         decoder.read(sent)
 
 
+@pytest.mark.parametrize("name", sorted(FUZZED))
+def test_bytes_of_a_length_beyond_all_numbers_raise_errors_of_the_tree_alone(name: str) -> None:
+    for sent in (b"", b"\xff" * 5000, b"9" * 5000):
+        with suppress(CreditFederationError):
+            FUZZED[name].read(sent)
+
+
 def damaged_structure(honest: bytes) -> st.SearchStrategy[bytes]:
     """Honest bytes in which what is nested, huge or of another type stands in place of a piece."""
     pieces = [
