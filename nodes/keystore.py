@@ -130,14 +130,24 @@ def create_witness(folder: Path, name: str, log_key: VerifierKey) -> VerifierKey
 
 def create_witness_key(folder: Path, name: str) -> VerifierKey:
     """Draw a key for cosignatures alone, and return the witness's public key. Raises: OSError."""
-    signer = CosignatureSigner(name, Ed25519PrivateKey.generate())
-    write_private(folder / WITNESS_FILE, signer.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    signer = CosignatureSigner(name, draw_cosigner())
+    write_private(folder / WITNESS_FILE, cosigner_pem(signer.key))
     return signer.verifier
 
 
-def read_cosigner(folder: Path, name: str) -> CosignatureSigner:
+def draw_cosigner() -> Ed25519PrivateKey:
+    """Return a new key for cosignatures."""
+    return Ed25519PrivateKey.generate()
+
+
+def cosigner_pem(key: Ed25519PrivateKey) -> bytes:
+    """Return a key for cosignatures as `witness.key` holds it."""
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def read_cosigner(folder: Path, name: str, file: str = WITNESS_FILE) -> CosignatureSigner:
     """Return the key with which this party cosigns under `name`. Raises: ConfigurationError."""
-    path = folder / WITNESS_FILE
+    path = folder / file
     try:
         key = load_pem_private_key(path.read_bytes(), password=None)
     except OSError as error:

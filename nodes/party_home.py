@@ -12,17 +12,27 @@ from protocols.errors import ConfigurationError
 SETTINGS_FILES = ("coordinator.yaml", "node.yaml", "bank.yaml")
 
 
-class _Cards(msgspec.Struct):
+class _Paths(msgspec.Struct):
     cards: str = "../cards"
+    door: str = ""
 
 
 def cards_folder(home: Path) -> Path:
     """Return where a party keeps the cards that it has pinned. Raises: ConfigurationError, code NOT_A_PARTY."""
+    return home / _paths(home).cards
+
+
+def door_of(home: Path) -> str:
+    """Return a party's socket for its SuperNode, as it is set, "" if it has none. Raises: as `cards_folder`."""
+    return _paths(home).door
+
+
+def _paths(home: Path) -> _Paths:
     for name in SETTINGS_FILES:
         if (home / name).is_file():
             try:
                 document = yaml.safe_load((home / name).read_text(encoding="utf-8"))
-                return home / msgspec.convert(document or {}, _Cards).cards
+                return msgspec.convert(document or {}, _Paths)
             except (
                 OSError,
                 ValueError,

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
+from nodes.further_keys import FurtherKeys
 from nodes.keyring import Keyring
 from nodes.keystore import replace_file
 from nodes.rotation import NEXT, REFUSED_FILE, pending_notice
@@ -33,7 +34,10 @@ RETRY_SECONDS: Final = 5.0
 
 
 class Upkeep:
-    """One party's upkeep, beside its stream. `refresh` runs the ring's own `refresh` where the agent works."""
+    """One party's upkeep, beside its stream. `refresh` runs the ring's own `refresh` where the agent works.
+
+    `further` are the party's keys beside its card.
+    """
 
     def __init__(
         self,
@@ -42,9 +46,10 @@ class Upkeep:
         ring: Keyring,
         connection: Connection,
         refresh: Callable[[], Awaitable[None]],
+        further: FurtherKeys,
     ) -> None:
         self._home, self._tls, self._ring, self._connection = home, tls, ring, connection
-        self._refresh = refresh
+        self._refresh, self._further = refresh, further
 
     async def run(self) -> None:
         """Look after keys and certificate for ever; what fails is tried again."""
@@ -54,6 +59,7 @@ class Upkeep:
                 await self._refresh()
                 await self._renew()
                 await self._announce()
+                await self._announce_further()
             except (CreditFederationError, OSError) as error:
                 code = error.code if isinstance(error, CreditFederationError) else type(error).__name__
                 logger.warning("upkeep failed", extra={"code": code})
@@ -99,6 +105,21 @@ class Upkeep:
             replace_file(refused, error.code.encode())
             raise
         await asyncio.sleep(RETRY_SECONDS)  # the roster that names it is on its way
+
+    async def _announce_further(self) -> None:
+        """Tell of this party's next keys beside its card, if there are any, and use them once the roster has them."""
+        await asyncio.to_thread(self._further.settle)
+        notice = await asyncio.to_thread(self._further.notice)
+        if notice is None or not self._connection.up:
+            return
+        envelope = self._ring.channel(notice.transcript()).wrap(self._coordinator(), notice, sealed=False)
+        try:
+            await self._ask(envelope)
+        except PeerRefused as error:
+            self._further.refused(error.code)
+            raise
+        logger.info("further keys stated", extra={"party": self._ring.keys.party})
+        await asyncio.sleep(RETRY_SECONDS)  # the roster that names them is on its way
 
     async def _ask(self, envelope: Envelope) -> tuple[Envelope, ...]:
         return open_parcel(await self._connection.upkeep(pack_parcel((envelope,))))

@@ -5,7 +5,7 @@
     proofs.jsonl     for each leaf, the path that ties it to the root of `checkpoint.txt` or, after that, of `head.txt`
     checkpoint.txt   the last checkpoint that a quorum of witnesses cosigned; missing if there is none
     head.txt         the log's own signature over every leaf
-    log.pub, witnesses.txt
+    log.pub, witnesses.txt, and successions.txt if a key of these was ever replaced
     manifest.json    what the log is, and the size and SHA-256 of every other file
 
 Each line is a function of its leaf, so that `verify_export` holds the readable forms against the signed bytes.
@@ -25,7 +25,7 @@ from typing import BinaryIO, Final
 import msgspec
 
 from federation.audit.errors import EXPORT_NOT_MADE
-from federation.audit.keys import LOG_KEY_FILE, WITNESS_FILE, write_log_keys
+from federation.audit.keys import LOG_KEY_FILE, SUCCESSION_FILE, WITNESS_FILE, succession_lines, write_log_keys
 from federation.audit.reading import LoggedLeaf, StoredLog
 from federation.audit.records import csv_header, csv_line, export_line
 from federation.audit.verify import LogReport
@@ -124,7 +124,9 @@ def _write(log: StoredLog, folder: Path, on_leaf: Callable[[int], None]) -> Expo
     if log.witnessed is not None:
         (folder / CHECKPOINT_FILE).write_bytes(log.witnessed)
     write_log_keys(folder, log.keys)
-    for name in (HEAD_FILE, CHECKPOINT_FILE, LOG_KEY_FILE, WITNESS_FILE):
+    if log.successions:
+        (folder / SUCCESSION_FILE).write_bytes(succession_lines(log.successions))
+    for name in (HEAD_FILE, CHECKPOINT_FILE, LOG_KEY_FILE, WITNESS_FILE, SUCCESSION_FILE):
         if (folder / name).exists():
             data = (folder / name).read_bytes()
             entries[name] = ExportedFile(len(data), hashlib.sha256(data).hexdigest())

@@ -14,7 +14,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -322,6 +322,26 @@ class AuditLog:
     def proposed(self) -> bool:
         """Whether there are witnesses that do not count yet."""
         return bool(self._proposed)
+
+    def sign_with(self, take_over: Callable[[int], NoteSigner]) -> None:
+        """Sign with the log's next key from the next leaf on.
+
+        `take_over` is told how many leaves the present one has signed for, makes the change durable, and returns the
+        next signer; nothing is appended meanwhile. Raises: what it raises; the present key then goes on.
+        """
+        with self._commit_lock:
+            if self._tail is None:
+                self._tail = self._recover()
+            signer = take_over(self._tail.frontier.size)
+            self.keys = LogKeys(signer.verifier, self.keys.witnesses, self.keys.quorum)
+            self._signer = signer
+
+    def renew_witnesses(self, followed: Callable[[VerifierKey], VerifierKey]) -> bool:
+        """Count on the successors of the witnesses' keys; tell whether there are any."""
+        with self._commit_lock:
+            before = self.keys
+            self.keys = LogKeys(before.log, tuple(map(followed, before.witnesses)), before.quorum)
+            return self.keys != before
 
     def propose_witnesses(self, witnesses: Sequence[VerifierKey]) -> None:
         """Keep the cosignatures of these witnesses too; they count once `admit_witnesses` has said so."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from federation.audit.errors import HEAD_MISMATCH, damaged
-from federation.audit.keys import read_log_keys
+from federation.audit.keys import read_log_keys, read_successions
 from federation.audit.location import coordinator_home, log_location
 from federation.audit.recovery import newest_witnessed
 from federation.audit.storage import LogReader
@@ -99,6 +99,7 @@ class StoredLog:
         self._reader = LogReader(log_location(home))
         try:
             self.keys: LogKeys = read_log_keys(home)
+            self.successions = read_successions(home)
             head = self._reader.head()
             if head is None:
                 raise damaged("it has no signed head", HEAD_MISMATCH)

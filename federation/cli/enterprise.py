@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from federation.audit.keys import LOG_KEY_FILE, WITNESS_FILE
+from federation.audit.keys import LOG_KEY_FILE, SUCCESSION_FILE, WITNESS_FILE
 from federation.cli.enterprise_shown import show_record
 from federation.cli.output import FAILED, console, errors, print_json, quiet_libraries, reported_errors
 from federation.cli.reaching import Reached, reached
@@ -68,6 +68,8 @@ def create(
         shutil.copytree(federation / "cards", home / "cards", dirs_exist_ok=True)
         for name in (LOG_KEY_FILE, WITNESS_FILE):
             shutil.copyfile(federation / COORDINATOR / name, home / name)
+        if (federation / COORDINATOR / SUCCESSION_FILE).exists():
+            shutil.copyfile(federation / COORDINATOR / SUCCESSION_FILE, home / SUCCESSION_FILE)
     told = {"pseudonym": card.party, "fingerprint": card.fingerprint(), "card": str(home / CARD_FILE)}
     told["coordinator"] = pins.cards[COORDINATOR].fingerprint()
     if as_json:

@@ -11,7 +11,7 @@ from rich.markup import escape
 from federation.audit.errors import NOT_A_LOG
 from federation.audit.export_check import verify_export
 from federation.audit.exported import ExportedLog, is_export
-from federation.audit.keys import read_log_keys
+from federation.audit.keys import read_log_keys, read_successions
 from federation.audit.location import LOG_FILE, coordinator_home, log_location
 from federation.audit.reading import LogView, StoredLog
 from federation.audit.verify import LogReport, verify_log
@@ -44,10 +44,11 @@ def judge(directory: Path, keys_folder: Path | None = None, notes: Iterable[Path
     home = coordinator_home(directory)
     location = log_location(home)
     if location.exists:
-        keys = read_log_keys(keys_folder or home)
+        keys = read_log_keys(keys_folder or home, also=read_successions(home))
         return verify_log(location, keys, [*brought, *_party_notes(directory, keys.log.name)])
     if is_export(directory):
-        return verify_export(directory, None if keys_folder is None else read_log_keys(keys_folder), brought)
+        own = None if keys_folder is None else read_log_keys(keys_folder, also=read_successions(directory))
+        return verify_export(directory, own, brought)
     raise _no_log(directory)
 
 

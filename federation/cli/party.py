@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from federation.audit.keys import NEXT_SIGNER_FILE, draw_next_signer
 from federation.cli.output import FAILED, console, errors, print_json, reported_errors
 from federation.cli.party_views import applicant_rows, invited_rows, party_rows
 from federation.enrolment.inviting import approve as approve_party
@@ -21,8 +22,9 @@ from federation.enrolment.registry import Invitation
 from federation.local.layout import COORDINATOR
 from federation.process.settings import read_settings
 from federation.relay.settings import COORDINATOR_FILE, CoordinatorSettings
+from nodes.further_keys import discard, draw_supernode_key, draw_witness_key, pending, refusal, supernode_folder
 from nodes.keystore import read_cards, read_keys, read_roster, replace_file
-from nodes.party_home import cards_folder
+from nodes.party_home import cards_folder, door_of
 from nodes.rotation import NEXT, Rotated, discard_refused, prepare_rotation, refusal_code
 from nodes.upkeep import RENEW_FILE
 from protocols.channel.identity import PartyId, PartyRole
@@ -143,7 +145,12 @@ def suspend(
 def rotate(
     home: Home = HERE,
     key: Annotated[
-        list[str] | None, typer.Option("--key", help="signing, masks, paillier or tls; repeatable. By default all.")
+        list[str] | None,
+        typer.Option(
+            "--key",
+            help="signing, masks, paillier, tls, witness, supernode; the coordinator's: signing, masks, tls, log. "
+            "Repeatable. By default signing, masks, paillier and tls.",
+        ),
     ] = None,
     overlap_days: Annotated[
         float, typer.Option("--overlap-days", help="How long the old keys are still accepted.", min=0.0, max=366)
@@ -155,17 +162,17 @@ def rotate(
 
     The new keys are drawn here; the new card is signed under the old one, so that all who have pinned that believe it.
     The running process announces it, and changes over when everybody knows; the coordinator does when it is restarted.
-    `masks` are the mask and the sealing key.
+    `masks` are the mask and the sealing key. A `witness` or `log` key is named by the one that it replaces, so that
+    whoever has pinned either believes the other. A SuperNode is started anew under its next key once no run is on.
 
     Example: credfed party rotate --home /srv/tax --key signing
     """
     with reported_errors(as_json):
         chosen = frozenset(key or [*(kind.value for kind in Rotated), "tls"])
-        unknown = sorted(chosen - {kind.value for kind in Rotated} - {"tls"})
-        if unknown:
-            raise ConfigurationError(f"--key {unknown[0]}: signing, masks, paillier or tls", code="BAD_KEY")
+        _check_kinds(home, chosen)
         pins = read_cards(cards_folder(home))
         discard_refused(home)
+        _draw_further(home, chosen)
         which = _card_keys(chosen, pins, PartyId(read_keys(home).party), asked=key is not None)
         if which:
             errors.print("drawing keys")
@@ -174,7 +181,7 @@ def rotate(
             replace_file(home / RENEW_FILE, b"")
         restart = bool(which) and (home / COORDINATOR_FILE).exists()
         done = False if restart else _await_change(home, wait)
-    names = ", ".join(sorted(which | (chosen & {"tls"})))
+    names = ", ".join(sorted(which | (chosen - {kind.value for kind in Rotated})))
     state = "rotated" if done else "drawn: in use once the coordinator is restarted" if restart else "drawn"
     _tell(read_keys(home).party, state, {"keys": names}, as_json)
     if not (done or restart) and wait:
@@ -183,17 +190,40 @@ def rotate(
 
 def _card_keys(chosen: frozenset[str], pins: Pins, party: PartyId, *, asked: bool) -> frozenset[Rotated]:
     """Return which keys of the card are to be replaced; "all" leaves out a Paillier key that there is not."""
-    which = frozenset(Rotated(name) for name in chosen if name != "tls")
+    which = frozenset(kind for kind in Rotated if kind.value in chosen)
     return which if asked or pins.cards[party].paillier_key else which - {Rotated.PAILLIER}
+
+
+def _check_kinds(home: Path, chosen: frozenset[str]) -> None:
+    """Return if the directory's owner has keys of all these kinds. Raises: ConfigurationError, code BAD_KEY."""
+    own = {"log"} if (home / COORDINATOR_FILE).exists() else {"witness", "supernode"}
+    known = {kind.value for kind in Rotated} | {"tls"} | own
+    for name in sorted(chosen - known):
+        raise ConfigurationError(f"--key {name}: one of {', '.join(sorted(known))}", code="BAD_KEY")
+
+
+def _draw_further(home: Path, chosen: frozenset[str]) -> None:
+    """Draw the next keys beside the card. Raises: ConfigurationError, code ROTATION_PENDING and others; OSError."""
+    supernode = supernode_folder(home, door_of(home))
+    if refusal(home):
+        discard(home, supernode)
+    if "log" in chosen:
+        draw_next_signer(home)
+    if "witness" in chosen:
+        draw_witness_key(home)
+    if "supernode" in chosen:
+        draw_supernode_key(supernode)
 
 
 def _await_change(home: Path, seconds: float) -> bool:
     """Tell whether the running process has changed over in time. Raises: PeerRefused if the coordinator refuses."""
-    limit = time.monotonic() + seconds
-    while (home / NEXT).exists() or (home / RENEW_FILE).exists():
-        code = refusal_code(home)
+    limit, supernode = time.monotonic() + seconds, supernode_folder(home, door_of(home))
+    own = (home / NEXT, home / RENEW_FILE, home / NEXT_SIGNER_FILE)
+    while any(path.exists() for path in own) or pending(home, supernode):
+        code = refusal_code(home) or refusal(home)
         if code:
             discard_refused(home)
+            discard(home, supernode)
             raise PeerRefused(f"the coordinator refuses the new keys: {code}", code=code)
         if time.monotonic() >= limit:
             return False

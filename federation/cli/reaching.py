@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from federation.audit import read_log_keys
+from federation.audit.keys import read_successions
 from federation.local import COORDINATOR, LocalFederation
 from federation.local.deployed.enterprises import desk_of
 from federation.local.deployed.flower import LOOPBACK
@@ -38,7 +39,9 @@ def reached(home: Path, federation: Path | None) -> Iterator[Reached]:
 
     Raises: ConfigurationError, code NO_COORDINATOR if there is neither; as the client for what it then does.
     """
-    identity, trust = read_identity(home), Trust(read_cards(home / "cards").cards, read_log_keys(home))
+    newer = () if federation is None else read_successions(federation / COORDINATOR)
+    identity = read_identity(home)
+    trust = Trust(read_cards(home / "cards").cards, read_log_keys(home, also=newer))
     address = read_facts(home).coordinator
     if federation is None and not address:
         raise ConfigurationError(f"{home}: no coordinator is noted; name a --federation", code="NO_COORDINATOR")

@@ -21,15 +21,29 @@ from federation.relay.authority import Issued, certify, expiry
 from protocols.channel.identity import PartyCard, PartyId, PartyKeys
 from protocols.channel.pins import Pins
 from protocols.channel.succession import BROKEN, Lineage
+from protocols.channel.wire import digest
 from protocols.enrolment.certificates import key_digest, requested_key
-from protocols.enrolment.roster import Roster, RosterEntry, SignedRoster, pin_next, sign_roster
-from protocols.enrolment.upkeep import CardNotice, CertificateGrant
+from protocols.enrolment.roster import (
+    OtherKeys,
+    Roster,
+    RosterEntry,
+    SignedRoster,
+    check_supernode_key,
+    pin_next,
+    sign_roster,
+    verify_other_keys,
+)
+from protocols.enrolment.upkeep import CardNotice, CertificateGrant, KeysNotice
 from protocols.errors import PolicyDenied, VerificationFailed
+from protocols.transparency.notes import parse_vkey
+from protocols.transparency.succession import KeySuccession, follow
 
 logger = logging.getLogger(__name__)
 
 MOST_CERTIFICATES: Final = 24
 """How many certificates a party may be issued in the lifetime of one."""
+MOST_WITNESS_KEYS: Final = 64
+"""How many keys a party may ever have had as a witness."""
 MOST_SUCCESSIONS: Final = 8
 """How many of a party's cards may be in their overlap at once."""
 
@@ -41,7 +55,8 @@ Record = Callable[[str, dict[str, str | int]], None]
 class RegistrarSite:
     """What the registrar works with. `keep` puts a roster where the coordinator's own pins are read from.
 
-    `auditors` are the cards of those whom an operator has let in.
+    `auditors` are the cards of those whom an operator has let in. `log` is the vkey of the log; `successions` returns
+    how it and the witnesses' keys were replaced, and `succeed` writes one more of these down.
 
     Units: `clock` and `certificate_seconds` in seconds; `key_bits` is the length of every Paillier key.
     """
@@ -57,6 +72,8 @@ class RegistrarSite:
     certificate_seconds: float
     clock: Callable[[], int]
     auditors: Callable[[], Sequence[PartyCard]] = tuple
+    successions: Callable[[], tuple[KeySuccession, ...]] = tuple
+    succeed: Callable[[KeySuccession], None] = field(default=lambda succession: None, repr=False)
 
 
 class Registrar:
@@ -134,6 +151,52 @@ class Registrar:
             self._leaf(card, "rotated")
             self._publish(self.entries | {party: msgspec.structs.replace(entry, lineage=lineage)})
 
+    def restate(self, party: PartyId, notice: KeysNotice, witness: str) -> None:
+        """Take a party's next keys as a witness and of its SuperNode; `witness` is its vkey as a witness until now.
+
+        The same notice again changes nothing. Raises: MalformedMessage; VerificationFailed, codes KEY_CHANGED,
+        KEY_TAKEN; PolicyDenied, code TOO_MANY_KEYS.
+        """
+        with self._lock:
+            stated, entry = notice.stated, self.entries[party]
+            if stated == entry.keys:
+                return
+            verify_other_keys(stated, (entry.lineage.card,))
+            renewed = self._check_witness(stated, notice.succession, witness)
+            present = entry.keys.supernode if entry.keys is not None else ""
+            if stated.supernode != present:
+                self._check_supernode(party, stated.supernode)
+                self._further_leaf(party, "supernode", stated.supernode, "rotated")
+            if renewed is not None:
+                self._further_leaf(party, "witness", stated.witness, "rotated", renewed)
+                self._site.succeed(renewed)
+            self._publish(self.entries | {party: msgspec.structs.replace(entry, keys=stated)})
+
+    def republish(self) -> None:
+        """Sign the roster anew, with the successions there are now."""
+        with self._lock:
+            self._publish(self.entries)
+
+    def _check_witness(self, stated: OtherKeys, word: KeySuccession | None, present: str) -> KeySuccession | None:
+        """Return the word by which a party's key as a witness is replaced, None if it stays."""
+        if stated.witness == present:
+            return None
+        known = self._site.successions()
+        if word is None or not present or follow(parse_vkey(present), (*known, word)).vkey() != stated.witness:
+            raise VerificationFailed(f"the next witness key of {stated.party} follows another", code=BROKEN)
+        others = [entry.keys.witness for entry in self.entries.values() if entry.keys is not None]
+        if stated.witness in others:
+            raise VerificationFailed(f"the witness key of {stated.party} is another party's", code="KEY_TAKEN")
+        if sum(succession.name == word.name for succession in known) >= MOST_WITNESS_KEYS:
+            raise PolicyDenied(f"{stated.party} has replaced its witness key too often", code="TOO_MANY_KEYS")
+        return word
+
+    def _check_supernode(self, party: PartyId, supernode: str) -> None:
+        others = [entry.keys.supernode for entry in self.entries.values() if entry.keys is not None]
+        if supernode in others:
+            raise VerificationFailed(f"the SuperNode key of {party} is another party's", code="KEY_TAKEN")
+        check_supernode_key(supernode)
+
     def certify(self, party: PartyId, csr: bytes) -> CertificateGrant:
         """Return a certificate for a party's TLS key.
 
@@ -150,11 +213,11 @@ class Registrar:
                 raise PolicyDenied("the authority's key is not kept here", code="NO_AUTHORITY")
             moment = datetime.datetime.fromtimestamp(now, datetime.UTC)
             content = certify(site.authority, key, party, moment, site.certificate_seconds / 86_400)
-            digest = key_digest(key)
-            if not issued or issued[0].key != digest:
-                site.record(party, {"role": "tls", "key_hash": digest.hex(), "step": "certified"})
+            hashed = key_digest(key)
+            if not issued or issued[0].key != hashed:
+                site.record(party, {"role": "tls", "key_hash": hashed.hex(), "step": "certified"})
             ends = int(expiry(content).timestamp())
-            site.registry.certified(party, CertificateRecord(digest, now, ends, content))
+            site.registry.certified(party, CertificateRecord(hashed, now, ends, content))
             return CertificateGrant(content, site.authority.certificate)
 
     def granted(self, party: PartyId, csr: bytes) -> CertificateGrant:
@@ -171,9 +234,8 @@ class Registrar:
         if party in self.entries:
             raise VerificationFailed(f"{party} is enrolled", code="NAME_TAKEN")
         self._refuse_taken(card, party)
-        others = [entry.keys.supernode for entry in self.entries.values() if entry.keys is not None]
-        if supernode and supernode in others:
-            raise VerificationFailed(f"the SuperNode key of {party} is another party's", code="KEY_TAKEN")
+        if supernode:
+            self._check_supernode(party, supernode)
         Pins([card]).paillier_key(party, self._site.key_bits)
 
     def _refuse_taken(self, card: PartyCard, party: PartyId) -> None:
@@ -188,8 +250,7 @@ class Registrar:
         self._leaf(application.card, "enrolled")
         for role, line in (("witness", application.keys.witness), ("supernode", application.keys.supernode)):
             if line:
-                told = hashlib.sha256(line.encode()).hexdigest()
-                self._site.record(applicant.party, {"role": role, "key_hash": told, "step": "enrolled"})
+                self._further_leaf(applicant.party, role, line, "enrolled")
         self.certify(applicant.party, application.csr)
         return RosterEntry(Lineage(application.card), applicant.domain, application.keys)
 
@@ -202,8 +263,16 @@ class Registrar:
         logger.info("roster signed", extra={"sequence": signed.roster.sequence, "parties": len(entries)})
 
     def _sign(self, sequence: int, entries: dict[PartyId, RosterEntry]) -> SignedRoster:
-        ordered = tuple(entries[party] for party in sorted(entries))
-        return sign_roster(Roster(sequence, self._site.clock(), self._site.log, ordered), self._site.keys)
+        ordered, successions = tuple(entries[party] for party in sorted(entries)), self._site.successions()
+        log = follow(parse_vkey(self._site.log), successions).vkey()
+        return sign_roster(Roster(sequence, self._site.clock(), log, ordered, successions), self._site.keys)
+
+    def _further_leaf(
+        self, party: PartyId, role: str, line: str, step: str, succession: KeySuccession | None = None
+    ) -> None:
+        told = {"message_hash": digest(succession).hex()} if succession is not None else {}
+        key_hash = hashlib.sha256(line.encode()).hexdigest()
+        self._site.record(party, {"role": role, "key_hash": key_hash, "step": step, **told})
 
     def _leaf(self, card: PartyCard, step: str) -> None:
         values: dict[str, str | int] = {"role": card.role.value, "key_hash": card.fingerprint(), "step": step}

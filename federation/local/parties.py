@@ -130,7 +130,7 @@ class PartyOpener:
 
     def _witness(self, party: PartyId, records: WitnessRecords) -> LogWitness:
         home = self._folder / party
-        return LogWitness(read_cosigner(home, witness_name(party)), read_log_key(home), records)
+        return LogWitness(read_cosigner(home, witness_name(party)), read_log_key(home), records, self._pins)
 
     def node(self, node: PartyId, read: Callable[[Sequence[Repair]], FeatureTable]) -> NodeSite:
         """Open a data node, which reads its own source. Raises: ConfigurationError, VerificationFailed."""

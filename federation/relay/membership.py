@@ -10,10 +10,12 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from federation.audit import AuditLog, write_log_keys
+from federation.audit import AuditLog
+from federation.audit.keys import add_succession, read_successions, write_witnesses
 from federation.enrolment.auditors import auditor_cards
 from federation.enrolment.registrar import Registrar, RegistrarSite
 from federation.enrolment.registry import Registry
@@ -22,6 +24,7 @@ from federation.enrolment.supernodes import read_statement
 from federation.relay.admission import Admission
 from federation.relay.authority import Issued
 from federation.relay.certificate import AUTHORITY_KEY_FILE, renew_certificate
+from federation.relay.log_rotation import LogRotation
 from federation.relay.rosters import RosterRounds
 from federation.relay.settings import CoordinatorSettings
 from federation.relay.switchboard import Switchboard
@@ -35,6 +38,7 @@ from protocols.enrolment.upkeep import CardNotice
 from protocols.errors import ConfigurationError, CreditFederationError
 from protocols.transparency.leaves import Leaf, LeafKind, attributes
 from protocols.transparency.notes import VerifierKey, parse_vkey
+from protocols.transparency.succession import follow
 
 logger = logging.getLogger(__name__)
 _POLL_SECONDS: Final = 1.0
@@ -81,6 +85,8 @@ class Membership:
             certificate_seconds=settings.certificate_seconds,
             clock=_now,
             auditors=lambda: auditor_cards(home),
+            successions=lambda: read_successions(home),
+            succeed=partial(add_succession, home),
         )
         cards = pins.cards.items()
         founders = {party: RosterEntry(Lineage(card), keys=read_statement(home, card)) for party, card in cards}
@@ -92,6 +98,7 @@ class Membership:
             self._keys = keys = kept.own_change(pins)
             self.registrar.use(keys)
         self.rosters = RosterRounds(self.registrar, self._channel, keys.party, switchboard)
+        self._log_rotation = LogRotation(home, keys.party, log, self.registrar, self._record)
         self.admission = Admission(pins, registry, settings.overlap_seconds, _now)
         self.serving = False
         """Whether those who were invited are heard, if anybody is."""
@@ -123,11 +130,12 @@ class Membership:
             for party, entry in self.registrar.entries.items()
             if entry.keys is not None and entry.keys.witness
         }
-        return {p: key for p, key in (self._configured | stated).items() if p not in self._pins.suspended}
+        known = (self._configured | stated).items()
+        return {p: follow(key, self._pins.successions) for p, key in known if p not in self._pins.suspended}
 
     def keep_witnesses(self) -> None:
         """Write down whom the log now counts on."""
-        write_log_keys(self._home, self._log.keys)
+        write_witnesses(self._home, self._log.keys)
 
     # ---- the running process
 
@@ -145,11 +153,10 @@ class Membership:
                 )
                 await serving.enter_async_context(service.serving(self._settings.enrolment))
             self.serving = True
-            keeping = asyncio.create_task(self._keep_certificate())
-            try:
-                await self.rosters.run()
-            finally:
-                keeping.cancel()
+            works = (self.rosters.run(), self._keep_certificate(), self._log_rotation.run(self.rosters.tell_all))
+            async with asyncio.TaskGroup() as tasks:
+                for work in works:
+                    tasks.create_task(work)
 
     async def _keep_certificate(self) -> None:
         while True:

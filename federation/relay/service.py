@@ -117,7 +117,7 @@ class CoordinatorService:
             self._switchboard,
             desk,
             members.rosters,
-            UpkeepDesk(members.registrar, members.rosters, self._policies, self._channel),
+            UpkeepDesk(members.registrar, members.rosters, self._policies, self._channel, members.witnesses),
             self._intake.serve,
         )
         server = await relay.start()

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from prometheus_client import Counter
 
@@ -16,8 +16,9 @@ from federation.relay.rosters import RosterRounds
 from protocols.channel.envelope import Channel, Envelope, open_parcel, pack_parcel, pack_refusal
 from protocols.channel.identity import PartyId, PartyRole
 from protocols.channel.wire import decode
-from protocols.enrolment.upkeep import CardNotice, CertificateRequest, PolicyNotice
+from protocols.enrolment.upkeep import CardNotice, CertificateRequest, KeysNotice, PolicyNotice
 from protocols.errors import CreditFederationError, UnexpectedMessage, VerificationFailed
+from protocols.transparency.notes import VerifierKey
 
 logger = logging.getLogger(__name__)
 KEPT = Counter("credfed_upkeep_total", "What parties asked for of certificates and cards.", ["party", "code"])
@@ -27,9 +28,16 @@ class UpkeepDesk:
     """Serves one request of an admitted party: signed by its card as well as shown by its certificate."""
 
     def __init__(
-        self, registrar: Registrar, rounds: RosterRounds, policies: PolicyBook, channel: Callable[[bytes], Channel]
+        self,
+        registrar: Registrar,
+        rounds: RosterRounds,
+        policies: PolicyBook,
+        channel: Callable[[bytes], Channel],
+        witnesses: Callable[[], Mapping[PartyId, VerifierKey]],
     ) -> None:
+        """`witnesses` returns the key of each of the log's witnesses."""
         self._registrar, self._rounds, self._policies, self._channel = registrar, rounds, policies, channel
+        self._witnesses = witnesses
         self._telling: set[asyncio.Task[None]] = set()
 
     async def serve(self, party: PartyId, parcel: bytes) -> bytes:
@@ -67,9 +75,15 @@ class UpkeepDesk:
                 raise VerificationFailed(f"{party} is no data node, and has no policy")
             await asyncio.to_thread(self._policies.note, envelope, told.policy)
             return []
-        notice = decode(envelope.body, CardNotice)
-        self._channel(notice.transcript()).unwrap(envelope, CardNotice)
-        await asyncio.to_thread(self._registrar.succeed, party, notice)
+        if envelope.message == KeysNotice.__name__:
+            keys = decode(envelope.body, KeysNotice)
+            self._channel(keys.transcript()).unwrap(envelope, KeysNotice)
+            present = self._witnesses().get(party)
+            await asyncio.to_thread(self._registrar.restate, party, keys, present.vkey() if present else "")
+        else:
+            notice = decode(envelope.body, CardNotice)
+            self._channel(notice.transcript()).unwrap(envelope, CardNotice)
+            await asyncio.to_thread(self._registrar.succeed, party, notice)
         task = asyncio.create_task(self._rounds.tell_all(party))
         self._telling.add(task)
         task.add_done_callback(self._telling.discard)

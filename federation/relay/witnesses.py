@@ -15,6 +15,7 @@ from protocols.channel.identity import PartyId, PartyKeys
 from protocols.channel.pins import Pins
 from protocols.errors import ConfigurationError, TransportError
 from protocols.transparency.notes import VerifierKey
+from protocols.transparency.succession import follow
 
 logger = logging.getLogger(__name__)
 
@@ -52,9 +53,10 @@ class WitnessRounds:
                 await self._collect()
 
     def _propose(self) -> bool:
-        """Let the log know of new witnesses; tell whether some wait to be counted on."""
+        """Let the log know of new witnesses and new keys; tell whether some wait to be counted on."""
+        renewed = self._log.renew_witnesses(lambda key: follow(key, self._pins.successions))
         self._log.propose_witnesses(list(self._witnesses().values()))
-        if self._log.admit_witnesses():
+        if self._log.admit_witnesses() or renewed:
             self._admitted()
         return self._log.proposed
 

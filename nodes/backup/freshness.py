@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from nodes.keystore import read_cosigner, read_log_key
+from nodes.keystore import read_cosigner, read_log_key, read_roster
 from nodes.ledger.location import ledger_location
 from nodes.ledger.reading import read_database
 from nodes.ledger.witness import WitnessRecords
+from nodes.party_home import cards_folder
 from protocols.errors import VerificationFailed
 from protocols.transparency.checkpoints import verify_cosignature, verify_log_signature
 from protocols.transparency.notes import parse_note
+from protocols.transparency.succession import KeySuccession, follow
 
 OLDER: Final = "LEDGER_OLDER"
 
@@ -40,7 +42,7 @@ class Standing:
 
 def recorded_size(home: Path) -> int:
     """Return how many leaves of the log a party's ledger says that it has cosigned. Raises: ConfigurationError."""
-    log_key = read_log_key(home)
+    log_key = follow(read_log_key(home), _successions(home))
     with read_database(ledger_location(home)) as database:
         note = WitnessRecords(database).note(log_key.name)
     return 0 if note is None else verify_log_signature(parse_note(note), log_key).size
@@ -52,10 +54,17 @@ def cosigned_size(home: Path, note: bytes) -> int:
     Raises: VerificationFailed, MalformedMessage for a note that is not the log's; ConfigurationError without the keys.
     """
     parsed = parse_note(note)
-    size = verify_log_signature(parsed, read_log_key(home)).size
+    successions = _successions(home)
+    size = verify_log_signature(parsed, follow(read_log_key(home), successions)).size
     for line in parsed.signatures:
-        key = read_cosigner(home, line.name).verifier
+        key = follow(read_cosigner(home, line.name).verifier, successions)
         if line.claims(key):
             verify_cosignature(parsed.text, line, key)
             return size
     return 0
+
+
+def _successions(home: Path) -> tuple[KeySuccession, ...]:
+    """Return how the log's and the witnesses' keys were replaced, as far as the party knows."""
+    signed = read_roster(cards_folder(home))
+    return () if signed is None else signed.roster.successions

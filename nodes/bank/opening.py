@@ -32,7 +32,7 @@ def open_bank_site(home: Path, settings: BankSettings) -> Iterator[BankSite]:
     with closing(open_bank_ledger(ledger_location(home))) as ledger:
         witness = None
         if settings.witness:
-            witness = LogWitness(read_cosigner(home, settings.witness), log_key, ledger.witness)
+            witness = LogWitness(read_cosigner(home, settings.witness), log_key, ledger.witness, ring.pins)
         yield BankSite(
             ring=ring,
             table=labelled.table,

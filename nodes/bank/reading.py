@@ -39,7 +39,7 @@ class AnswerReader:
         if receipt is None:
             raise VerificationFailed("the answer came without a receipt of the log", code="NO_RECEIPT")
         if receipt.note != self._last_note[0]:  # answers that were logged together come under one note
-            size = verify_log_signature(parse_note(receipt.note), self._site.log_key).size
+            size = verify_log_signature(parse_note(receipt.note), self._site.present_log_key).size
             self._last_note = receipt.note, size
         if receipt.leaf >= self._last_note[1]:
             raise VerificationFailed("the receipt's leaf is outside its tree", code="NO_RECEIPT")

@@ -17,6 +17,7 @@ from nodes.ledger import BankLedger
 from nodes.log_witness import LogWitness
 from protocols.channel.identity import Randomness
 from protocols.transparency.notes import VerifierKey
+from protocols.transparency.succession import follow
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +38,8 @@ class BankSite(KeyedSite):
     randomness: Randomness = secrets.token_bytes
     witness: LogWitness | None = field(default=None, repr=False)
     ledger: BankLedger | None = field(default=None, repr=False)
+
+    @property
+    def present_log_key(self) -> VerifierKey:
+        """The log's key as it is now, with those that it has replaced. Raises: VerificationFailed, KEY_CHANGED."""
+        return follow(self.log_key, self.pins.successions)

@@ -31,7 +31,7 @@ def open_node_site(home: Path, settings: NodeSettings) -> Iterator[NodeSite]:
     with closing(open_node_ledger(ledger_location(home))) as ledger:
         witness = None
         if settings.witness:
-            witness = LogWitness(read_cosigner(home, settings.witness), read_log_key(home), ledger.witness)
+            witness = LogWitness(read_cosigner(home, settings.witness), read_log_key(home), ledger.witness, ring.pins)
         yield NodeSite(
             domain=settings.domain,
             ring=ring,

@@ -19,6 +19,7 @@ from nodes.data_node.encryptors import PooledEncryptors
 from nodes.data_node.settings import NodeSettings
 from nodes.data_node.site import NodeSite
 from nodes.door import door
+from nodes.further_keys import FurtherKeys, supernode_folder
 from nodes.stream import Connection
 from nodes.upkeep import Upkeep
 from protocols.channel.identity import PartyId, PartyRole
@@ -40,7 +41,12 @@ class NodeService:
         self._gatherer: Gatherer[bytes, bytes] = Gatherer("agent", self._handle)
         self._connection = Connection(home, settings.coordinator, self._gatherer.submit, lambda: site.pins.sequence)
         self._upkeep = Upkeep(
-            home, settings.coordinator.tls, site.ring, self._connection, lambda: asyncio.to_thread(site.ring.refresh)
+            home,
+            settings.coordinator.tls,
+            site.ring,
+            self._connection,
+            lambda: asyncio.to_thread(site.ring.refresh),
+            FurtherKeys(home, home / settings.cards, supernode_folder(home, settings.door), site.ring, site.witness),
         )
         self._announcer = PolicyAnnouncer(site, self._connection)
         self._training = ThreadPoolExecutor(1, thread_name_prefix="training")

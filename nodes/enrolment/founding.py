@@ -18,17 +18,13 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-
+from nodes.further_keys import SUPERNODE_KEY, SUPERNODE_PUBLIC, supernode_pair
 from nodes.keystore import create_party, create_witness_key, write_cards, write_private
 from protocols.channel.identity import PartyCard, PartyId, PartyRole
 from protocols.enrolment.certificates import draw_tls_key
 from protocols.enrolment.token import check_name
 from protocols.errors import ConfigurationError
 
-SUPERNODE_KEY: Final = "supernode.key"
-SUPERNODE_PUBLIC: Final = "supernode.pub"
 TLS_KEY: Final = "tls/key.pem"
 CARDS: Final = "cards"
 SUPERNODE: Final = "supernode"
@@ -69,12 +65,7 @@ def found_party(home: Path, party: PartyId, role: PartyRole, key_bits: int, witn
     for folder in ((home / TLS_KEY).parent, home / SUPERNODE):
         folder.mkdir(mode=0o700)
     write_private(home / TLS_KEY, draw_tls_key())
-    _draw_supernode_key(home)
+    private, public = supernode_pair()
+    write_private(home / SUPERNODE_KEY, private)
+    (home / SUPERNODE_PUBLIC).write_bytes(public)
     return card
-
-
-def _draw_supernode_key(home: Path) -> None:
-    key = ec.generate_private_key(ec.SECP384R1())
-    write_private(home / SUPERNODE_KEY, key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
-    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
-    (home / SUPERNODE_PUBLIC).write_bytes(public + b"\n")

@@ -14,7 +14,8 @@ from typing import Final
 import msgspec
 
 from nodes.enrolment.dialling import exchange
-from nodes.enrolment.founding import CARDS, SUPERNODE_PUBLIC, TLS_KEY
+from nodes.enrolment.founding import CARDS, TLS_KEY
+from nodes.further_keys import SUPERNODE_PUBLIC
 from nodes.keystore import (
     LOG_KEY_FILE,
     read_cards,

@@ -9,6 +9,7 @@ from protocols.channel.identity import PartyCard, PartyId, PartyRole, Randomness
 from protocols.channel.succession import BROKEN, Lineage, verify_lineage
 from protocols.errors import VerificationFailed
 from protocols.paillier import PrivateKey, PublicKey, prove_key, verify_key_proof
+from protocols.transparency.succession import KeySuccession
 
 SUSPENDED: Final = "PARTY_SUSPENDED"
 UNKNOWN: Final = "CARD_UNKNOWN"
@@ -19,7 +20,8 @@ class Pins:
     """All cards by party, and those that they have replaced. A Paillier key is checked once, before its first use.
 
     `cards` are the newest ones; `signers` are all whose overlap is not over, newest first. Both change in place, so
-    that whoever holds them sees what is pinned now. `sequence` is that of the roster they come from, 0 for cards alone.
+    that whoever holds them sees what is pinned now. `sequence` is that of the roster they come from, 0 for cards alone;
+    `successions` say how keys of the log and its witnesses were replaced.
     """
 
     def __init__(self, cards: Iterable[PartyCard]) -> None:
@@ -27,6 +29,7 @@ class Pins:
         self.signers: dict[PartyId, tuple[PartyCard, ...]] = {}
         self.suspended: frozenset[PartyId] = frozenset()
         self.sequence = 0
+        self.successions: tuple[KeySuccession, ...] = ()
         self._lineages: dict[PartyId, Lineage] = {}
         self._names: dict[PartyId, dict[str, PartyCard]] = {}
         for card in cards:

@@ -10,13 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Final
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 from msgspec import Meta
 
 from protocols.channel.identity import PartyCard, PartyId, PartyKeys, PartyName, PartyRole, Signature, verify_any
 from protocols.channel.pins import Pins
 from protocols.channel.succession import BROKEN, Lineage, Seconds, verify_lineage
 from protocols.channel.wire import Message, digest
-from protocols.errors import VerificationFailed
+from protocols.errors import MalformedMessage, VerificationFailed
+from protocols.transparency.succession import MAX_SUCCESSIONS, KeySuccession
 
 STALE: Final = "ROSTER_ROLLED_BACK"
 _ROSTER: Final = b"credit-federation/roster/v1\0"
@@ -55,8 +59,11 @@ class RosterEntry(Message, frozen=True):
         return PartyId(self.lineage.card.party)
 
 
-class Roster(Message, frozen=True):
-    """All parties, by name. `sequence` grows with every change; `log` is the public key of the coordinator's log."""
+class Roster(Message, frozen=True, omit_defaults=True):
+    """All parties, by name. `sequence` grows with every change; `log` is the public key of the coordinator's log.
+
+    `successions` say how its key and those of its witnesses were replaced; each carries its own signatures.
+    """
 
     OPEN: ClassVar[bool] = True
 
@@ -64,6 +71,7 @@ class Roster(Message, frozen=True):
     issued: Seconds
     log: Line
     entries: Annotated[tuple[RosterEntry, ...], Meta(min_length=1, max_length=4096)]
+    successions: Annotated[tuple[KeySuccession, ...], Meta(max_length=MAX_SUCCESSIONS)] = ()
 
     def entry(self, party: str) -> RosterEntry | None:
         """Return a party's entry, None if it has none."""
@@ -91,6 +99,16 @@ def verify_other_keys(stated: OtherKeys, cards: Sequence[PartyCard]) -> None:
     if stated.party != cards[0].party:
         raise VerificationFailed(f"further keys of {stated.party} where those of {cards[0].party} are due")
     verify_any(cards, _OTHER_KEYS + digest(unsigned), stated.signature)
+
+
+def check_supernode_key(line: str) -> None:
+    """Return if a line is an OpenSSH public key such as Flower takes: on P-384. Raises: MalformedMessage."""
+    try:
+        key = load_ssh_public_key(line.encode("ascii"))
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise MalformedMessage(f"{len(line)} characters are no OpenSSH public key") from error
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP384R1):
+        raise MalformedMessage("a SuperNode's key is on the curve P-384")
 
 
 def sign_roster(roster: Roster, keys: PartyKeys) -> SignedRoster:
@@ -154,4 +172,4 @@ def _take(pins: Pins, roster: Roster) -> None:
     gone = {party for party in pins.cards if roster.entry(party) is None}
     suspended = {entry.party for entry in roster.entries if entry.suspended}
     pins.take([entry.lineage for entry in roster.entries], suspended | gone)
-    pins.sequence = roster.sequence
+    pins.sequence, pins.successions = roster.sequence, roster.successions

@@ -3,6 +3,7 @@
     party → coordinator   CertificateRequest   a certificate for a new TLS key
                           CardNotice           "this is my next card": under the signature of the one it replaces
                           PolicyNotice         "by these rules I decide from now on": a data node's, for the log
+                          KeysNotice           "these are my next keys as a witness, or of my SuperNode"
     coordinator → party   CertificateGrant
                           RosterNotice         everybody's cards, as they are now
 
@@ -19,7 +20,8 @@ from protocols.channel.identity import Key32, PartyCard
 from protocols.channel.succession import Succession
 from protocols.channel.wire import Message, digest
 from protocols.enrolment.certificates import MAX_REQUEST_BYTES
-from protocols.enrolment.roster import SignedRoster
+from protocols.enrolment.roster import OtherKeys, SignedRoster
+from protocols.transparency.succession import KeySuccession
 
 
 class CertificateRequest(Message, frozen=True):
@@ -66,6 +68,19 @@ class PolicyNotice(Message, frozen=True):
 
     policy: Key32
     at: Annotated[int, Meta(ge=0, le=1 << 40)]
+
+    def transcript(self) -> bytes:
+        """Return T, 32 bytes."""
+        return digest(self)
+
+
+class KeysNotice(Message, frozen=True):
+    """A party's further keys as they are to be; a witness's key comes with the word of the one it replaces."""
+
+    OPEN: ClassVar[bool] = True
+
+    stated: OtherKeys
+    succession: KeySuccession | None = None
 
     def transcript(self) -> bytes:
         """Return T, 32 bytes."""

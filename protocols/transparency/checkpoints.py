@@ -91,8 +91,9 @@ class LogKeys:
             raise ValueError("a log key signs notes, it does not cosign")
         if any(witness.type is not SignatureType.COSIGNATURE for witness in self.witnesses):
             raise ValueError("a witness key is of the cosignature type")
-        keys, names = {witness.key for witness in self.witnesses}, {witness.name for witness in self.witnesses}
-        if len(keys) < len(self.witnesses) or len(names) < len(self.witnesses) or self.log.key in keys:
+        names = {witness.name for witness in self.witnesses}
+        keys = [k for key in (self.log, *self.witnesses) for k in (key.key, *(old.key for old in key.earlier))]
+        if len(names) < len(self.witnesses) or len(set(keys)) < len(keys):
             raise ValueError("a witness is named twice, shares a key, or is the log itself")
         if not 0 <= self.threshold <= len(self.witnesses):
             raise ValueError(f"{self.threshold} of {len(self.witnesses)} witnesses cannot be a quorum")
@@ -149,7 +150,10 @@ class CosignatureSigner:
 
 
 def verify_cosignature(text: str, line: SignatureLine, witness: VerifierKey) -> Cosignature:
-    """Return what `witness` stated with this line. Raises: MalformedMessage, VerificationFailed."""
+    """Return what `witness` stated with this line, under its newest key or an earlier one in its time.
+
+    Raises: MalformedMessage, VerificationFailed.
+    """
     if witness.type is not SignatureType.COSIGNATURE:
         raise ValueError("a witness key is of the cosignature type")
     if len(line.signature) != _TIMESTAMP_BYTES + _ED25519_SIGNATURE_BYTES:
@@ -157,21 +161,27 @@ def verify_cosignature(text: str, line: SignatureLine, witness: VerifierKey) -> 
     timestamp = int.from_bytes(line.signature[:_TIMESTAMP_BYTES], "big")
     if timestamp > _MAX_TIMESTAMP:
         raise MalformedMessage("a cosignature's time is out of range")
-    witness.verify(_cosigned_message(text, timestamp), line.signature[_TIMESTAMP_BYTES:])
+    key = witness.behind(line.key_id, parse_checkpoint(text).size)
+    if key is None:
+        raise VerificationFailed(f"a cosignature of {line.name} where {witness.name} is due", code=NOT_SIGNED)
+    key.verify(_cosigned_message(text, timestamp), line.signature[_TIMESTAMP_BYTES:])
     return Cosignature(witness.name, timestamp)
 
 
 def verify_log_signature(note: SignedNote, log_key: VerifierKey) -> Checkpoint:
-    """Return the checkpoint that `log_key` signed, its origin being the key's name.
+    """Return the checkpoint that `log_key`, or one that it has replaced in its time, signed; its origin is their name.
 
     Raises: MalformedMessage, VerificationFailed.
     """
     checkpoint = parse_checkpoint(note.text)
-    lines = [line for line in note.signatures if line.claims(log_key)]
-    if checkpoint.origin != log_key.name or not lines:
+    signed = False
+    for line in note.signatures:
+        key = log_key.behind(line.key_id, checkpoint.size) if line.name == log_key.name else None
+        if key is not None:
+            key.verify(note.text.encode(), line.signature)
+            signed = True
+    if checkpoint.origin != log_key.name or not signed:
         raise VerificationFailed(f"no signature of log {log_key.name} under the checkpoint", code=NOT_SIGNED)
-    for line in lines:
-        log_key.verify(note.text.encode(), line.signature)
     return checkpoint
 
 

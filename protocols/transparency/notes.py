@@ -28,6 +28,7 @@ MAX_SIGNATURES: Final = 100
 KEY_BYTES: Final = 32
 KEY_ID_BYTES: Final = 4
 SIGNATURE_FAILED: Final = "NOTE_SIGNATURE"
+KEY_REPLACED: Final = "KEY_REPLACED"
 _MAX_NAME_BYTES: Final = 255
 _MARK: Final = "— "
 _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f]")
@@ -53,12 +54,24 @@ def is_key_name(name: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierKey:
+    """A key that was replaced: what it signed counts for trees of at most `size` leaves."""
+
+    key: bytes
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class VerifierKey:
-    """A public key with the name and purpose under which its signatures are recognised."""
+    """A public key with the name and purpose under which its signatures are recognised.
+
+    `earlier` are those that it has replaced, newest first; `transparency/succession.py` says when they are believed.
+    """
 
     name: str
     key: bytes
     type: SignatureType = SignatureType.NOTE
+    earlier: tuple[EarlierKey, ...] = ()
 
     def __post_init__(self) -> None:
         if not is_key_name(self.name):
@@ -71,8 +84,24 @@ class VerifierKey:
         """The four bytes by which signature lines refer to this key."""
         return sha256(self.name.encode() + b"\n" + bytes([self.type]) + self.key).digest()[:KEY_ID_BYTES]
 
+    def behind(self, key_id: bytes, size: int) -> VerifierKey | None:
+        """Return the one key, this or an earlier one, that a key id stands for, None if none.
+
+        Raises: VerificationFailed, code KEY_REPLACED, if that key was replaced before the tree had `size` leaves.
+        """
+        if key_id == self.key_id:
+            return self
+        for earlier in self.earlier:
+            key = VerifierKey(self.name, earlier.key, self.type)
+            if key_id == key.key_id:
+                if size > earlier.size:
+                    text = f"a tree of {size} leaves under key {key.name}+{key_id.hex()}, replaced at {earlier.size}"
+                    raise VerificationFailed(text, code=KEY_REPLACED)
+                return key
+        return None
+
     def vkey(self) -> str:
-        """Return the one-line text form that `parse_vkey` reads back."""
+        """Return the one-line text form of the newest key, which `parse_vkey` reads back."""
         return f"{self.name}+{self.key_id.hex()}+{encode_base64(bytes([self.type]) + self.key)}"
 
     def verify(self, message: bytes, signature: bytes) -> None:
@@ -116,8 +145,8 @@ class SignatureLine:
         return f"{_MARK}{self.name} {encode_base64(self.key_id + self.signature)}\n"
 
     def claims(self, key: VerifierKey) -> bool:
-        """Tell whether the line says that `key` made it; `name` and id must both fit."""
-        return self.name == key.name and self.key_id == key.key_id
+        """Tell whether the line says that `key`, or one that it has replaced, made it; `name` and id must both fit."""
+        return self.name == key.name and key.behind(self.key_id, 0) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,11 +210,12 @@ class NoteSigner:
 
     name: str
     key: Ed25519PrivateKey = field(repr=False)
+    earlier: tuple[EarlierKey, ...] = ()
 
     @property
     def verifier(self) -> VerifierKey:
-        """The public key by which others recognise this signer."""
-        return VerifierKey(self.name, self.key.public_key().public_bytes_raw(), SignatureType.NOTE)
+        """The public key by which others recognise this signer, with those that it has replaced."""
+        return VerifierKey(self.name, self.key.public_key().public_bytes_raw(), SignatureType.NOTE, self.earlier)
 
     def sign(self, text: str) -> SignedNote:
         """Return the note of `text` under this key alone. Raises: ValueError unless `text` ends in a newline."""
