@@ -9,9 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from federation.audit import AuditLog, read_log_signer
+from federation.audit.keys import add_succession, read_successions
 from federation.enrolment.inviting import approve, invite
 from federation.enrolment.registrar import Registrar, RegistrarSite
 from federation.enrolment.registry import Invitation, Registry
@@ -47,6 +49,7 @@ class Office:
     pins: Pins = field(repr=False)
     address: str
     now: list[int]
+    log: AuditLog = field(repr=False)
     leaves: list[tuple[str, dict[str, str | int]]] = field(default_factory=list, repr=False)
 
     def invite(self, party: str, role: PartyRole = PartyRole.DATA_NODE) -> Token:
@@ -83,11 +86,13 @@ def make_office(home: Path) -> Office:
         key_bits=KEY_BITS,
         certificate_seconds=30 * 86_400,
         clock=lambda: now[0],
+        successions=lambda: read_successions(home),
+        succeed=partial(add_succession, home),
     )
     registrar = Registrar(site, None, {COORDINATOR: RosterEntry(Lineage(pins.cards[COORDINATOR]))})
     tls = home / "tls" / "enrolment.pem", home / "tls" / "enrolment.key"
     service = EnrolmentService(tls, registry, registrar, lambda: pins.cards[COORDINATOR], 7443, lambda: now[0])
-    return Office(home, registry, registrar, service, pins, f"127.0.0.1:{free_ports(1)[0]}", now, leaves)
+    return Office(home, registry, registrar, service, pins, f"127.0.0.1:{free_ports(1)[0]}", now, log, leaves)
 
 
 @contextmanager

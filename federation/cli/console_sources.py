@@ -85,4 +85,4 @@ def _look_book(directory: Path, home: Path) -> LookBook:
     def cards() -> Cards:
         return pinned_cards(directory).cards
 
-    return LoggedLookBook(lambda: open_desk(directory), cards, read_log_keys(coordinator).log)
+    return LoggedLookBook(lambda: open_desk(directory), cards, lambda: read_log_keys(coordinator).log)

@@ -37,7 +37,10 @@ class LoggedLookBook:
     logged: Final = True
 
     def __init__(
-        self, open_desk: Callable[[], AbstractContextManager[Desk]], cards: Callable[[], Cards], log_key: VerifierKey
+        self,
+        open_desk: Callable[[], AbstractContextManager[Desk]],
+        cards: Callable[[], Cards],
+        log_key: Callable[[], VerifierKey],
     ) -> None:
         self._open_desk, self._cards, self._log_key = open_desk, cards, log_key
 
@@ -60,7 +63,7 @@ class LoggedLookBook:
     def _auditor(self, look: Look) -> Auditor:
         if look.keys is None:
             raise ConfigurationError(f"{look.auditor} has no auditor's key here", code="NO_AUDITOR_KEY")
-        return Auditor(look.keys, self._cards(), self._log_key)
+        return Auditor(look.keys, self._cards(), self._log_key())
 
 
 class LocalLookBook:

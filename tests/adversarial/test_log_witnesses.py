@@ -61,7 +61,8 @@ class Coordinator:
 
     def _agent(self, folder: Path, party: PartyId) -> DataNodeAgent:
         home = folder / party
-        witness = LogWitness(read_cosigner(home, witness_name(party)), read_log_key(home), self.ledgers[party].witness)
+        signer, records = read_cosigner(home, witness_name(party)), self.ledgers[party].witness
+        witness = LogWitness(signer, read_log_key(home), records, self.pins)
         return DataNodeAgent(
             NodeSite(
                 domain=party,

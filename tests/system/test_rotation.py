@@ -6,18 +6,22 @@ import asyncio
 import json
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from federation.audit import AuditLog, read_log_keys, read_log_signer, verify_directory
+from federation.audit.export import export_log
+from federation.cli.logs import judge
 from federation.local import BANK, LocalFederation
 from federation.local.layout import COORDINATOR
 from nodes.bank.stream_service import StreamBankService
-from nodes.keystore import read_cards, read_keys
+from nodes.keystore import read_cards, read_cosigner, read_keys
 from protocols.channel.identity import PartyId
 from protocols.transparency.leaves import LeafKind
+from protocols.transparency.notes import parse_note
 from tests.conftest import TrainedFederation
 from tests.system.service_federation import ServiceFederation, prepare, up
 from tests.system.test_services import assess_until, code_of, told
@@ -106,6 +110,54 @@ def test_the_bank_s_keys_are_replaced_and_no_question_fails(rotating: ServiceFed
             return (await bank.assess(rotating.ids[3], consent)).code
 
     assert asyncio.run(ask_with_an_old_consent()) == ""
+
+
+def test_a_witness_s_key_is_replaced_and_cosigns_on(rotating: ServiceFederation) -> None:
+    home, coordinator = rotating.folder / "tax", rotating.folder / COORDINATOR
+    before = read_cosigner(home, "any").verifier.key
+    codes = rotate_under_load(rotating, "tax", "witness")
+    assert set(codes) == {""}
+    after = read_cosigner(home, "any").verifier.key
+    assert after != before
+    limit = time.monotonic() + DEADLINE
+    while (cosigned := cosigners(coordinator)).get(after) is None:
+        assert time.monotonic() < limit, cosigned
+        asyncio.run(ask_once(rotating))  # a log that does not grow is not cosigned
+        time.sleep(1.0)
+    keys = read_log_keys(coordinator)
+    assert any(key.key == after and [old.key for old in key.earlier] == [before] for key in keys.witnesses)
+    assert verify_directory(rotating.folder).ok
+
+
+def cosigners(coordinator: Path) -> dict[bytes, int]:
+    """Return the witness keys under the record beside the log, with the size of its tree."""
+    note = parse_note((coordinator / "log.witnessed").read_bytes())
+    size = int(note.text.split("\n")[1])
+    found = [w.behind(line.key_id, size) for w in read_log_keys(coordinator).witnesses for line in note.signatures]
+    return {key.key: size for key in found if key is not None}
+
+
+async def ask_once(federation: ServiceFederation) -> str:
+    async with federation.bank(query_seconds=40.0) as bank:
+        await assess_until(bank, federation, "", DEADLINE)
+        return await code_of(bank, federation)
+
+
+def test_the_log_s_key_is_replaced_and_no_receipt_is_doubted(
+    rotating: ServiceFederation, trained: TrainedFederation, tmp_path: Path
+) -> None:
+    before = read_log_keys(rotating.folder / COORDINATOR).log
+    codes = rotate_under_load(rotating, COORDINATOR, "log")
+    assert len(codes) > 10
+    assert set(codes) == {""}
+    after = read_log_keys(rotating.folder / COORDINATOR).log
+    assert after.key != before.key
+    assert before.key in [old.key for old in after.earlier]
+    report = verify_directory(rotating.folder)
+    assert report.ok
+    export_log(rotating.folder, tmp_path / "export", report)
+    trusted = trained.folder / COORDINATOR  # an auditor's copies of the keys, from before all rotations
+    assert judge(tmp_path / "export", trusted).ok
 
 
 def test_after_rotations_all_restart_and_answer_as_before(
