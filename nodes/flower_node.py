@@ -38,11 +38,13 @@ from flwr.supernode.runtime import run_clientapp as flower_app
 
 from nodes import flower_relay
 
+KEY_OPTION: Final = "--auth-supernode-private-key"
 ADDRESS: Final = "localhost"
 """What Flower calls the Runtime API's address; nobody resolves it."""
 
 TASK_SECONDS: Final = 0.1
 IDLE_SECONDS: Final = 3.0
+RESTING_SECONDS: Final = 60.0
 TOLD_BYTES: Final = 1 << 16
 REPLY_SECONDS: Final = 0.1
 SOONEST_SECONDS: Final = 0.2
@@ -78,11 +80,11 @@ class Pace:
     Flower waits 3 s whenever there was no message. Here the wait is an eighth of the time since the last message, up to
     Flower's own, less what the SuperLink has taken to answer: one that holds the question until there is a message is
     asked again at once, and an idle node asks no more often than Flower's own. `work` is called as long as a message is
-    worked on.
+    worked on, `rest` again and again while there was none for a minute.
     """
 
-    def __init__(self, work: Callable[[], None]) -> None:
-        self._work = work
+    def __init__(self, work: Callable[[], None], rest: Callable[[], None]) -> None:
+        self._work, self._rest = work, rest
         self._since = self._asked = time.monotonic()
 
     def sleep(self, seconds: float) -> None:
@@ -93,6 +95,8 @@ class Pace:
             self._since = now
             time.sleep(min(seconds, REPLY_SECONDS))
         else:
+            if now - self._since > RESTING_SECONDS:
+                self._rest()
             pause = min(max((now - self._since) / SHARE, SOONEST_SECONDS), seconds)
             time.sleep(max(pause - (now - self._asked), 0.0))
         self._asked = time.monotonic()
@@ -115,6 +119,17 @@ class Wakening:
         """Return once told, or after `seconds`."""
         if select.select([self._heard], [], [], seconds)[0]:
             os.read(self._heard, TOLD_BYTES)
+
+
+def ends_when_replaced(key: Path) -> Callable[[], None]:
+    """Return what ends this SuperNode once its key's file is another: whoever watches over it starts it under that."""
+    before = key.stat().st_mtime_ns
+
+    def check() -> None:
+        if key.exists() and key.stat().st_mtime_ns != before:
+            signal.raise_signal(signal.SIGTERM)
+
+    return check
 
 
 def execute(supernode: int, wakening: Wakening) -> None:
@@ -153,12 +168,13 @@ def _run_app(token: str) -> None:
 def main(socket: Path, arguments: Sequence[str]) -> None:
     """Run a SuperNode, and beside it what executes its tasks."""
     SocketClient.path, wakening = socket, Wakening()
+    key = Path(arguments[arguments.index(KEY_OPTION) + 1])
     part = partial(pull_objects, initial_backoff=AGAIN_SECONDS, backoff_cap=AGAIN_LIMIT_SECONDS)
     whole = pull_and_inflate_object_from_tree
     message = partial(whole, initial_backoff=AGAIN_SECONDS, backoff_cap=AGAIN_LIMIT_SECONDS)
     ours: tuple[tuple[ModuleType, str, object], ...] = (
         (flower_app, "RuntimeHttpClient", SocketClient),
-        (flower_loop, "time", Pace(wakening.tell)),
+        (flower_loop, "time", Pace(wakening.tell, ends_when_replaced(key))),
         (flower_loop, "pull_objects", part),
         (flower_app, "pull_and_inflate_object_from_tree", message),
         (uvicorn, "Config", partial(uvicorn.Config, uds=str(socket))),

@@ -15,6 +15,8 @@ from protocols.errors import MalformedMessage, VerificationFailed
 
 STATEMENTS: Final = "statements"
 """Where parties whose keys are made by one hand leave what they state of their further keys."""
+SUPERNODES: Final = "supernodes"
+"""Where the coordinator keeps the SuperNode keys that its roster states, for the SuperLink."""
 
 
 def write_supernode_keys(folder: Path, roster: Roster) -> dict[PartyId, Path]:
@@ -30,7 +32,7 @@ def write_supernode_keys(folder: Path, roster: Roster) -> dict[PartyId, Path]:
     }
     for path in folder.glob("*.pub"):
         if path.stem not in stated:
-            path.unlink()
+            path.unlink(missing_ok=True)
     files = {party: folder / f"{party}.pub" for party in stated}
     for party, path in files.items():
         path.write_text(f"{stated[party]}\n", encoding="ascii")

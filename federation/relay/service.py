@@ -32,6 +32,7 @@ from federation.relay.membership import KeptRoster, Membership
 from federation.relay.revocations import RevocationRounds
 from federation.relay.server import RelayServer
 from federation.relay.settings import CoordinatorSettings
+from federation.relay.supernodes import SupernodeRounds
 from federation.relay.switchboard import Switchboard
 from federation.relay.upkeep import UpkeepDesk
 from federation.relay.witnesses import WitnessRounds
@@ -124,7 +125,10 @@ class CoordinatorService:
         logger.info("serving", extra={"address": self._settings.listen, "leaves": self._log.size})
         self._serving = True
         daily = DailyRounds(self._home, self._settings.daily_audit)
-        works = (self._witness_rounds().run(), members.run(), lists.run(), daily.run(), *self._enterprise_work())
+        works = [self._witness_rounds().run(), members.run(), lists.run(), daily.run(), *self._enterprise_work()]
+        if self._settings.flower:
+            flower = self._home / self._settings.flower
+            works.append(SupernodeRounds(self._home, flower, lambda: members.registrar.roster.roster).run())
         tasks = [asyncio.create_task(work) for work in works]
         try:
             ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

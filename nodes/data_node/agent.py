@@ -80,7 +80,8 @@ class DataNodeAgent:
         asked = sorted({envelope.message for envelope in envelopes} & QUESTIONS)
         if asked:
             raise UnexpectedMessage(f"{asked[0]} where training is awaited")
-        return [reply for envelope in envelopes for reply in self._train(envelope)]
+        with self._site.ledger.failing_clearly():
+            return [reply for envelope in envelopes for reply in self._train(envelope)]
 
     def _receive(self, envelope: Envelope) -> list[Envelope]:
         if envelope.message in batches.MESSAGES:

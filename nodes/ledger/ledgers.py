@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Final
 
 from nodes.ledger.answers import AnswerRecords
 from nodes.ledger.askers import AskerRecords
@@ -23,6 +25,8 @@ from nodes.ledger.training_messages import TrainingMessageRecords
 from nodes.ledger.witness import WitnessRecords
 from protocols.errors import ConfigurationError
 
+FAILED: Final = "LEDGER_FAILED"
+
 
 class _PartyLedger:
     """The common ground of every party's ledger."""
@@ -39,6 +43,14 @@ class _PartyLedger:
         undoes all of it. May be used by several threads: a second one waits until the first group is durable.
         """
         return self._database.transaction()
+
+    @contextmanager
+    def failing_clearly(self) -> Iterator[None]:
+        """Let what cannot be recorded inside raise ConfigurationError, code LEDGER_FAILED."""
+        try:
+            yield
+        except self._database.error as error:
+            raise ConfigurationError("the ledger cannot be written", code=FAILED) from error
 
     def close(self) -> None:
         """Close the ledger; everything recorded is already durable."""

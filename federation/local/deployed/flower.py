@@ -18,7 +18,8 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from federation.enrolment.supernodes import STATEMENTS, write_supernode_keys
+from federation.enrolment.supernodes import STATEMENTS, SUPERNODES, write_supernode_keys
+from federation.flower.admitted import admit
 from federation.flower.engine import environment, tool, write_connection
 from federation.flower.keeping import register_command, superlink_command
 from federation.local.deployed.namespaces import Loopback, Placement
@@ -119,19 +120,17 @@ def supernode(folder: Path, party: PartyId, superlink_port: int, placement: Plac
 
 
 def register_supernodes(folder: Path, placement: Placement = LOOPBACK) -> None:
-    """Tell the SuperLink each party's SuperNode key, under the party's name; a known one stays as it is.
+    """Tell the SuperLink each party's SuperNode key that the party has signed in the roster, and admit these.
 
-    A key is that which the party has signed in the roster; one from before there were such statements is its file's.
     Raises: FileNotFoundError before there is a roster; subprocess.CalledProcessError if it does not take one.
     """
     signed = read_roster(folder / "cards")
     if signed is None:
         raise FileNotFoundError(folder / "cards" / ROSTER_FILE)
-    stated = write_supernode_keys(folder / COORDINATOR / "supernodes", signed.roster)
-    files = {party: folder / FLOWER / party / "supernode.pub" for party in flower_parties(folder)}
-    keys = [f"{party}={stated.get(party, files[party])}" for party in files]
-    command = placement.command(COORDINATOR, register_command(keys))
+    files = write_supernode_keys(folder / COORDINATOR / SUPERNODES, signed.roster)
     home = folder / FLOWER / SUPERLINK / "home"
+    admit(home, files)
+    command = placement.command(COORDINATOR, register_command([f"{party}={path}" for party, path in files.items()]))
     subprocess.run(command, env=environment(home), capture_output=True, text=True, check=True)  # noqa: S603
 
 
