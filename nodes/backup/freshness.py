@@ -14,7 +14,7 @@ from nodes.keystore import read_cosigner, read_log_key, read_roster
 from nodes.ledger.location import ledger_location
 from nodes.ledger.reading import read_database
 from nodes.ledger.witness import WitnessRecords
-from nodes.party_home import cards_folder
+from nodes.party_home import SETTINGS_FILES, cards_folder
 from protocols.errors import VerificationFailed
 from protocols.transparency.checkpoints import verify_cosignature, verify_log_signature
 from protocols.transparency.notes import parse_note
@@ -66,5 +66,7 @@ def cosigned_size(home: Path, note: bytes) -> int:
 
 def _successions(home: Path) -> tuple[KeySuccession, ...]:
     """Return how the log's and the witnesses' keys were replaced, as far as the party knows."""
+    if not any((home / name).is_file() for name in SETTINGS_FILES):  # in one process with others: there is no roster
+        return ()
     signed = read_roster(cards_folder(home))
     return () if signed is None else signed.roster.successions
