@@ -22,7 +22,13 @@ from nodes.stream import Connection
 from nodes.stream.settings import TlsFiles
 from protocols.channel.envelope import Envelope, open_parcel, pack_parcel
 from protocols.channel.identity import PartyId, PartyRole
-from protocols.enrolment.certificates import check_certificate, draw_tls_key, renewal_due, signing_request
+from protocols.enrolment.certificates import (
+    check_authority,
+    check_certificate,
+    draw_tls_key,
+    renewal_due,
+    signing_request,
+)
 from protocols.enrolment.upkeep import CertificateGrant, CertificateRequest
 from protocols.errors import CreditFederationError, PeerRefused, UnexpectedMessage
 
@@ -78,7 +84,10 @@ class Upkeep:
             replace_file(drawn, draw_tls_key())
         key = drawn.read_bytes()
         grant = await self._granted(CertificateRequest(signing_request(party, key)))
-        check_certificate(grant.certificate, (self._home / self._tls.authority).read_bytes(), key, party)
+        authority = self._home / self._tls.authority
+        check_authority(authority.read_bytes(), grant.authority)
+        check_certificate(grant.certificate, grant.authority, key, party)
+        replace_file(authority, grant.authority, 0o644)
         replace_file(self._home / f"{self._tls.certificate}.next", grant.certificate, 0o644)
         asked.unlink(missing_ok=True)
         self._connection.renew()

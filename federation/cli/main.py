@@ -11,6 +11,7 @@ import typer
 
 from federation.cli import assess as assess_command
 from federation.cli import audit as audit_command
+from federation.cli import authority as authority_command
 from federation.cli import backup as backup_command
 from federation.cli import bank as bank_command
 from federation.cli import bank_api as bank_api_command
@@ -43,6 +44,7 @@ coordinator_command.app.command("invite")(party_command.invite)
 coordinator_command.app.command("superlink")(engine_command.superlink)
 node_command.app.command("supernode")(engine_command.node_supernode)
 bank_command.app.command("supernode")(engine_command.bank_supernode)
+coordinator_command.app.add_typer(authority_command.app, name="authority")
 node_command.app.command("init")(founding_command.init_node)
 node_command.app.command("enrol")(enrol_command.enrol_node)
 bank_command.app.command("init")(founding_command.init_bank)

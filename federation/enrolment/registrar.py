@@ -97,6 +97,11 @@ class Registrar:
         with self._lock:
             self._site = replace(self._site, keys=keys)
 
+    def issue_from(self, authority: Issued | None) -> None:
+        """Certify by this authority from now on; None if its key is not kept here."""
+        with self._lock:
+            self._site = replace(self._site, authority=authority)
+
     def reconcile(self) -> list[PartyId]:
         """Bring the roster to what operators have decided; return whose entries have changed."""
         with self._lock:

@@ -11,6 +11,7 @@ import datetime
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from secrets import token_hex
 from typing import Final
 
 from cryptography import x509
@@ -31,16 +32,16 @@ PARTY_DAYS: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A certificate with its secret key, both PEM."""
+    """A certificate with its secret key, both PEM; an authority's has others beside it that are trusted too."""
 
     certificate: bytes
     key: bytes = field(repr=False)
 
 
 def create_authority(now: datetime.datetime) -> Issued:
-    """Return a new authority's self-signed certificate and key (ECDSA P-256)."""
+    """Return a new authority's self-signed certificate and key (ECDSA P-256). No two have the same name."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = _name("credit-federation authority")
+    name = _name(f"credit-federation authority {token_hex(8)}")
     constraints = x509.BasicConstraints(ca=True, path_length=0)
     usage = _usage(signs_certificates=True)
     builder = _builder(name, name, key.public_key(), now, datetime.timedelta(days=AUTHORITY_DAYS))
@@ -87,7 +88,7 @@ def certify(
     signer = load_pem_private_key(authority.key, None)
     if not isinstance(signer, ec.EllipticCurvePrivateKey):
         raise ValueError("the authority's key is not on an elliptic curve")
-    issuer = x509.load_pem_x509_certificate(authority.certificate).subject
+    issuer = own_certificate(authority).subject
     names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(PARTY_URI + party)]
     usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
     if server_name:
@@ -109,6 +110,15 @@ def _alternative(name: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         return x509.DNSName(name)
+
+
+def own_certificate(authority: Issued) -> x509.Certificate:
+    """Return the certificate, of those that are trusted, to which the authority's key belongs. Raises: ValueError."""
+    signer = load_pem_private_key(authority.key, None).public_key()
+    for certificate in x509.load_pem_x509_certificates(authority.certificate):
+        if certificate.public_key() == signer:
+            return certificate
+    raise ValueError("no certificate belongs to the authority's key")
 
 
 def read_party(certificate: bytes) -> tuple[PartyId, datetime.datetime]:

@@ -161,6 +161,7 @@ class Membership:
     async def _keep_certificate(self) -> None:
         while True:
             try:
+                self.registrar.issue_from(await asyncio.to_thread(_authority, self._home, self._settings))
                 if await asyncio.to_thread(renew_certificate, self._home, self._settings, self._keys.party, _moment()):
                     logger.info("certificate renewed", extra={"party": self._keys.party})
             except (CreditFederationError, OSError) as error:

@@ -28,7 +28,7 @@ from nodes.keystore import (
 from protocols.channel.identity import PartyCard, PartyId, PartyKeys
 from protocols.channel.wire import encode
 from protocols.enrolment import messages as m
-from protocols.enrolment.certificates import check_certificate, signing_request
+from protocols.enrolment.certificates import check_authority, check_certificate, signing_request
 from protocols.enrolment.roster import SignedRoster, coordinator_of, pin_first, pin_next, sign_other_keys
 from protocols.enrolment.token import Token
 from protocols.errors import ConfigurationError, PeerRefused, VerificationFailed
@@ -125,8 +125,8 @@ class Joining:
         check_certificate(
             granted.certificate, granted.authority, (self.home / TLS_KEY).read_bytes(), PartyId(self.keys.party)
         )
-        if (tls / "authority.pem").exists() and (tls / "authority.pem").read_bytes() != granted.authority:
-            raise VerificationFailed("another authority than the one that is pinned", code="WRONG_CERTIFICATE")
+        if (tls / "authority.pem").exists():
+            check_authority((tls / "authority.pem").read_bytes(), granted.authority)
         write_roster(self.home / CARDS, granted.roster)
         replace_file(tls / "authority.pem", granted.authority, 0o644)
         replace_file(tls / "certificate.pem", granted.certificate, 0o644)

@@ -75,11 +75,14 @@ def requested_key(request: bytes, party: PartyId) -> ec.EllipticCurvePublicKey:
 def check_certificate(certificate: bytes, authority: bytes, key: bytes, party: PartyId) -> None:
     """Return if an authority's certificate (both PEM) is for a party's private key (PEM), and names that party.
 
-    Raises: MalformedMessage; VerificationFailed, code WRONG_CERTIFICATE.
+    `authority` may be several, one after another. Raises: MalformedMessage; VerificationFailed, code WRONG_CERTIFICATE.
     """
     try:
-        parsed, issuer = x509.load_pem_x509_certificate(certificate), x509.load_pem_x509_certificate(authority)
+        parsed, issuers = x509.load_pem_x509_certificate(certificate), x509.load_pem_x509_certificates(authority)
         names = list(parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+        issuer = next((known for known in issuers if known.subject == parsed.issuer), None)
+        if issuer is None:
+            raise InvalidSignature
         parsed.verify_directly_issued_by(issuer)
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.ExtensionNotFound) as error:
         raise MalformedMessage(f"{len(certificate)} bytes are no certificate of a party") from error
@@ -87,6 +90,19 @@ def check_certificate(certificate: bytes, authority: bytes, key: bytes, party: P
         raise VerificationFailed("the certificate is not the authority's", code="WRONG_CERTIFICATE") from error
     if x509.UniformResourceIdentifier(PARTY_URI + party) not in names or not certifies(certificate, key):
         raise VerificationFailed(f"the certificate is not for {party} and its key", code="WRONG_CERTIFICATE")
+
+
+def check_authority(present: bytes, following: bytes) -> None:
+    """Return if the authorities that streams are to rest on have one with the present ones in common (PEM).
+
+    Raises: MalformedMessage; VerificationFailed, code WRONG_CERTIFICATE.
+    """
+    try:
+        known, offered = x509.load_pem_x509_certificates(present), x509.load_pem_x509_certificates(following)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise MalformedMessage(f"{len(following)} bytes are no authority") from error
+    if not set(known) & set(offered):
+        raise VerificationFailed("another authority than the one that is pinned", code="WRONG_CERTIFICATE")
 
 
 def certifies(certificate: bytes, key: bytes) -> bool:
