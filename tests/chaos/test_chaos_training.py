@@ -125,7 +125,7 @@ CASES = [
     ),
     Case(
         "a data node's disk full",
-        lambda f, run: f.full_disk(TAX), FULL_SECONDS, MAY_FAIL, frozenset({"LEDGER_FAILED", "INTERNAL_ERROR"}),
+        lambda f, run: f.full_disk(TAX), FULL_SECONDS, MAY_FAIL, frozenset({"LEDGER_FAILED"}),
     ),
     Case(
         "the coordinator's disk full",

@@ -39,7 +39,7 @@ def suspend_and_lift(folder: Path) -> None:
     (key,) = keys_of(folder, "tax")
     credfed("party", "suspend", "tax", "--home", coordinator)
     await_until(lambda: keys_of(folder, "tax") == [])
-    await_until(lambda: " 403 " in log.read_text())  # what its SuperNode was told at the SuperLink
+    await_until(lambda: '" 403' in log.read_text())  # what its SuperNode was told at the SuperLink
     credfed("party", "suspend", "tax", "--lift", "--home", coordinator)
     await_until(lambda: keys_of(folder, "tax") == [key])
 
