@@ -4,8 +4,8 @@ The owner's command draws `witness.key.next` or `supernode.key.next`. The runnin
 next keys under its card, a witness's with the word of the present one, and takes them into use when the roster names
 them: by then the coordinator and every party know them. A crash in between changes nothing of that.
 
-A SuperNode's key is where its SuperNode runs: in the folder of the party's door, or in the party's own directory, from
-where its administrator copies it.
+A SuperNode's key is in the party's own directory, and its SuperNode has a copy in the folder of the party's door; where
+one hand runs all parties it is in that folder alone.
 """
 
 from __future__ import annotations
@@ -63,8 +63,7 @@ def supernode_pair() -> tuple[bytes, bytes]:
 
 def supernode_folder(home: Path, door: str) -> Path:
     """Return where a party's SuperNode has its key; `door` is the party's setting."""
-    beside = (home / door).parent
-    return beside if door and (beside / SUPERNODE_KEY).exists() else home
+    return home if (home / SUPERNODE_KEY).exists() or not door else (home / door).parent
 
 
 @dataclass(slots=True)
@@ -76,6 +75,8 @@ class FurtherKeys:
     supernode: Path
     ring: Keyring = field(repr=False)
     witness: LogWitness | None = field(repr=False)
+    copy: Path | None = None
+    """Where the SuperNode has its own copy of the key, if it has one."""
 
     def __post_init__(self) -> None:
         if self.witness is not None and self._witness_drawn():
@@ -104,6 +105,10 @@ class FurtherKeys:
         if stated is not None and following.exists() and _line(following) == stated.supernode:
             following.replace(self.supernode / SUPERNODE_PUBLIC)
             (self.supernode / f"{SUPERNODE_KEY}{NEXT}").replace(self.supernode / SUPERNODE_KEY)
+            if self.copy is not None and self.copy != self.supernode and (self.copy / SUPERNODE_KEY).exists():
+                owner = (self.copy / SUPERNODE_KEY).stat()
+                replace_file(self.copy / SUPERNODE_KEY, (self.supernode / SUPERNODE_KEY).read_bytes())
+                os.chown(self.copy / SUPERNODE_KEY, owner.st_uid, owner.st_gid)
 
     def refused(self, code: str) -> None:
         """Note that the coordinator does not take the next keys. Raises: OSError."""
@@ -126,6 +131,12 @@ class FurtherKeys:
         signed = read_roster(self.cards)
         entry = signed.roster.entry(PartyId(self.ring.keys.party)) if signed is not None else None
         return entry.keys if entry is not None else None
+
+
+def further_keys(home: Path, cards: Path, door: str, ring: Keyring, witness: LogWitness | None) -> FurtherKeys:
+    """Return the keys beside its card of the party in `home`; `door` is its setting. Raises: ConfigurationError."""
+    copy = (home / door).parent if door else None
+    return FurtherKeys(home, cards, supernode_folder(home, door), ring, witness, copy)
 
 
 def pending(home: Path, supernode: Path) -> bool:

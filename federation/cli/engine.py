@@ -23,7 +23,8 @@ from federation.relay.certificate import AUTHORITY_KEY_FILE
 from federation.relay.settings import COORDINATOR_FILE, CoordinatorSettings
 from nodes.bank.settings import BANK_FILE, BankSettings
 from nodes.data_node.settings import NODE_FILE, NodeSettings
-from nodes.enrolment.founding import SUPERNODE, SUPERNODE_KEY
+from nodes.enrolment.founding import SUPERNODE
+from nodes.further_keys import SUPERNODE_KEY
 from nodes.keystore import read_keys, read_roster, replace_file
 from protocols.channel.identity import PartyId
 from protocols.errors import ConfigurationError

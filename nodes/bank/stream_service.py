@@ -20,7 +20,7 @@ from nodes.bank.results import AssessmentResult
 from nodes.bank.service import MAX_BATCH, Applicant
 from nodes.bank.settings import BankSettings
 from nodes.bank.site import BankSite
-from nodes.further_keys import FurtherKeys, supernode_folder
+from nodes.further_keys import further_keys
 from nodes.sources import is_identifier
 from nodes.stream import Connection
 from nodes.stream.connection import UNAVAILABLE
@@ -63,7 +63,7 @@ class StreamBankService:
             site.ring,
             self._connection,
             lambda: self._do(site.ring.refresh),
-            FurtherKeys(home, home / settings.cards, supernode_folder(home, settings.door), site.ring, site.witness),
+            further_keys(home, home / settings.cards, settings.door, site.ring, site.witness),
         )
         self._slots = asyncio.Semaphore(settings.open_queries)
         self._telling: set[asyncio.Task[None]] = set()

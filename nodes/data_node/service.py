@@ -19,7 +19,7 @@ from nodes.data_node.encryptors import PooledEncryptors
 from nodes.data_node.settings import NodeSettings
 from nodes.data_node.site import NodeSite
 from nodes.door import door
-from nodes.further_keys import FurtherKeys, supernode_folder
+from nodes.further_keys import further_keys
 from nodes.stream import Connection
 from nodes.upkeep import Upkeep
 from protocols.channel.identity import PartyId, PartyRole
@@ -46,7 +46,7 @@ class NodeService:
             site.ring,
             self._connection,
             lambda: asyncio.to_thread(site.ring.refresh),
-            FurtherKeys(home, home / settings.cards, supernode_folder(home, settings.door), site.ring, site.witness),
+            further_keys(home, home / settings.cards, settings.door, site.ring, site.witness),
         )
         self._announcer = PolicyAnnouncer(site, self._connection)
         self._training = ThreadPoolExecutor(1, thread_name_prefix="training")
