@@ -13,6 +13,7 @@ from federation.bench.report import as_json, show
 from federation.bench.workload import make_workload
 from federation.cli.bench_assessment import assessment
 from federation.cli.bench_audit import audit
+from federation.cli.bench_console import console_pages
 from federation.cli.bench_nodes import nodes
 from federation.cli.bench_training import training
 from protocols.errors import ConfigurationError
@@ -28,6 +29,7 @@ app.command()(audit)
 app.command()(training)
 app.command()(assessment)
 app.command()(nodes)
+app.command(name="console")(console_pages)
 
 
 @app.callback()
