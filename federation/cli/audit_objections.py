@@ -66,7 +66,7 @@ def _show(found: tuple[LoggedObjection, ...], overdue: int) -> None:
         state = f"[bold red]{one.state}[/]" if one.state is ObjectionState.OVERDUE else str(one.state)
         left = "" if one.days_left is None else str(one.days_left)
         late = " (late)" if one.late and one.days_left is None else ""
-        table.add_row(one.objection, escape(one.node), escape(one.ground), one.filed, f"{state}{late}", left)
+        table.add_row(one.objection[:12], escape(one.node), escape(one.ground), one.filed[:10], f"{state}{late}", left)
     if found:
         console.print(table)
     console.print(f"{len(found)} objections" + (f", [bold red]{overdue} overdue[/]" if overdue else ""))

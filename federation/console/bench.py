@@ -6,6 +6,7 @@ and again, of which some are denied, answers of four nodes, batches, training ru
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,9 +17,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+import httpx
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from fastapi.testclient import TestClient
 
 from federation.audit.alarms import AlarmRules
 from federation.audit.keys import write_log_keys
@@ -92,30 +93,31 @@ def _measure(console: Console, tell: Tell) -> ConsoleBench:
     began = time.process_time()
     console.examiner.examine()
     examine_s = time.process_time() - began
-    browser = _enter(console)
-    pages = []
-    for page in _pages(console):
-        tell(page)
-        spent = []
-        for _ in range(REPEATS):
-            began = time.process_time()
-            answer = browser.get(page)
-            spent.append(1000 * (time.process_time() - began))
-            if answer.status_code != 200:
-                raise ValueError(f"{page} answered {answer.status_code}")
-        pages.append(PageCost(page, len(answer.content), spent[0], sorted(spent)[REPEATS // 2]))
+    pages = asyncio.run(_ask(console, tell))
     return ConsoleBench(size, index_s, examine_s, tuple(pages))
 
 
-def _enter(console: Console) -> TestClient:
-    app = create_app(console, (_HOST,))
+async def _ask(console: Console, tell: Tell) -> list[PageCost]:
+    """Log in and ask for every page, as a browser does, in this process."""
     origin = f"https://{_HOST}"
-    browser = TestClient(app, origin, headers={"origin": origin}, follow_redirects=False)
+    transport = httpx.ASGITransport(create_app(console, (_HOST,)))
     if not console.accounts.every():
         token = console.accounts.add("auditor", Role.AUDITOR, console.clock())
         console.accounts.set_up("auditor", token, _PASSWORD, console.clock())
-    browser.post("/login", data={"name": "auditor", "password": _PASSWORD})
-    return browser
+    pages = []
+    async with httpx.AsyncClient(transport=transport, base_url=origin, headers={"origin": origin}) as browser:
+        await browser.post("/login", data={"name": "auditor", "password": _PASSWORD})
+        for page in _pages(console):
+            tell(page)
+            spent = []
+            for _ in range(REPEATS):
+                began = time.process_time()
+                answer = await browser.get(page)
+                spent.append(1000 * (time.process_time() - began))
+                if answer.status_code != 200:
+                    raise ValueError(f"{page} answered {answer.status_code}")
+            pages.append(PageCost(page, len(answer.content), spent[0], sorted(spent)[REPEATS // 2]))
+    return pages
 
 
 def _pages(console: Console) -> Iterator[str]:
