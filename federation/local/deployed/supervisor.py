@@ -239,10 +239,10 @@ def _lives(process: int, born: int) -> bool:
 
 
 def _born(process: int) -> int:
-    """Return when a process was started, in ticks since the machine was; 0 where the system does not say."""
+    """Return when a process was started, in ticks since the machine was; 0 if it has ended, or the system is mute."""
     try:
         fields = Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()
-        return int(fields[19])
+        return 0 if fields[0] == b"Z" else int(fields[19])
     except (OSError, IndexError):
         return 0
 
@@ -297,6 +297,6 @@ def stop_supervisor(folder: Path) -> bool:
         return False
     os.kill(status.supervisor, signal.SIGTERM)
     limit = time.monotonic() + 4 * STOP_SECONDS
-    while read_status(folder) is not None and time.monotonic() < limit:
+    while _lives(status.supervisor, status.born) and time.monotonic() < limit:  # it tidies up after its processes
         time.sleep(_STEP_SECONDS)
     return True
