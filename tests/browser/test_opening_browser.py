@@ -59,8 +59,11 @@ def office(
     card = create_auditor(keys, PartyId("chen"), PHRASE)
     write_cards(federation_folder / "cards", [*read_cards(federation_folder / "cards").cards.values(), card])
     with LocalFederation(federation_folder, clock=lambda: NOW) as federation:
-        start = federation.log.size
+        before = federation.log.size
         federation.assess(trained.ids[:1])
+    with closing(StoredLog(federation_folder)) as log:
+        asked = (one.index for one in log.leaves(before) if one.commitment().kind is LeafKind.REQUEST)
+        start = next(asked)
     with closing(Accounts(home)) as accounts, closing(Index(home / "index.sqlite")) as index:
         accounts.add_auditor(keys, wall_clock())
         console = make_console(sources_of(federation_folder, home), accounts, index)

@@ -55,6 +55,7 @@ const Sealed = (() => {
       if (sized) return sized[1](number(sized[0]));
       if (tag >= 0xcc && tag <= 0xcf) return number(2 ** (tag - 0xcc));
       if (tag === 0xc2 || tag === 0xc3) return tag === 0xc3;
+      if (tag === 0xc0) return null;
       throw new Refused("form");
     }
     const found = value();
