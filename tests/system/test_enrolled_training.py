@@ -200,7 +200,7 @@ def consent(sites: Sites, subject: str, *options: str) -> str:
 
 def train(sites: Sites, *options: str, code: int = 0) -> str:
     """Train from the bank's own directory."""
-    terms = ("--min-bin", "20", "--json")
+    terms = ("--min-bin", "50", "--json")
     return credfed("train", "--federation", str(sites.home(BANK)), *terms, *options, code=code)
 
 
