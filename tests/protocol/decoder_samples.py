@@ -22,6 +22,7 @@ from federation.relay.authority import create_authority, issue
 from nodes.bank.batch_file import FileFormat, read_batch_file
 from nodes.bank.own_cut import decode_cut
 from nodes.binning import FineBinning
+from nodes.further_keys import supernode_pair
 from protocols import consent as c
 from protocols.boosting.serving import open_part
 from protocols.channel.envelope import open_parcel, pack_parcel, seal, unseal
@@ -29,7 +30,7 @@ from protocols.channel.identity import PartyId
 from protocols.channel.wire import encode
 from protocols.consent.issuers import ConsentIssuer, Issuers
 from protocols.consortium.shares import open_share
-from protocols.enrolment import certificates, framing, token
+from protocols.enrolment import certificates, framing, roster, token
 from protocols.enterprise.credential import Credential, issue_credential, verify_credential, verify_key_slip
 from protocols.paillier import CiphertextVector, OwnerEncryptor, PrivateKey, PublicKey, key_file, key_proof
 from protocols.scorecard import messages as m
@@ -130,6 +131,9 @@ def certified() -> dict[str, Decoder]:
         "protocols.enrolment.certificates:certifies": Decoder(
             lambda data: certificates.certifies(data, tls_key), certificate
         ),
+        "protocols.enrolment.certificates:check_authority": Decoder(
+            lambda data: certificates.check_authority(authority, data), authority
+        ),
         "protocols.enrolment.certificates:check_certificate": Decoder(
             lambda data: certificates.check_certificate(data, authority, tls_key, tax), certificate
         ),
@@ -142,6 +146,9 @@ def certified() -> dict[str, Decoder]:
         ),
         "protocols.enrolment.framing:framed_size": Decoder(
             lambda data: framing.framed_size(data, 1 << 20), framing.frame(b"message")[:4]
+        ),
+        "protocols.enrolment.roster:check_supernode_key": Decoder(
+            text(roster.check_supernode_key), supernode_pair()[1].strip()
         ),
         "protocols.enrolment.token:parse_token": Decoder(text(token.parse_token), invited),
         "protocols.enrolment.token:check_name": Decoder(text(token.check_name), b"tax"),

@@ -34,6 +34,7 @@ EXCUSED: Final = {
     "federation.audit.shredder:Shredder.uncover": "reads by decode_body",
     "federation.console.stories:tell": "reads by decode_commitment",
     "federation.enrolment.registrar:Registrar.certify": "reads by requested_key",
+    "federation.enrolment.registrar:Registrar.restate": "takes what is decoded; reads by check_supernode_key",
     "nodes.backup.freshness:cosigned_size": "reads by parse_note, after the log's signature",
     "nodes.bank.own_cut:bin_as_cut": "reads by decode_cut",
     "protocols.assessment.opening:seal_sum": "reads by CiphertextVector.from_bytes",
