@@ -28,7 +28,7 @@ class Receiver:
     def wait(self, count: int) -> None:
         """Wait until so many requests have come."""
         while len(self.requests) < count:
-            assert self.arrived.wait(10), f"{len(self.requests)} of {count} webhooks came"
+            assert self.arrived.wait(60), f"{len(self.requests)} of {count} webhooks came"
             self.arrived.clear()
 
 

@@ -146,7 +146,7 @@ def test_a_caller_that_goes_away_leaves_no_question_open(services: ServiceFedera
                 task.cancel()
             await asyncio.gather(*asking, return_exceptions=True)
             await assess_until(bank, services, "", 60)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while bank._agent._questions._queries:
                     await asyncio.sleep(0.1)
 

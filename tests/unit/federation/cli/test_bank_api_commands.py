@@ -106,7 +106,7 @@ def test_the_api_serves_until_it_is_told_to_stop(federation_folder: Path) -> Non
             f"http://127.0.0.1:{port}/v1/assessments",
             json={"enterprise": codes()[0]},
             headers={"Authorization": f"Bearer {key}"},
-            timeout=30,
+            timeout=120,
         )
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0

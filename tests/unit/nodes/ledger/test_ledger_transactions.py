@@ -112,7 +112,7 @@ def test_another_thread_waits_until_the_group_is_durable(ledger: NodeLedger) -> 
         reader.join(0.2)
         assert reader.is_alive()
         assert not found  # what might yet be undone is shown to nobody
-    reader.join(10)
+    reader.join(60)
     assert found == [b"the bytes"]
 
 

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[4]
 
 def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
     async def limited() -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await test()
 
     asyncio.run(limited())
@@ -79,7 +79,7 @@ def test_frames_stay_unread_while_too_many_requests_are_in_progress() -> None:
             async with asyncio.timeout(0.05):
                 await end.room()
         end.reply(requests[0].number, b"")
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(60):
             await end.room()
 
     run(test)
