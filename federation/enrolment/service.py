@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import socket
 import ssl
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Final
 
@@ -44,6 +45,7 @@ SECONDS: Final = 30.0
 REFUSALS: Final = 10
 REFUSED_SECONDS: Final = 60.0
 _KNOWN_ADDRESSES: Final = 4096
+_ACCEPT_AGAIN_SECONDS: Final = 0.1
 
 ANSWERED = Counter("credfed_enrolments_total", "Answers of the enrolment service, by kind or code.", ["code"])
 
@@ -65,43 +67,52 @@ class EnrolmentService:
         self._key = public_key_digest(tls[0].read_bytes())
         self._registry, self._registrar, self._card = registry, registrar, card
         self._relay_port, self._clock = relay_port, clock
-        self._attending: set[asyncio.Task[object]] = set()
+        self._attending: set[asyncio.Task[None]] = set()
         self._refused = _Refusals()
 
     @asynccontextmanager
     async def serving(self, address: str) -> AsyncIterator[None]:
         """Listen while the block runs. Raises: ConfigurationError, code BAD_ADDRESS."""
-        host, _, port = address.rpartition(":")
-        try:
-            server = await asyncio.start_server(self._attend, host, int(port), backlog=CONNECTIONS)
-        except OSError as error:
-            raise ConfigurationError(f"enrolment: {address} cannot be listened on", code="BAD_ADDRESS") from error
+        listener = _listener(address)
+        accepting = asyncio.create_task(self._accept(listener))
         try:
             yield
         finally:
-            server.close()
-            for task in self._attending:
+            for task in (accepting, *self._attending):
                 task.cancel()
-            await asyncio.gather(*self._attending, return_exceptions=True)
+            await asyncio.gather(accepting, *self._attending, return_exceptions=True)
+            listener.close()
 
-    async def _attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        address = str((writer.get_extra_info("peername") or ("",))[0])
-        if len(self._attending) >= CONNECTIONS or self._refused.too_many(address):
-            ANSWERED.labels("TOO_MANY_REQUESTS").inc()
-            writer.close()
-            return
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("a connection is attended by a task")
-        self._attending.add(task)
-        try:
-            with suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
-                async with asyncio.timeout(SECONDS):
-                    await writer.start_tls(self._context, ssl_handshake_timeout=SECONDS)
+    async def _accept(self, listener: socket.socket) -> None:
+        """Let connections in, as many as may be: before a handshake, which costs more than to be turned away."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, peer = await loop.sock_accept(listener)
+            except OSError:  # the peer has gone already, or this process has no file left to open
+                await asyncio.sleep(_ACCEPT_AGAIN_SECONDS)
+                continue
+            address = str(peer[0])
+            if len(self._attending) >= CONNECTIONS or self._refused.too_many(address):
+                ANSWERED.labels("TOO_MANY_REQUESTS").inc()
+                connection.close()
+                continue
+            task = asyncio.create_task(self._attend(connection, address))
+            self._attending.add(task)
+            task.add_done_callback(self._attending.discard)
+
+    async def _attend(self, connection: socket.socket, address: str) -> None:
+        """Speak TLS from the first byte on: none is read before."""
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader()
+        protocol = asyncio.StreamReaderProtocol(reader)
+        with suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
+            async with asyncio.timeout(SECONDS):
+                transport, _ = await loop.connect_accepted_socket(
+                    lambda: protocol, connection, ssl=self._context, ssl_handshake_timeout=SECONDS
+                )
+                with closing(asyncio.StreamWriter(transport, protocol, reader, loop)) as writer:
                     await self._converse(reader, writer, address)
-        finally:
-            self._attending.discard(task)
-            writer.close()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str) -> None:
         """Challenge, hear one request, answer it."""
@@ -172,6 +183,17 @@ class _Refusals:
     def too_many(self, address: str) -> bool:
         times = self._of.get(address)
         return times is not None and len(times) == REFUSALS and time.monotonic() - times[0] < REFUSED_SECONDS
+
+
+def _listener(address: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host.strip("[]"), int(port)), family=family, backlog=CONNECTIONS)
+    except OSError as error:
+        raise ConfigurationError(f"enrolment: {address} cannot be listened on", code="BAD_ADDRESS") from error
+    listener.setblocking(False)
+    return listener
 
 
 def _server_context(certificate: Path, key: Path) -> ssl.SSLContext:
