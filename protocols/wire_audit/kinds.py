@@ -89,6 +89,7 @@ OPEN_KINDS: Final[Mapping[str, OpenKind]] = {
         OpenKind(u.CertificateRequest),
         OpenKind(u.CertificateGrant),
         OpenKind(u.CardNotice),
+        OpenKind(u.KeysNotice),
         OpenKind(u.PolicyNotice),
         OpenKind(u.RosterNotice),
         OpenKind(AuditView),

@@ -184,11 +184,13 @@ def test_adding_fifty_points_to_the_product_is_noticed(network: AssessmentNetwor
 def test_without_comparing_the_product_fifty_points_are_added(
     network: AssessmentNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The bank that trusts the coordinator's product: `combine` returns whatever that was."""
+    """The bank that trusts the coordinator's product: `product_of` returns whatever that was."""
     claimed: list[bytes] = []
     wrap = network.product
     monkeypatch.setattr(network, "product", lambda query, c: (claimed.append(c), wrap(query, c))[1])
-    monkeypatch.setattr("protocols.assessment.opening.combine", lambda shares, key: claimed[-1])
+    monkeypatch.setattr(
+        "protocols.assessment.opening.product_of", lambda shares, key: CiphertextVector.from_bytes(key, claimed[-1])
+    )
     assert opened_with(network, 50) == (Outcome.ACCEPTED, sum(map(points, NODES)) + 50, "")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -300,7 +301,7 @@ def test_one_release_of_totals_over_the_plan_is_seen(site: Site, monkeypatch: py
 
     def greedy(self: Any, spec: Any, *rest: Any) -> None:
         as_bank(self, spec, *rest)
-        self.spec = more(spec)
+        self.spec, self._plan = more(spec), replace(self._plan, refinements=self._plan.refinements + 1)
 
     def careless(self: Any, spec: Any, *rest: Any) -> None:
         as_node(self, spec, *rest)

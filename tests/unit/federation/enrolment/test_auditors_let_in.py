@@ -14,10 +14,11 @@ from protocols.channel.pins import Pins
 from protocols.channel.succession import Lineage
 from protocols.channel.wire import encode
 from protocols.enrolment.roster import RosterEntry, pin_first
+from protocols.transparency.notes import VerifierKey
 
 COORDINATOR = PartyId("coordinator")
 Leaves = list[tuple[str, str, str]]
-LOG = "coordinator.test/log+11111111+AAAA"
+LOG = VerifierKey("coordinator.test/log", bytes(range(32))).vkey()
 
 
 def card(name: str, role: PartyRole) -> PartyCard:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -199,6 +200,7 @@ def test_waiting_queries_are_bounded_and_the_last_is_still_answered(
     node: AtNode, enterprise: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(assessments, "MAX_OPEN_QUERIES", 4)
+    node = replace(node, agent=DataNodeAgent(node.site))
     subject = Subject(enterprise, node.consent(enterprise))
     first = node.query()
     opened = [node.envelopes(first, subject), *(node.envelopes(node.query(), subject) for _ in range(4))]
