@@ -218,6 +218,7 @@ def test_the_command_line_trains_two_banks_and_says_how_each_does(tmp_path: Path
         "auc",
         "auc_alone",
         "auc_separate",
+        "reported",
     }
     assert results["rows_train"] == sum(bank["rows_train"] for bank in banks.values())
     assert results["auc"] == pytest.approx(results["auc_centralised"], abs=0.02)
