@@ -165,7 +165,7 @@ def test_a_supernode_with_an_unregistered_key_is_not_admitted(deployed: Path, tm
         process = subprocess.Popen(arguments, env=environment, stdout=file, stderr=file)
     try:
         limit = time.monotonic() + 90
-        while "Failed to activate" not in output.read_text(encoding="utf-8"):
+        while "403 Forbidden" not in output.read_text(encoding="utf-8"):
             assert time.monotonic() < limit, output.read_text(encoding="utf-8")
             time.sleep(0.5)
     finally:
