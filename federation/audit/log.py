@@ -352,6 +352,7 @@ class AuditLog:
         """Count on proposed witnesses whose cosignatures the witnessed record bears; tell whether there were any.
 
         One at a time, so that the record holds before and after: a quorum of the old ones and one more is one of all.
+        Before there is a record, all that are proposed count.
         """
         with self._commit_lock:
             before = self.keys

@@ -17,8 +17,6 @@ from federation.cli.audit_alarms import read_rules
 from federation.cli.ledgers import open_ledgers, own_entries
 from federation.cli.logs import judge, open_log, show_failure
 from federation.cli.output import FAILED, console, errors, print_json, reported_errors
-from federation.report.month import render_month
-from federation.report.month_pdf import render_month_pdf
 from federation.report.month_words import Language
 from protocols.errors import ConfigurationError
 
@@ -76,6 +74,9 @@ def _compose(
 
 def _write(page: Path, report: MonthlyReport, languages: Sequence[Language]) -> list[Path]:
     """Write pages and PDFs; return where they are. Raises: ConfigurationError, code OUT_NOT_WRITABLE."""
+    from federation.report.month import render_month  # fonts and pages, if there is one to write
+    from federation.report.month_pdf import render_month_pdf
+
     files = []
     for place, language in enumerate(dict.fromkeys(languages)):
         path = page if place == 0 else page.with_name(f"{page.stem}-{language}{page.suffix}")

@@ -5,15 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 import typer
 from rich.table import Table
 
 from federation.cli.output import console, errors, print_json, reported_errors
-from federation.console.bench import ConsoleBench
 from protocols.errors import ConfigurationError, VerificationFailed
+
+if TYPE_CHECKING:
+    from federation.console.bench import ConsoleBench
 
 GOAL_MS: Final = 200
 
@@ -50,6 +52,8 @@ def console_pages(
 
 def _measure_apart(leaves: int, folder: Path | None) -> ConsoleBench:
     """Measure in a fresh process. Raises: VerificationFailed if it ends without figures."""
+    from federation.console.bench import ConsoleBench  # the console with it, if it is measured
+
     command = [sys.executable, "-W", "ignore", "-m", "federation.console.bench", str(leaves)]
     command += [] if folder is None else [str(folder)]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=False)  # noqa: S603 - this interpreter, our own module

@@ -16,7 +16,6 @@ from federation.cli.console_sources import check_log, sources_of, state_folder
 from federation.cli.output import console, errors, print_json, reported_errors
 from federation.cli.running import Check, begin, report_check
 from federation.console.accounts import Accounts, Role
-from federation.console.app import create_app, make_console, wall_clock
 from federation.console.index import INDEX_FILE, Index
 from federation.console.proofs import moment
 from federation.console.serving import ConsoleAddress, ConsoleServer, check_listening
@@ -26,6 +25,7 @@ from federation.local.layout import ADDRESS_FILE
 from federation.process.http import check_http
 from federation.process.running import run_service
 from federation.process.settings import read_settings
+from nodes.data_node.site import system_clock
 from protocols.errors import ConfigurationError
 
 app = typer.Typer(help="The auditor's console: the log in a browser, and who may enter.", no_args_is_help=True)
@@ -112,6 +112,8 @@ def _report(sources: Sources, address: ConsoleAddress, as_json: bool) -> None:
 
 
 def _serve(sources: Sources, address: ConsoleAddress, http: str, directory: str) -> None:
+    from federation.console.app import create_app, make_console  # a second to load, if it is served
+
     with closing(Accounts(sources.home)) as accounts, closing(Index(sources.home / INDEX_FILE)) as index:
         _read_once(sources, index)
         server = ConsoleServer(create_app(make_console(sources, accounts, index), address.hosts), address)
@@ -149,7 +151,7 @@ def add_user(
     """
     with reported_errors(as_json), closing(Accounts(_home(directory, state))) as accounts:
         if auditor is None:
-            token = accounts.add(name, role, wall_clock())
+            token = accounts.add(name, role, system_clock())
         else:
             _add_auditor(accounts, name, role, auditor)
     if auditor is None:
@@ -164,14 +166,14 @@ def _add_auditor(accounts: Accounts, name: str, role: Role, folder: Path) -> Non
     owner, _ = console_key(folder)
     if role is not Role.AUDITOR or owner != name:
         raise ConfigurationError(f"{folder} holds the key of auditor {owner}", code="BAD_OPTION")
-    accounts.add_auditor(folder, wall_clock())
+    accounts.add_auditor(folder, system_clock())
 
 
 @app.command(name="reset-user")
 def reset_user(directory: Directory, name: Name, state: State = None, as_json: AsJson = False) -> None:
     """Take an account's password away, end its sessions, and print a new token to set another."""
     with reported_errors(as_json), closing(Accounts(_home(directory, state))) as accounts:
-        token = accounts.reset(name, wall_clock())
+        token = accounts.reset(name, system_clock())
     _show_token(name, token, as_json)
 
 
