@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import xgboost
@@ -22,6 +23,7 @@ from protocols.scorecard.rows import BinnedRows
 
 Column = NDArray[np.float64] | NDArray[np.object_]
 Floats = NDArray[np.float64]
+_LARGEST: Final = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +105,9 @@ def additive_boosting(pooled: PooledRows, depth: int, seed: int) -> Validation:
 
 
 def _numeric(column: Column) -> Floats:
-    """Return numbers as they are and categories as codes; missing as NaN."""
+    """Return numbers, endless ones as the largest that XGBoost holds, and categories as codes; missing as NaN."""
     if column.dtype == np.float64:
-        return np.asarray(column, dtype=np.float64)
+        return np.clip(np.asarray(column, dtype=np.float64), -_LARGEST, _LARGEST)
     codes: dict[str, int] = {}
     values = [np.nan if v is None else float(codes.setdefault(str(v), len(codes))) for v in column.tolist()]
     return np.array(values, dtype=np.float64)

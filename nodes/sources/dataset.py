@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -89,7 +90,7 @@ def read_description(directory: Path) -> DatasetDescription:
     """Read and check `domains.json`. Raises: ConfigurationError naming the file and what is wrong in it."""
     path = directory / "domains.json"
     try:
-        raw = msgspec.json.decode(path.read_bytes(), type=_Description)
+        raw = msgspec.json.decode(path.read_bytes().removeprefix(codecs.BOM_UTF8), type=_Description)
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read", code="MISSING_FILE") from error
     except (msgspec.DecodeError, UnicodeError) as error:

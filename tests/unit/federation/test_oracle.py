@@ -61,3 +61,9 @@ def test_a_column_that_is_all_missing_does_no_harm(pooled: PooledRows) -> None:
     validation = gradient_boosting(nothing, 0)
     assert validation.auc == 0.5
     assert math.isfinite(validation.brier)
+
+
+def test_numbers_without_end_and_such_as_xgboost_cannot_hold_are_its_largest(pooled: PooledRows) -> None:
+    number = np.asarray(pooled.raw[0], dtype=np.float64)
+    ends = np.where(number > 0.5, np.inf, np.where(number < -0.5, -1e308, number))
+    assert 0.7 < gradient_boosting(PooledRows(pooled.binned, [ends], pooled.bad, TRAINING), 0).auc < 0.95

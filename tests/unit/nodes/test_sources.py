@@ -331,3 +331,9 @@ def test_a_folder_of_raw_records_yields_the_columns_that_are_asked_for(tmp_path:
     with pytest.raises(ConfigurationError) as refusal:
         read_node_source(read_description(tmp_path), "tax")
     assert refusal.value.code == "MISSING_COLUMN"
+
+
+def test_domains_json_may_begin_with_a_byte_order_mark(data: Path) -> None:
+    path, plain = data / "domains.json", read_description(data)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_description(data) == plain
