@@ -2,4 +2,4 @@
 
 from federation.cli.main import app
 
-app()
+app(prog_name="credfed")

@@ -1,11 +1,9 @@
-"""`credfed bank`: a bank's process."""
+"""`credfed bank run`: a bank's process."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-
-import typer
 
 from federation.cli.output import reported_errors
 from federation.cli.running import AsJson, Check, Home, begin, report_check, settings_path
@@ -18,15 +16,7 @@ from nodes.bank.settings import BANK_FILE, BankSettings
 from nodes.bank.stream_service import StreamBankService
 from protocols.channel.identity import PartyId, PartyRole
 
-app = typer.Typer(help="A bank node: asks, and alone can read the answers.", no_args_is_help=True)
 
-
-@app.callback()
-def bank() -> None:
-    """A bank node: asks, and alone can read the answers."""
-
-
-@app.command()
 def run(home: Home, check: Check = False, as_json: AsJson = False) -> None:
     """Run a bank node from DIR, which holds bank.yaml, its keys, tls/, its model and ledger.
 
@@ -64,7 +54,3 @@ def _main(home: Path, settings: BankSettings, bank: str) -> Callable[[StreamBank
 
     address, chosen = configured(home, bank, settings.api)
     return lambda service: serve_together(service.run(), serve_api(home, address, service, chosen))
-
-
-if __name__ == "__main__":  # what starts it alone loads no more than it needs
-    app()

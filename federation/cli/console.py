@@ -223,7 +223,3 @@ def _home(directory: Path, state: Path | None) -> Path:
     """Return the console's own folder. Raises: ConfigurationError if there is no log that it could belong to."""
     check_log(directory)
     return state_folder(directory, _settings(directory).state) if state is None else state
-
-
-if __name__ == "__main__":  # what starts it alone loads no more than it needs
-    app()

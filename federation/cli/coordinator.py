@@ -1,4 +1,4 @@
-"""`credfed coordinator`: the public credit centre's process."""
+"""`credfed coordinator run`: the public credit centre's process."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import logging
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-
-import typer
 
 from federation.audit.views import SOCKET_FILE
 from federation.cli.output import reported_errors
@@ -28,15 +26,8 @@ from protocols.channel.identity import PartyKeys
 from protocols.channel.pins import Pins
 
 logger = logging.getLogger(__name__)
-app = typer.Typer(help="The coordinator: relays what it cannot read, and logs it.", no_args_is_help=True)
 
 
-@app.callback()
-def coordinator() -> None:
-    """The coordinator: relays what it cannot read, and logs it."""
-
-
-@app.command()
 def run(home: Home, check: Check = False, as_json: AsJson = False) -> None:
     """Run the coordinator from DIR, which holds coordinator.yaml, its keys, tls/ and the log.
 
@@ -86,7 +77,3 @@ async def _serve(service: CoordinatorService, home: Path, settings: CoordinatorS
             doors.callback(desk.close)
             await doors.enter_async_context(door(home / settings.desk, desk.serve))
         await service.run()
-
-
-if __name__ == "__main__":  # what starts it alone loads no more than it needs
-    app()

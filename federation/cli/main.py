@@ -1,88 +1,129 @@
-"""`credfed`: the federation from the command line."""
+"""`credfed`: the federation from the command line. All commands on one page, each with the place of its code."""
 
 from __future__ import annotations
 
 import os
+from typing import Final
 
 os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
 os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
 
-import typer
+from federation.cli.menu import Entry, Menu
 
-from federation.cli import assess as assess_command
-from federation.cli import audit as audit_command
-from federation.cli import authority as authority_command
-from federation.cli import backup as backup_command
-from federation.cli import bank as bank_command
-from federation.cli import bank_api as bank_api_command
-from federation.cli import bench as bench_command
-from federation.cli import consent as consent_command
-from federation.cli import console as console_command
-from federation.cli import coordinator as coordinator_command
-from federation.cli import demo as demo_command
-from federation.cli import engine as engine_command
-from federation.cli import enrol as enrol_command
-from federation.cli import enterprise as enterprise_command
-from federation.cli import founding as founding_command
-from federation.cli import model as model_command
-from federation.cli import node as node_command
-from federation.cli import party as party_command
-from federation.cli import policy as policy_command
-from federation.cli import train as train_command
-from federation.cli import transcript as transcript_command
-from federation.cli import up as up_command
-
-app = typer.Typer(
-    name="credfed",
-    help="How risky is a loan to this small firm? Answered jointly by the offices that know, "
-    "without a record leaving any of them.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
+BANK: Final = Menu(
+    "bank",
+    "A bank node: asks, and alone can read the answers.",
+    {
+        "Setting it up": [
+            Entry("init", "founding:init_bank", "Make a bank's directory: its keys and bank.yaml."),
+            Entry("enrol", "enrol:enrol_bank", "Ask the coordinator to enrol this bank."),
+        ],
+        "Running it": [
+            Entry("run", "bank:run", "Run a bank node, with its REST API if bank.yaml names one."),
+            Entry("supernode", "engine:bank_supernode", "Run the bank's SuperNode, which relays training."),
+        ],
+        "Its REST API": [
+            Entry("api", "bank_api:api", "Serve the REST API over all parties in this process, for trying out."),
+            Entry("api-key", "bank_api:keys_app", "Make, list and revoke the keys that callers need."),
+            Entry("labels", "bank_api:labels", "Write the bank's file anew, with outcomes reported as labels."),
+        ],
+    },
 )
-coordinator_command.app.command("init")(founding_command.init_coordinator)
-coordinator_command.app.command("invite")(party_command.invite)
-coordinator_command.app.command("superlink")(engine_command.superlink)
-node_command.app.command("supernode")(engine_command.node_supernode)
-bank_command.app.command("supernode")(engine_command.bank_supernode)
-coordinator_command.app.add_typer(authority_command.app, name="authority")
-node_command.app.command("init")(founding_command.init_node)
-node_command.app.command("enrol")(enrol_command.enrol_node)
-bank_command.app.command("init")(founding_command.init_bank)
-bank_command.app.command("enrol")(enrol_command.enrol_bank)
-bank_command.app.command("api")(bank_api_command.api)
-bank_command.app.command("labels")(bank_api_command.labels)
-bank_command.app.add_typer(bank_api_command.keys_app, name="api-key")
 
-START = "Start here"
-app.command(rich_help_panel=START)(demo_command.demo)
+NODE: Final = Menu(
+    "node",
+    "A data node: answers by its owner's own rules.",
+    {
+        "Setting it up": [
+            Entry("init", "founding:init_node", "Make a data node's directory: its keys, node.yaml and policy.yaml."),
+            Entry("enrol", "enrol:enrol_node", "Ask the coordinator to enrol this data node."),
+            Entry("check", "sources:check", "Dry-run the node's source: how good its features are."),
+        ],
+        "Running it": [
+            Entry("run", "node:run", "Run a data node; it dials the coordinator and listens nowhere."),
+            Entry("supernode", "engine:node_supernode", "Run the data node's SuperNode, which relays training."),
+        ],
+        "The owner's hand": [
+            Entry("log", "owner:log", "Show what left the node, for whom, under which rule; and what it denied."),
+            Entry("stop-answering", "owner:stop_answering", "Let nothing more leave the node."),
+            Entry("resume", "owner:resume", "Let a stopped node answer again, by its policy."),
+            Entry("objections", "node_objections:app", "List and decide enterprises' objections to your records."),
+            Entry("repair", "node_repair:app", "Put records right: corrected values, repaired events."),
+        ],
+    },
+)
 
-BANKS = "For banks"
-app.command(rich_help_panel=BANKS)(train_command.train)
-app.command(rich_help_panel=BANKS)(assess_command.assess)
-app.add_typer(model_command.app, name="model", rich_help_panel=BANKS)
-app.add_typer(bank_command.app, name="bank", rich_help_panel=BANKS)
+COORDINATOR: Final = Menu(
+    "coordinator",
+    "The coordinator: relays what it cannot read, and logs it.",
+    {
+        "Setting it up": [
+            Entry("init", "founding:init_coordinator", "Make the coordinator's directory: keys, authority, settings."),
+            Entry("invite", "party:invite", "Print a one-time token for a new party."),
+        ],
+        "Running it": [
+            Entry("run", "coordinator:run", "Run the coordinator, which parties dial."),
+            Entry("superlink", "engine:superlink", "Run Flower's SuperLink, which carries training."),
+            Entry("authority", "authority:app", "Replace the certificate authority, step by step."),
+        ],
+    },
+)
 
-OWNERS = "For data owners"
-app.add_typer(node_command.app, name="node", rich_help_panel=OWNERS)
-app.add_typer(policy_command.app, name="policy", rich_help_panel=OWNERS)
+BENCH: Final = Menu(
+    "bench",
+    "Measure this machine, beside a baseline in the same run.",
+    {
+        "What to measure": [
+            Entry("paillier", "bench_paillier:paillier", "The Paillier engine, next to naive phe."),
+            Entry("training", "bench_training:training", "A scorecard, one tree, and a boosting run."),
+            Entry("nodes", "bench_nodes:nodes", "One cohort with few data nodes and with many."),
+            Entry("assessment", "bench_assessment:assessment", "Assessments over six processes."),
+            Entry("audit", "bench_audit:audit", "The audit log: appends, proofs, verification of the whole."),
+            Entry("console", "bench_console:console_pages", "Every page of the console, over a large log."),
+        ]
+    },
+)
 
-COORDINATORS = "For coordinators and auditors"
-app.add_typer(coordinator_command.app, name="coordinator", rich_help_panel=COORDINATORS)
-app.add_typer(party_command.app, name="party", rich_help_panel=COORDINATORS)
-app.add_typer(audit_command.app, name="audit", rich_help_panel=COORDINATORS)
-app.add_typer(console_command.app, name="console", rich_help_panel=COORDINATORS)
+CREDFED: Final = Menu(
+    "credfed",
+    "How risky is a loan to this small firm? Answered jointly by the offices that know, "
+    "without a record leaving any of them.",
+    {
+        "Start here": [
+            Entry("demo", "demo:demo", "Make an economy, train a federation on it, assess four firms, verify the log."),
+        ],
+        "For banks": [
+            Entry("train", "train:train", "Train a scorecard or boosted trees on encrypted aggregates of all parties."),
+            Entry("assess", "assess:assess", "Ask all nodes how risky a loan to each enterprise is."),
+            Entry("model", "model:app", "Show a trained model: its points, its validation and what it cost."),
+            BANK,
+        ],
+        "For data owners": [
+            NODE,
+            Entry("policy", "policy:app", "Check, show and question a data owner's policy."),
+        ],
+        "For coordinators and auditors": [
+            COORDINATOR,
+            Entry("party", "party:app", "Who takes part: list, approve, suspend, rotate."),
+            Entry("audit", "audit:app", "Read and verify the audit log."),
+            Entry("console", "console:app", "The auditor's console: the log in a browser, and who may enter."),
+        ],
+        "For enterprises, and who vouches for them": [
+            Entry("enterprise", "enterprise:app", "An enterprise's own rights: its record, its objections."),
+            Entry("consent", "consent:app", "Issue, revoke, publish and read consents."),
+        ],
+        "Running it": [
+            Entry("up", "up:up", "Start a federation of separate processes on this machine."),
+            Entry("status", "up:status", "Show which of its processes run, and whether they are ready."),
+            Entry("down", "up:down", "Stop them all."),
+            Entry("backup", "backup:backup", "Put a party's directory into one encrypted file, while it runs."),
+            Entry("restore", "backup:restore", "Put a party's directory back, whole or not at all."),
+        ],
+        "Measuring and proving it": [
+            BENCH,
+            Entry("transcript", "transcript:app", "Record the wire, and judge it as an attacker would."),
+        ],
+    },
+)
 
-ENTERPRISES = "For enterprises, and who vouches for them"
-app.add_typer(enterprise_command.app, name="enterprise", rich_help_panel=ENTERPRISES)
-app.add_typer(consent_command.app, name="consent", rich_help_panel=ENTERPRISES)
-
-RUNNING = "Running it"
-app.command(rich_help_panel=RUNNING)(up_command.up)
-app.command(rich_help_panel=RUNNING)(up_command.status)
-app.command(rich_help_panel=RUNNING)(up_command.down)
-app.command(rich_help_panel=RUNNING)(backup_command.backup)
-app.command(rich_help_panel=RUNNING)(backup_command.restore)
-
-PROVING = "Measuring and proving it"
-app.add_typer(bench_command.app, name="bench", rich_help_panel=PROVING)
-app.add_typer(transcript_command.app, name="transcript", rich_help_panel=PROVING)
+app: Final = CREDFED.app()

@@ -1,10 +1,7 @@
-"""`credfed node`: a data owner's process."""
+"""`credfed node run`: a data owner's process."""
 
 from __future__ import annotations
 
-import typer
-
-from federation.cli import node_objections, node_repair, owner, sources
 from federation.cli.output import reported_errors
 from federation.cli.running import AsJson, Check, Home, begin, report_check, settings_path
 from federation.process.http import check_http
@@ -14,23 +11,7 @@ from nodes.data_node.opening import open_node_site
 from nodes.data_node.service import NodeService
 from nodes.data_node.settings import NODE_FILE, NodeSettings
 
-app = typer.Typer(help="A data node: answers by its owner's own rules.", no_args_is_help=True)
 
-
-@app.callback()
-def node() -> None:
-    """A data node: answers by its owner's own rules."""
-
-
-app.command("stop-answering")(owner.stop_answering)
-app.command()(owner.resume)
-app.command()(owner.log)
-app.command()(sources.check)
-app.add_typer(node_objections.app, name="objections")
-app.add_typer(node_repair.app, name="repair")
-
-
-@app.command()
 def run(home: Home, check: Check = False, as_json: AsJson = False) -> None:
     """Run a data node from DIR, which holds node.yaml, its keys, tls/, policy and ledger.
 
@@ -50,7 +31,3 @@ def run(home: Home, check: Check = False, as_json: AsJson = False) -> None:
             begin()
             service = NodeService(home, settings, site)
             run_service(service.run, settings.http, home, lambda: service.ready)
-
-
-if __name__ == "__main__":  # what starts it alone loads no more than it needs
-    app()

@@ -45,7 +45,7 @@ class PartyProcess:
     @property
     def command(self) -> tuple[str, ...]:
         """What starts it."""
-        return (sys.executable, "-m", f"federation.cli.{self._role}", "run", str(self.home))
+        return (sys.executable, "-m", "federation.cli", self._role, "run", str(self.home))
 
     def start(self) -> None:
         """Start it, in place of one that has ended; it is ready later."""

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from federation.bench.jobs import Bank, assessment, best_split, lr_epoch_8bit, lr_epoch_woe, tree_depth5
 from federation.bench.stock import BenchStock
 from federation.bench.workload import DEPTH, FINE_BINS, NODES, WOE_BINS, Workload, make_workload, node_rows
-from federation.cli.bench import app
+from federation.cli.main import app
 from protocols.paillier import Encryptor, PrivateKey
 from protocols.paillier.obfuscators import OwnerResidues
 
@@ -67,7 +67,7 @@ def test_assessments_add_up(bank: Bank) -> None:
 
 @pytest.mark.slow
 def test_the_report_has_the_agreed_shape() -> None:
-    result = CliRunner().invoke(app, ["paillier", "--key-bits", "1024", "1088", "--rows", "64", "--json"])
+    result = CliRunner().invoke(app, ["bench", "paillier", "--key-bits", "1024", "1088", "--rows", "64", "--json"])
     assert result.exit_code == 0, result.stderr
     documents = [json.loads(line) for line in result.stdout.splitlines()]
     assert [document["key_bits"] for document in documents] == [1024, 1088]
@@ -82,5 +82,5 @@ def test_the_report_has_the_agreed_shape() -> None:
 
 def test_a_key_length_or_peer_that_cannot_be_is_refused() -> None:
     runner = CliRunner()
-    assert runner.invoke(app, ["paillier", "--key-bits", "1000"]).exit_code == 2
-    assert runner.invoke(app, ["paillier", "--against", "fate"]).exit_code == 2
+    assert runner.invoke(app, ["bench", "paillier", "--key-bits", "1000"]).exit_code == 2
+    assert runner.invoke(app, ["bench", "paillier", "--against", "fate"]).exit_code == 2

@@ -56,7 +56,7 @@ def members(folder: Path, ports: Ports, placement: Placement = LOOPBACK) -> list
 
 def _console(folder: Path, port: int) -> Member:
     """Return the auditors' console, which starts once there is a log."""
-    command = (sys.executable, "-m", "federation.cli.console", "run", str(folder), "--port", str(port))
+    command = (sys.executable, "-m", "federation.cli", "console", "run", str(folder), "--port", str(port))
     arguments = (*command, "--http", f"unix:{_HEALTH_SOCKET}")
 
     def ready() -> bool:

@@ -1,4 +1,4 @@
-"""`credfed bench`: measure this machine, beside a baseline in the same run."""
+"""`credfed bench paillier`: the engine's operations and jobs, beside naive phe in the same run."""
 
 from __future__ import annotations
 
@@ -11,33 +11,9 @@ from federation.bench.against_heu import measure_heu
 from federation.bench.paillier import run_paillier
 from federation.bench.report import as_json, show
 from federation.bench.workload import make_workload
-from federation.cli.bench_assessment import assessment
-from federation.cli.bench_audit import audit
-from federation.cli.bench_console import console_pages
-from federation.cli.bench_nodes import nodes
-from federation.cli.bench_training import training
 from protocols.errors import ConfigurationError
 
-app = typer.Typer(
-    help="Measure this machine, beside a baseline in the same run.",
-    no_args_is_help=True,
-    pretty_exceptions_show_locals=False,
-)
 
-
-app.command()(audit)
-app.command()(training)
-app.command()(assessment)
-app.command()(nodes)
-app.command(name="console")(console_pages)
-
-
-@app.callback()
-def bench() -> None:
-    """Measure this machine, beside a baseline in the same run."""
-
-
-@app.command()
 def paillier(
     key_bits: Annotated[list[int] | None, typer.Option(help="Key lengths; several may follow.")] = None,
     more_key_bits: Annotated[list[int] | None, typer.Argument(metavar="[KEY_BITS]...", show_default=False)] = None,
