@@ -17,6 +17,7 @@ from flwr.serverapp import Grid, ServerApp
 
 from federation.coordinator import Routed
 from federation.grid import parcel_message, reply_parcel
+from federation.witnessing import Deliver
 from protocols.channel.envelope import Envelope, open_parcel, pack_parcel
 from protocols.channel.identity import PartyId
 from protocols.errors import CreditFederationError, PeerRefused, TransportError
@@ -208,6 +209,23 @@ class Rounds(Protocol):
     def run(self, grid: Grid) -> None:
         """Do all of it."""
         ...
+
+
+class Deliveries:
+    """Rounds in which `work` takes parcels to parties, whenever it likes, and gets their replies."""
+
+    def __init__(self, work: Callable[[Deliver], None], group: str) -> None:
+        self._work, self._group = work, group
+
+    def run(self, grid: Grid) -> None:
+        """Do the work over a grid; who is not connected to it is not asked."""
+        nodes = addresses(grid)
+
+        def deliver(parcels: Mapping[PartyId, bytes]) -> dict[PartyId, bytes | None]:
+            present = {party: parcel for party, parcel in parcels.items() if party in nodes}
+            return exchange(grid, nodes, present, self._group)
+
+        self._work(deliver)
 
 
 def server_app(rounds: Rounds) -> ServerApp:

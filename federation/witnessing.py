@@ -10,10 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 
-from flwr.serverapp import Grid
-
 from federation.audit import AuditLog
-from federation.rounds import addresses, exchange
 from protocols.channel.envelope import Channel, Envelope, open_parcel, pack_parcel
 from protocols.channel.identity import PartyId, PartyKeys
 from protocols.channel.pins import Pins
@@ -40,16 +37,6 @@ class Witnessing:
         self._asked_again: set[PartyId] = set()
         self.cosigned: set[PartyId] = set()
         self.refused: dict[PartyId, str] = {}
-
-    def run(self, grid: Grid) -> None:
-        """Ask all witnesses over a grid. Raises: as `collect`."""
-        nodes = addresses(grid)
-
-        def deliver(parcels: Mapping[PartyId, bytes]) -> dict[PartyId, bytes | None]:
-            present = {party: parcel for party, parcel in parcels.items() if party in nodes}
-            return exchange(grid, nodes, present, "checkpoint")
-
-        self.collect(deliver)
 
     def collect(self, deliver: Deliver) -> None:
         """Ask all witnesses.

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from nodes.flower_relay import LENGTH_BYTES
-
 logger = logging.getLogger(__name__)
+LENGTH_BYTES: Final = 8
 MAX_FRAME: Final = 1 << 30
 MAX_CONNECTIONS: Final = 4
 Serve = Callable[[bytes], Awaitable[bytes]]
@@ -56,3 +56,21 @@ async def _attend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, se
         reply = await serve(await reader.readexactly(size))
         writer.write(len(reply).to_bytes(LENGTH_BYTES) + reply)
         await writer.drain()
+
+
+def ask_socket(path: Path, request: bytes) -> bytes:
+    """Return the reply to one frame. Raises: OSError if nobody serves the socket, or it closes early."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(path))
+        connection.sendall(len(request).to_bytes(LENGTH_BYTES) + request)
+        return _exactly(connection, int.from_bytes(_exactly(connection, LENGTH_BYTES)))
+
+
+def _exactly(connection: socket.socket, size: int) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        received = connection.recv(min(size - len(data), 1 << 20))
+        if not received:
+            raise ConnectionError(f"the socket closed after {len(data)} of {size} bytes")
+        data += received
+    return bytes(data)

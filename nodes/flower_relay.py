@@ -6,7 +6,6 @@ as a user who can reach one thing alone: the socket at which the agent takes par
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,10 +15,11 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
+from nodes.door import ask_socket
+
 PARCEL = "parcel"
 DOOR: Final = "door"
 TOOK: Final = "took"
-LENGTH_BYTES: Final = 8
 Handle = Callable[[bytes], bytes]
 
 
@@ -54,24 +54,6 @@ def _relaying(door: Callable[[Context], Handle], timed: bool = False) -> ClientA
 def _socket_door(context: Context) -> Handle:
     path = Path(str(context.node_config[DOOR]))
     return lambda parcel: ask_socket(path, parcel)
-
-
-def ask_socket(path: Path, request: bytes) -> bytes:
-    """Return the reply to one frame. Raises: OSError if nobody serves the socket, or it closes early."""
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(path))
-        connection.sendall(len(request).to_bytes(LENGTH_BYTES) + request)
-        return _exactly(connection, int.from_bytes(_exactly(connection, LENGTH_BYTES)))
-
-
-def _exactly(connection: socket.socket, size: int) -> bytes:
-    data = bytearray()
-    while len(data) < size:
-        received = connection.recv(min(size - len(data), 1 << 20))
-        if not received:
-            raise ConnectionError(f"the socket closed after {len(data)} of {size} bytes")
-        data += received
-    return bytes(data)
 
 
 def parcel_of(message: Message) -> bytes:

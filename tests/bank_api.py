@@ -14,7 +14,9 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 
-from federation.local import BANK, LocalBankService, LocalFederation
+from federation.local.bank_service import LocalBankService
+from federation.local.federation import LocalFederation
+from federation.local.layout import BANK
 from nodes.bank.api.app import create_app
 from nodes.bank.api.context import BankContext
 from nodes.bank.api.settings import ApiSettings

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from federation.local import LocalFederation, Training
+from federation.local.federation import LocalFederation, Training
 from tests.mariadb_server import mariadb_server
 from tests.postgres_server import PostgresServer, postgres_server
 from tests.small_federation import MINIMUM_BIN, NOW, PLAN, default_split, make_federation, quick_keys

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from federation.audit import read_log_keys
-from federation.local import COORDINATOR, LocalFederation
+from federation.local.federation import LocalFederation
+from federation.local.layout import COORDINATOR
 from nodes.enterprise.fetching import EnterpriseClient, Fetched
 from nodes.enterprise.record import EnterpriseRecord, describe
 from protocols.channel.identity import PartyKeys

@@ -18,7 +18,9 @@ from flwr.proto.message_pb2 import Message as ProtoMessage
 from numpy.typing import NDArray
 
 from federation.audit.reading import LoggedLeaf
-from federation.local import BANK, CONSENT_SERVICE, LocalFederation, create_federation, split_rows
+from federation.local.federation import LocalFederation, split_rows
+from federation.local.founding import create_federation
+from federation.local.layout import BANK, CONSENT_SERVICE
 from nodes.bank.model_file import ModelFile
 from nodes.bank.training import Split
 from nodes.consent_sources import REVOCATIONS_FILE, ConsentSources, ListFile, read_issuers

@@ -11,11 +11,10 @@ from rich.markup import escape
 
 from federation.cli.output import FAILED, console, print_json, quiet_libraries, reported_errors
 from federation.cli.progress import round_progress
-from federation.local import LocalFederation
 from federation.local.deployed.asking import ask_deployed
 from federation.local.deployed.members import placement_of
 from federation.local.deployed.supervisor import read_status
-from federation.local.federation import read_bank_model
+from federation.local.federation import LocalFederation, read_bank_model
 from federation.local.layout import party_of, read_federation
 from nodes.bank.model_file import ModelFile
 from nodes.bank.report.wording import Language

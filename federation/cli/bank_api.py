@@ -14,7 +14,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from federation.cli.output import BAD_INPUT, console, errors, print_json, quiet_libraries, reported_errors
-from federation.local import FEDERATION_FILE, LocalBankService, LocalFederation, party_of, read_federation
+from federation.local.bank_service import LocalBankService
+from federation.local.federation import LocalFederation
+from federation.local.layout import FEDERATION_FILE, party_of, read_federation
 from nodes.bank.api.settings import ApiSettings
 from nodes.bank.labels import write_labelled
 from nodes.bank.store import api_keys, outcomes

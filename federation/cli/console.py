@@ -25,7 +25,7 @@ from federation.local.layout import ADDRESS_FILE
 from federation.process.http import check_http
 from federation.process.running import run_service
 from federation.process.settings import read_settings
-from nodes.data_node.site import system_clock
+from nodes.clock import system_clock
 from protocols.errors import ConfigurationError
 
 app = typer.Typer(help="The auditor's console: the log in a browser, and who may enter.", no_args_is_help=True)

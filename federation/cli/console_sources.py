@@ -14,11 +14,11 @@ from federation.cli.ledgers import open_ledgers, own_entries
 from federation.cli.logs import judge, open_log
 from federation.cli.pinned import pinned_cards
 from federation.cli.viewing import open_desk
-from federation.console.app import wall_clock
 from federation.console.health import Health, coordinator_health, unknown_health
 from federation.console.look_book import Cards, LocalLookBook, LoggedLookBook
 from federation.console.sources import LookBook, Records, Sources
 from federation.relay.settings import COORDINATOR_FILE
+from nodes.clock import system_clock
 from protocols.channel.identity import PartyCard, PartyId
 from protocols.errors import ConfigurationError
 
@@ -56,7 +56,7 @@ def sources_of(directory: Path, home: Path) -> Sources:
             yield {party: own_entries(reader) for party, reader in readers.items()}
 
     def health() -> Health:
-        return coordinator_health(coordinator, pinned_cards(directory), wall_clock()) if live else unknown_health()
+        return coordinator_health(coordinator, pinned_cards(directory), system_clock()) if live else unknown_health()
 
     def signers(party: str) -> Sequence[PartyCard]:
         return pinned_cards(directory).lineage(PartyId(party))
@@ -80,7 +80,7 @@ def _look_book(directory: Path, home: Path) -> LookBook:
     """Return where looks are recorded: in the log, where this is the coordinator's own."""
     coordinator = coordinator_home(directory)
     if not (coordinator / SIGNER_FILE).is_file():
-        return LocalLookBook(home, wall_clock)
+        return LocalLookBook(home, system_clock)
 
     def cards() -> Cards:
         return pinned_cards(directory).cards

@@ -20,7 +20,8 @@ from federation.cli.results import (
     privacy_of,
     warnings_of,
 )
-from federation.local import ConsortiumTraining, LocalFederation
+from federation.local.consortium import ConsortiumTraining
+from federation.local.federation import LocalFederation
 from federation.local.layout import FederationFile
 from nodes.bank.agent import BankAgent
 from nodes.bank.training import FINE_BINS, Split

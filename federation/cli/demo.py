@@ -20,7 +20,7 @@ from federation.cli.train import KEY_BITS, SEED
 from federation.cli.training_job import Job, Outcome, binning_rules, catalogue_themes
 from federation.cli.training_shown import show_results
 from federation.cli.workspace import whole_folder
-from federation.local import LocalFederation
+from federation.local.federation import LocalFederation
 from federation.report import render
 from federation.report.data import PartyView
 from nodes.bank.results import AssessmentResult

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from federation.local import BANK, COORDINATOR, read_federation
+from federation.local.layout import BANK, COORDINATOR, read_federation
 from federation.report.data import PartyView
 from federation.rounds import Traffic
 from protocols.channel.identity import PartyRole

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from federation.audit import read_log_keys
 from federation.audit.keys import read_successions
-from federation.local import COORDINATOR, LocalFederation
 from federation.local.deployed.enterprises import desk_of
 from federation.local.deployed.flower import LOOPBACK
 from federation.local.deployed.members import placement_of
 from federation.local.deployed.supervisor import read_status
+from federation.local.federation import LocalFederation
+from federation.local.layout import COORDINATOR
 from nodes.enterprise.fetching import EnterpriseClient, Reach
 from nodes.enterprise.home import AUTHORITY_FILE, read_facts, read_identity
 from nodes.enterprise.https import over_https

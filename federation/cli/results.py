@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from federation.local import LocalFederation, Training
+from federation.local.federation import LocalFederation, Training
 from nodes.bank.reported import ReportedCounts
 from nodes.bank.training import FINE_BINS, Split
 from nodes.binning import bin_rows, cohort_columns, row_index

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from federation.cli.output import FAILED, console, print_json, reported_errors
-from federation.local import party_of, read_federation
+from federation.local.layout import party_of, read_federation
 from federation.process.settings import read_settings
 from nodes.data_node.settings import NODE_FILE, NodeSettings
 from nodes.sources import read_description

@@ -12,15 +12,10 @@ from federation.cli.cards import write_card
 from federation.cli.consortium import compare_consortium, consortium_results
 from federation.cli.output import errors
 from federation.cli.results import Comparison, Results, build_results, compare, write_results
-from federation.local import (
-    LocalFederation,
-    Training,
-    create_federation,
-    keep_bank_apis,
-    party_of,
-    split_rows,
-    train_consortium,
-)
+from federation.local.consortium import train_consortium
+from federation.local.federation import LocalFederation, Training, split_rows
+from federation.local.founding import create_federation, keep_bank_apis
+from federation.local.layout import party_of
 from federation.rounds import RoundEvent
 from nodes.bank.training import Split
 from nodes.features import load_catalogue

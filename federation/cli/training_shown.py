@@ -8,7 +8,7 @@ from rich.table import Table
 
 from federation.cli.output import console, errors
 from federation.cli.results import BankResult, PrivacyResult, Results
-from federation.local import BANK, party_of
+from federation.local.layout import BANK, party_of
 from nodes.bank.reported import ReportedCounts
 
 

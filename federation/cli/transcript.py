@@ -15,7 +15,10 @@ from rich.markup import escape
 from federation.cli.output import FAILED, console, print_json, quiet_libraries, reported_errors
 from federation.cli.progress import round_progress
 from federation.cli.train import KEY_BITS, SEED
-from federation.local import LocalFederation, create_federation, party_of, split_rows, train_consortium
+from federation.local.consortium import train_consortium
+from federation.local.federation import LocalFederation, split_rows
+from federation.local.founding import create_federation
+from federation.local.layout import party_of
 from federation.transcript import SUFFIX, open_transcript, recording
 from nodes.bank.training import Split
 from nodes.policy import TrainingRules, usual_policy

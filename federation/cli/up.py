@@ -13,7 +13,6 @@ from rich.table import Table
 from federation.bench.districts import DOMAINS, write_districts
 from federation.cli.output import BAD_INPUT, console, errors, print_json, quiet_libraries, reported_errors
 from federation.cli.workspace import whole_folder
-from federation.local import FEDERATION_FILE, create_federation, party_of
 from federation.local.consents import ConsentService
 from federation.local.deployed.members import members
 from federation.local.deployed.namespaces import Placement, listening, remove
@@ -27,9 +26,10 @@ from federation.local.deployed.supervisor import (
     read_status,
     stop_supervisor,
 )
-from federation.local.layout import ADDRESS_FILE, CONSENT_SERVICE, CONSOLE, read_federation
+from federation.local.founding import create_federation
+from federation.local.layout import ADDRESS_FILE, CONSENT_SERVICE, CONSOLE, FEDERATION_FILE, party_of, read_federation
 from federation.local.services import Ports
-from nodes.data_node.site import system_clock
+from nodes.clock import system_clock
 from nodes.economy import generate, write
 from nodes.keystore import read_cards
 from nodes.policy import TrainingRules, usual_policy

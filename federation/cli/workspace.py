@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from federation.local import FEDERATION_FILE
+from federation.local.layout import FEDERATION_FILE
 from protocols.errors import ConfigurationError
 
 

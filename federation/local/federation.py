@@ -31,16 +31,16 @@ from federation.local.layout import (
     write_federation,
 )
 from federation.local.parties import PartyOpener, read_labelled
-from federation.rounds import Mailroom, RoundEvent, Rounds, Traffic, server_app
+from federation.rounds import Deliveries, Mailroom, RoundEvent, Rounds, Traffic, server_app
 from federation.witnessing import Witnessing
 from nodes.bank.agent import BankAgent
 from nodes.bank.model_file import ModelFile, RunFacts, read_model_file, write_model_file
 from nodes.bank.reported import TRAINS_NOTHING, ReportedCounts
 from nodes.bank.results import AssessmentResult
 from nodes.bank.training import Split, TrainingTerms
+from nodes.clock import system_clock
 from nodes.data_node.agent import DataNodeAgent
 from nodes.data_node.charges import YearAccount, year_account
-from nodes.data_node.site import system_clock
 from nodes.features import FeatureTable
 from nodes.features.compute import DEFAULT_AS_OF
 from nodes.flower_relay import make_client_app
@@ -284,7 +284,8 @@ class LocalFederation:
     def _collect_cosignatures(self) -> None:
         """Ask every witness once. Raises: VerificationFailed if one proves that the log was rolled back or forked."""
         keys = read_keys(self.folder / COORDINATOR)
-        self._run(Witnessing(keys, self.pins, self.log, self._opener.witnesses(self.log)))
+        witnessing = Witnessing(keys, self.pins, self.log, self._opener.witnesses(self.log))
+        self._run(Deliveries(witnessing.collect, "checkpoint"))
 
     def _run(self, rounds: Rounds) -> None:
         context = Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={})

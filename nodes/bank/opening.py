@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from nodes.bank.reported import label_again
 from nodes.bank.settings import BankSettings
 from nodes.bank.site import BankSite
-from nodes.data_node.site import system_clock
+from nodes.clock import system_clock
 from nodes.keyring import Keyring
 from nodes.keystore import read_cosigner, read_lasting, read_log_key
 from nodes.ledger import ledger_location, open_bank_ledger

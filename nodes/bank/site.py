@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodes.bank.reported import ReportedCounts
-from nodes.data_node.site import system_clock
+from nodes.clock import system_clock
 from nodes.features import FeatureTable
 from nodes.keyring import KeyedSite, Keyring
 from nodes.ledger import BankLedger

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from nodes.clock import system_clock
 from nodes.consent_sources import ConsentSources
 from nodes.data_node.rows import Rows
 from nodes.data_node.stop_switch import StopSwitch
@@ -16,11 +16,6 @@ from nodes.ledger import NodeLedger
 from nodes.log_witness import LogWitness
 from nodes.policy import NodePolicy, PolicyInForce
 from protocols.channel.identity import PartyCard, Randomness
-
-
-def system_clock() -> int:
-    """Return the time in whole seconds since 1970, UTC."""
-    return int(time.time())
 
 
 @dataclass(frozen=True, slots=True)

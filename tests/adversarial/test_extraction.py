@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from federation.local import BANK
+from federation.local.layout import BANK
 from nodes.data_node.agent import DataNodeAgent
 from nodes.policy import NodePolicy, PolicyInForce, Quota, usual_policy
 from protocols.assessment.batch.messages import BatchDecisions, BatchOpening, BatchQuery, BatchShares, BatchSubjects

@@ -20,7 +20,8 @@ from federation.audit.reading import StoredLog
 from federation.enterprise import desk as enterprise_desk
 from federation.enterprise.admission import PER_MINUTE
 from federation.enterprise.filing import MAX_OPEN
-from federation.local import BANK, COORDINATOR, LocalFederation
+from federation.local.federation import LocalFederation
+from federation.local.layout import BANK, COORDINATOR
 from nodes.data_node import records as node_records
 from nodes.data_node.agent import DataNodeAgent
 from nodes.data_node.deciding import signed_decision

@@ -15,7 +15,9 @@ import pytest
 from federation.audit import AuditLog, read_log_keys, read_log_signer, verify_directory
 from federation.cli.ledgers import known_notes, open_ledgers
 from federation.grid import EmbeddedGrid
-from federation.local import BANK, COORDINATOR, LOG_NAME, LocalFederation, witness_name
+from federation.local.federation import LocalFederation
+from federation.local.layout import BANK, COORDINATOR, LOG_NAME, witness_name
+from federation.rounds import Deliveries
 from federation.witnessing import Witnessing
 from nodes.consent_sources import consent_sources
 from nodes.data_node.agent import DataNodeAgent
@@ -95,7 +97,7 @@ class Coordinator:
         )
         keys = {key.name: key for key in self.log.keys.witnesses}
         found = Witnessing(self.keys, self.pins, self.log, {p: keys[witness_name(p)] for p in (*PARTIES, BANK)})
-        found.run(grid)
+        Deliveries(found.collect, "checkpoint").run(grid)
         return found
 
     def offer(self, party: PartyId, request: AddCheckpoint, sender: Path | None = None) -> Message:

@@ -13,7 +13,7 @@ from federation.audit.alarms import Alarm, AlarmRules, Period, watch
 from federation.audit.alarms.facts import facts
 from federation.audit.alarms.rules import Requery
 from federation.audit.reading import StoredLog
-from federation.local import LocalFederation
+from federation.local.federation import LocalFederation
 from nodes.keystore import create_party
 from nodes.ledger import Answer
 from protocols.channel.identity import PartyId, PartyRole

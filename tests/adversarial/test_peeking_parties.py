@@ -20,7 +20,8 @@ from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 
 from federation.cli.results import build_results
-from federation.local import BANK, COORDINATOR, LocalFederation
+from federation.local.federation import LocalFederation
+from federation.local.layout import BANK, COORDINATOR
 from nodes.bank.model_file import read_model_file
 from nodes.flower_relay import PARCEL
 from nodes.keystore import read_cards, read_keys, read_paillier

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from federation.local import BANK, LocalFederation, create_federation, split_rows
+from federation.local.federation import LocalFederation, split_rows
+from federation.local.founding import create_federation
+from federation.local.layout import BANK
 from federation.transcript import parcel_in
 from nodes.policy import TrainingRules, usual_policy
 from nodes.sources import read_description

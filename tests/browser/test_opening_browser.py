@@ -20,7 +20,7 @@ from federation.console.app import make_console, wall_clock
 from federation.console.context import Console
 from federation.console.index import Index
 from federation.console.sources import Look, SealedBody
-from federation.local import LocalFederation
+from federation.local.federation import LocalFederation
 from nodes.keystore import read_cards, write_cards
 from protocols.channel.identity import PartyId
 from protocols.transparency.leaves import LeafCommitment, LeafKind

@@ -18,15 +18,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from federation.local import BANK
 from federation.local.consents import ConsentService
 from federation.local.deployed.flower import equip_flower
 from federation.local.deployed.members import members, namespaces_of
 from federation.local.deployed.namespaces import Namespaces, remove
 from federation.local.deployed.supervisor import LOG_FILE, RUN, Member, ProcessStatus, Supervisor, read_status
-from federation.local.layout import CONSENT_SERVICE, read_federation
+from federation.local.layout import BANK, CONSENT_SERVICE, read_federation
 from federation.local.services import Ports, equip
-from nodes.data_node.site import system_clock
+from nodes.clock import system_clock
 from nodes.keystore import read_cards
 from protocols.channel.identity import PartyId
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from federation.local import BANK
+from federation.local.layout import BANK
 from tests.chaos.breaking import PORTS, Breakable
 
 ASKERS = 4

@@ -21,13 +21,13 @@ from federation.audit import verify_directory
 from federation.audit.reconcile import reconcile
 from federation.cli.ledgers import open_ledgers, own_entries
 from federation.cli.logs import open_log
-from federation.local import BANK, LocalFederation
 from federation.local.consents import ConsentService
-from federation.local.layout import CONSENT_SERVICE, COORDINATOR, read_federation
+from federation.local.federation import LocalFederation
+from federation.local.layout import BANK, CONSENT_SERVICE, COORDINATOR, read_federation
 from nodes.bank.store import api_keys
 from nodes.bank.store.api_keys import Scope
 from nodes.bank.store.database import DATABASE_FILE, Database
-from nodes.data_node.site import system_clock
+from nodes.clock import system_clock
 from nodes.keystore import read_cards
 from nodes.policy import Quota, TrainingRules, usual_policy
 from protocols.channel.identity import PartyId

@@ -17,8 +17,7 @@ from pathlib import Path
 import pytest
 
 from federation.audit import verify_directory
-from federation.local import BANK
-from federation.local.layout import COORDINATOR, MODEL_FILE, read_federation
+from federation.local.layout import BANK, COORDINATOR, MODEL_FILE, read_federation
 from nodes.policy import TrainingRules, usual_policy
 from protocols.channel.identity import PartyId
 from tests.chaos.breaking import Breakable, breakable, small_disks

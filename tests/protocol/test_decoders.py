@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.local import BANK
+from federation.local.layout import BANK
 from federation.process.settings import read_settings
 from nodes.bank.model_file import read_model_file
 from nodes.data_node.settings import NodeSettings

@@ -17,7 +17,7 @@ from federation.local.deployed.supervisor import LOG_FILE, RUN, Supervisor, read
 from federation.local.layout import CONSENT_SERVICE, read_federation
 from federation.local.processes import free_ports
 from federation.local.services import Ports, equip
-from nodes.data_node.site import system_clock
+from nodes.clock import system_clock
 from nodes.keystore import read_cards
 from nodes.policy import NodePolicy
 from tests.small_federation import POLICY, make_federation, quick_keys

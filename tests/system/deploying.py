@@ -21,7 +21,7 @@ from federation.process.settings import read_settings
 from nodes.bank.opening import open_bank_site
 from nodes.bank.settings import BANK_FILE, BankSettings
 from nodes.bank.site import BankSite
-from nodes.data_node.site import system_clock
+from nodes.clock import system_clock
 from nodes.keystore import read_cards
 from protocols.channel.identity import PartyId
 from tests.system.service_federation import change_settings

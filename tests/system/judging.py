@@ -10,7 +10,7 @@ from federation.audit import verify_directory
 from federation.audit.reconcile import reconcile
 from federation.cli.ledgers import open_ledgers, own_entries
 from federation.cli.logs import open_log
-from federation.local import BANK
+from federation.local.layout import BANK
 from nodes.ledger import ledger_location
 from nodes.ledger.quotas import QuotaRecords
 from nodes.ledger.reading import read_database

@@ -18,7 +18,7 @@ from federation.audit import verify_directory
 from federation.audit.reading import StoredLog
 from federation.audit.reconcile import Discrepancy, reconcile
 from federation.cli.ledgers import open_ledgers, own_entries
-from federation.local import LocalFederation
+from federation.local.federation import LocalFederation
 from federation.rounds import RoundEvent
 from nodes.bank.agent import BankAgent
 from nodes.data_node.agent import DataNodeAgent

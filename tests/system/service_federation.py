@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 import yaml
 
-from federation.local import BANK, CONSENT_SERVICE, read_federation
 from federation.local.consents import ConsentService
+from federation.local.layout import BANK, CONSENT_SERVICE, read_federation
 from federation.local.processes import PartyProcess, coordinator_process, free_ports, node_process, running
 from federation.local.services import Ports, equip
 from federation.process.settings import read_settings

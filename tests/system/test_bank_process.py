@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from federation.local import BANK
+from federation.local.layout import BANK
 from federation.local.processes import PartyProcess, free_ports
 from nodes.bank.store import api_keys
 from nodes.bank.store.api_keys import Scope

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from federation.local import BANK, LocalFederation, create_federation, split_rows
+from federation.local.federation import LocalFederation, split_rows
+from federation.local.founding import create_federation
+from federation.local.layout import BANK
 from federation.transcript import parcel_in
 from nodes.bank.model_file import BOOSTING
 from nodes.bank.training import FINE_BINS

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from federation.local import LocalFederation, create_federation, split_rows, train_consortium
+from federation.local.consortium import train_consortium
+from federation.local.federation import LocalFederation, split_rows
+from federation.local.founding import create_federation
 from federation.rounds import RoundEvent
 from nodes.policy import TrainingRules, usual_policy
 from nodes.sources import read_description

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from federation.local import BANK, LocalFederation, Training
+from federation.local.federation import LocalFederation, Training
+from federation.local.layout import BANK
 from nodes.policy import TrainingRules, usual_policy
 from protocols.boosting.model import BoostingPlan
 from protocols.errors import UnexpectedMessage

@@ -10,7 +10,8 @@ import pytest
 
 from federation.cli.results import build_results
 from federation.cli.training_job import Job
-from federation.local import BANK, LocalFederation, split_rows
+from federation.local.federation import LocalFederation, split_rows
+from federation.local.layout import BANK
 from nodes.bank.reported import ReportedCounts
 from nodes.bank.store.api_keys import Scope
 from nodes.sources import read_description

@@ -15,7 +15,9 @@ from typer.testing import CliRunner
 from federation.cli.main import app
 from federation.cli.model import verified_model
 from federation.cli.transcript import sampled_canaries
-from federation.local import ConsortiumTraining, LocalFederation, create_federation, split_rows, train_consortium
+from federation.local.consortium import ConsortiumTraining, train_consortium
+from federation.local.federation import LocalFederation, split_rows
+from federation.local.founding import create_federation
 from federation.transcript import parcel_in
 from nodes.bank.consortium import ConsortiumTerms
 from nodes.bank.training import FINE_BINS, Split, TrainingTerms

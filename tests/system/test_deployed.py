@@ -16,7 +16,6 @@ import httpx
 import pytest
 
 from federation.audit import verify_directory
-from federation.local import BANK
 from federation.local.deployed.flower import (
     RUNTIME_SOCKET,
     flower_parties,
@@ -25,13 +24,13 @@ from federation.local.deployed.flower import (
 )
 from federation.local.deployed.supervisor import read_status
 from federation.local.deployed.training import DeployedBanks
-from federation.local.layout import read_federation
+from federation.local.layout import BANK, read_federation
 from federation.process.settings import read_settings
 from nodes.bank.settings import BANK_FILE, BankSettings
 from nodes.bank.store import api_keys
 from nodes.bank.store.api_keys import Scope
 from nodes.bank.store.database import DATABASE_FILE, Database
-from nodes.data_node.site import system_clock
+from nodes.clock import system_clock
 from protocols.channel.envelope import pack_parcel
 from protocols.channel.identity import PartyId
 from protocols.uscc import synthetic

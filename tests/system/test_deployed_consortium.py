@@ -11,8 +11,9 @@ import pytest
 
 from federation.audit import verify_directory
 from federation.cli.model import verified_model
-from federation.local import LocalFederation, train_consortium
+from federation.local.consortium import train_consortium
 from federation.local.deployed.training import DeployedBanks
+from federation.local.federation import LocalFederation
 from tests.small_federation import MINIMUM_BIN, NODES, PLAN
 from tests.system.deploying import deployed_federation, open_banks, passable_folder
 from tests.system.test_consortium_federation import A, B, found, splits_of

@@ -16,9 +16,8 @@ import pytest
 
 from federation.audit.reading import StoredLog
 from federation.cli.model import verified_model
-from federation.local import BANK
 from federation.local.deployed.supervisor import read_status
-from federation.local.layout import read_federation
+from federation.local.layout import BANK, read_federation
 from nodes.policy import TrainingRules, usual_policy
 from tests.small_federation import KEY_BITS, MINIMUM_BIN
 from tests.system.deployed_federation import await_ready, deployed_federation

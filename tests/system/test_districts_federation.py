@@ -11,7 +11,9 @@ from typer.testing import CliRunner
 
 from federation.cli.main import app
 from federation.cli.results import joined
-from federation.local import BANK, LocalFederation, create_federation
+from federation.local.federation import LocalFederation
+from federation.local.founding import create_federation
+from federation.local.layout import BANK
 from federation.local.services import Ports, equip
 from federation.process.settings import read_settings
 from federation.transcript import parcel_in

@@ -12,7 +12,9 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from federation.cli.main import app
-from federation.local import BANK, LocalFederation, create_federation
+from federation.local.federation import LocalFederation
+from federation.local.founding import create_federation
+from federation.local.layout import BANK
 from nodes.economy import generate, write
 from nodes.features import compute_features
 from nodes.policy import TrainingRules, usual_policy

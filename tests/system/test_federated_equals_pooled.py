@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from federation.local import BANK, LocalFederation, Training, create_federation
+from federation.local.federation import LocalFederation, Training
+from federation.local.founding import create_federation
+from federation.local.layout import BANK
 from nodes.bank.training import FINE_BINS, Split
 from nodes.binning import bin_rows
 from nodes.economy import generate, write

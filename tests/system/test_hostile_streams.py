@@ -11,7 +11,7 @@ from pathlib import Path
 import grpc.aio
 import pytest
 
-from federation.local import BANK
+from federation.local.layout import BANK
 from federation.local.services import write_certificate
 from federation.process.settings import read_settings
 from federation.relay.authority import create_authority, issue

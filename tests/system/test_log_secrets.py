@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from federation.audit import verify_directory
 from federation.audit.export import export_log
 from federation.cli.main import app
-from federation.local import LocalFederation
+from federation.local.federation import LocalFederation
 from federation.local.processes import running
 from nodes.bank.results import AssessmentResult
 from nodes.bank.service import Applicant

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.local import BANK
-from federation.local.layout import COORDINATOR
+from federation.local.layout import BANK, COORDINATOR
 from federation.local.services import read_authority, write_certificate
 from federation.relay.authority import SERVER_NAME, issue
 from nodes.keystore import read_roster

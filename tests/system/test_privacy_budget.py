@@ -7,7 +7,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from federation.local import BANK, LocalFederation, create_federation, split_rows, train_consortium
+from federation.local.consortium import train_consortium
+from federation.local.federation import LocalFederation, split_rows
+from federation.local.founding import create_federation
+from federation.local.layout import BANK
 from nodes.data_node.charges import YearAccount
 from nodes.policy import PrivacyRules, TrainingRules, usual_policy
 from nodes.sources import read_description

@@ -15,8 +15,8 @@ import pytest
 from federation.audit import AuditLog, read_log_keys, read_log_signer, verify_directory
 from federation.audit.export import export_log
 from federation.cli.logs import judge
-from federation.local import BANK, LocalFederation
-from federation.local.layout import COORDINATOR
+from federation.local.federation import LocalFederation
+from federation.local.layout import BANK, COORDINATOR
 from nodes.bank.stream_service import StreamBankService
 from nodes.keystore import read_cards, read_cosigner, read_keys
 from protocols.channel.identity import PartyId

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from federation.audit import verify_directory
-from federation.local import LocalFederation
+from federation.local.federation import LocalFederation
 from nodes.bank.results import AssessmentResult
 from nodes.bank.service import Applicant
 from nodes.bank.stream_service import StreamBankService

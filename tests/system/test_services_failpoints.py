@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.local import BANK
+from federation.local.layout import BANK
 from federation.process.settings import read_settings
 from nodes.bank.service import Applicant
 from nodes.bank.stream_service import StreamBankService

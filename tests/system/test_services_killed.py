@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.local import BANK
+from federation.local.layout import BANK
 from tests.conftest import TrainedFederation
 from tests.small_federation import NODES
 from tests.system.judging import judge

@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from federation.local import BANK, LocalFederation
+from federation.local.federation import LocalFederation
+from federation.local.layout import BANK
 from federation.rounds import RoundEvent
 from nodes.data_node.agent import DataNodeAgent
 from nodes.policy import POLICY_FILE, NodePolicy, Quota, usual_policy, write_policy

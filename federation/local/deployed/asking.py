@@ -22,7 +22,7 @@ from nodes.bank.settings import BANK_FILE, BankSettings
 from nodes.bank.store import api_keys
 from nodes.bank.store.api_keys import Scope
 from nodes.bank.store.database import DATABASE_FILE, Database
-from nodes.data_node.site import system_clock
+from nodes.clock import system_clock
 from nodes.keystore import read_cards
 from protocols.channel.identity import PartyId
 from protocols.errors import ConfigurationError, CreditFederationError, TransportError

@@ -26,7 +26,7 @@ from nodes.bank.model_file import ModelFile, RunFacts, write_model_file
 from nodes.bank.settings import BANK_FILE, BankSettings
 from nodes.bank.site import BankSite
 from nodes.bank.training import TrainingTerms
-from nodes.data_node.site import system_clock
+from nodes.clock import system_clock
 from nodes.features import FeatureTable
 from nodes.features.compute import DEFAULT_AS_OF
 from nodes.sources import read_description

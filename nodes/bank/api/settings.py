@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from nodes.data_node.site import system_clock
+from nodes.clock import system_clock
 
 MEBIBYTE: Final = 1 << 20
 

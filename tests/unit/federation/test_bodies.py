@@ -12,7 +12,8 @@ from federation.audit.reconcile import QUERY_KINDS
 from federation.audit.shredder import SHRED_FILE, Shredder
 from federation.audit.verify import verify_directory
 from federation.coordinator.bodies import BodyDesk
-from federation.local import BANK, LocalFederation
+from federation.local.federation import LocalFederation
+from federation.local.layout import BANK
 from nodes.keystore import create_party, read_keys
 from protocols.channel.envelope import Envelope
 from protocols.channel.identity import PartyId, PartyRole

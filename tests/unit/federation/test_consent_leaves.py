@@ -19,7 +19,8 @@ from federation.audit.storage import LogWriter
 from federation.audit.verify import verify_directory
 from federation.coordinator.consent_book import FILE, ConsentBook
 from federation.coordinator.consents import read_issuers
-from federation.local import BANK, CONSENT_SERVICE, COORDINATOR, LocalFederation
+from federation.local.federation import LocalFederation
+from federation.local.layout import BANK, CONSENT_SERVICE, COORDINATOR
 from nodes.bank.showing import ConsentStatements
 from nodes.keystore import create_party, read_keys
 from nodes.ledger import ledger_location, open_bank_ledger

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from federation.coordinator import Coordinator
-from federation.local import BANK, LocalFederation
+from federation.local.federation import LocalFederation
+from federation.local.layout import BANK
 from nodes.keystore import read_keys
 from protocols.assessment.messages import Acknowledgement, Denial, Outcome, Query, Subject
 from protocols.channel.envelope import EVERYONE, Channel, Envelope

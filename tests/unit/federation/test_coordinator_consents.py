@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from federation.local import BANK, CONSENT_SERVICE, COORDINATOR, LocalFederation
+from federation.local.federation import LocalFederation
+from federation.local.layout import BANK, CONSENT_SERVICE, COORDINATOR
 from nodes.keystore import read_keys
 from protocols.channel.envelope import EVERYONE, Channel, Envelope
 from protocols.channel.identity import PartyId

@@ -13,7 +13,8 @@ from federation.flower import desk_messages as d
 from federation.flower import serving
 from federation.flower.desk import RECORDS, TrainingDesk
 from federation.flower.serving import Desk
-from federation.local import BANK, COORDINATOR, LocalFederation
+from federation.local.federation import LocalFederation
+from federation.local.layout import BANK, COORDINATOR
 from federation.rounds import RoundEvent, Traffic
 from nodes.bank.training import TrainingTerms
 from protocols.channel.envelope import pack_parcel

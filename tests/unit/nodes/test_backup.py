@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from federation.audit import AuditLog, read_log_keys, read_log_signer
 from federation.cli.main import app
-from federation.local import COORDINATOR
+from federation.local.layout import COORDINATOR
 from nodes.backup import sealed_stream
 from nodes.backup.archive import DUMP, read_backup, write_backup
 from nodes.backup.freshness import recorded_size

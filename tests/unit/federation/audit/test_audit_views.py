@@ -34,7 +34,7 @@ from federation.audit.views import (
     socket_desk,
 )
 from federation.cli.main import app
-from federation.local import LocalFederation
+from federation.local.federation import LocalFederation
 from nodes.door import door
 from nodes.keystore import read_cards, read_keys
 from protocols.channel.envelope import Channel, Envelope, open_parcel, pack_parcel

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from federation.cli.main import app
-from federation.local import CONSENT_SERVICE
+from federation.local.layout import CONSENT_SERVICE
 from protocols.uscc import synthetic
 from tests.conftest import TrainedFederation
 

@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 from federation.audit import read_log_keys
 from federation.audit.alarms import AlarmRules
 from federation.cli.main import app
-from federation.local import COORDINATOR, LocalFederation
+from federation.local.federation import LocalFederation
+from federation.local.layout import COORDINATOR
 from protocols.transparency import parse_log_proof
 from tests.postgres_server import PostgresServer
 from tests.small_federation import NODES, NOW, codes

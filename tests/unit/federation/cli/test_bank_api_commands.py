@@ -18,7 +18,7 @@ import pytest
 from typer.testing import CliRunner
 
 from federation.cli.main import app
-from federation.local import BANK
+from federation.local.layout import BANK
 from federation.local.processes import free_ports
 from nodes.bank.store import outcomes
 from nodes.bank.store.database import DATABASE_FILE, Database

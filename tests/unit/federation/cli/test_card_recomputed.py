@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from federation.cli.cards import card_validation, model_card
-from federation.local import BANK, LocalFederation
+from federation.local.federation import LocalFederation
+from federation.local.layout import BANK
 from federation.report.card_data import CardValidation, ModelCard
 from nodes.bank.model_quality import measure
 from nodes.bank.training import FINE_BINS, Split

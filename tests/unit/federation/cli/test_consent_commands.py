@@ -11,7 +11,8 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from federation.cli.main import app
-from federation.local import BANK, LocalFederation
+from federation.local.federation import LocalFederation
+from federation.local.layout import BANK
 from nodes.keystore import read_cards
 from protocols.consent import (
     ConsentDemand,

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from federation.cli.cards import CARD_HTML, CARD_JSON, model_card, write_card
 from federation.cli.main import app
-from federation.local import read_federation
+from federation.local.layout import read_federation
 from federation.report.card import render_card
 from federation.report.card_data import ModelCard
 from nodes.bank.model_file import ModelTree, read_model_file, sign_model_file, write_model_file

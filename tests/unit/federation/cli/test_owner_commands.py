@@ -13,7 +13,8 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from federation.cli.main import app
-from federation.local import COORDINATOR, LocalFederation
+from federation.local.federation import LocalFederation
+from federation.local.layout import COORDINATOR
 from nodes.policy import POLICY_FILE, read_policy
 from tests.conftest import TrainedFederation
 from tests.small_federation import NOW, codes

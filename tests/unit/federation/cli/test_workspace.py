@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from federation.cli.workspace import whole_folder
-from federation.local import FEDERATION_FILE
+from federation.local.layout import FEDERATION_FILE
 from protocols.errors import ConfigurationError
 
 

@@ -26,8 +26,8 @@ from federation.console.app import create_app, make_console, wall_clock
 from federation.console.index import Index
 from federation.console.look_book import LocalLookBook
 from federation.console.sources import Look
-from federation.local import LocalFederation
 from federation.local.coordinator_home import found_coordinator
+from federation.local.federation import LocalFederation
 from federation.local.processes import free_ports
 from nodes.keystore import read_cards
 from protocols.channel.envelope import Channel, Envelope

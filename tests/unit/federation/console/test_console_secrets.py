@@ -18,7 +18,7 @@ from federation.console import accounts as rules
 from federation.console.accounts import Accounts, Role
 from federation.console.app import create_app, make_console
 from federation.console.index import Index
-from federation.local import LocalFederation
+from federation.local.federation import LocalFederation
 from tests.conftest import TrainedFederation
 from tests.console_site import BASE, HOSTS, Book, sources
 from tests.small_federation import NOW

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from federation.local import LocalBankService, LocalFederation
+from federation.local.bank_service import LocalBankService
+from federation.local.federation import LocalFederation
 from nodes.bank.service import MAX_BATCH, Applicant, BankService
 from protocols.consent import Purpose
 from protocols.errors import ConfigurationError, PolicyDenied

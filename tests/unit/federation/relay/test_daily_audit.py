@@ -13,7 +13,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from federation.audit.daily import DailyAudit, audit
-from federation.local import LocalFederation
+from federation.local.federation import LocalFederation
 from federation.process.settings import read_settings
 from federation.relay.daily import RESULT_FILE, DailyRounds, seconds_until
 from federation.relay.settings import CoordinatorSettings

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from federation.local import LocalFederation
+from federation.local.federation import LocalFederation
 from nodes.bank.agent import BankAgent
 from nodes.bank.model_file import RunFacts
 from nodes.bank.training import Split, TrainingTerms

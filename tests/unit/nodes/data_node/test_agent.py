@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from federation.local import BANK
+from federation.local.layout import BANK
 from nodes.data_node import assessments
 from nodes.data_node.agent import DataNodeAgent
 from nodes.data_node.parts import Parts

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from federation.local import BANK
+from federation.local.layout import BANK
 from nodes.data_node.agent import DataNodeAgent
 from nodes.policy import NodePolicy, PolicyInForce
 from nodes.policy.rules import Effect, Rule

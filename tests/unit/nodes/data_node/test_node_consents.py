@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from federation.local import BANK, CONSENT_SERVICE
+from federation.local.layout import BANK, CONSENT_SERVICE
 from nodes.consent_sources import ConsentSources
 from nodes.data_node.agent import DataNodeAgent
 from nodes.keystore import read_keys

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from federation.local import BANK
+from federation.local.layout import BANK
 from nodes.data_node.consents import ConsentDesk
 from nodes.data_node.stop_switch import StopSwitch
 from nodes.data_node.training import Admission, TrainingSite

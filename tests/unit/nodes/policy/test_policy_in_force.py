@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from federation.local import BANK, LocalFederation
+from federation.local.federation import LocalFederation
+from federation.local.layout import BANK
 from nodes.policy import POLICY_FILE, NodePolicy, PolicyInForce, Quota, usual_policy, write_policy
 from nodes.policy.rules import Effect, Rule
 from protocols.consent import Purpose
