@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from federation.rounds import RoundEvent
+from federation.traffic import RoundEvent
 from protocols.boosting.model import BoostingPlan
 from protocols.scorecard.model import TrainingPlan
 

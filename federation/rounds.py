@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from flwr.app import Context
@@ -17,96 +16,11 @@ from flwr.serverapp import Grid, ServerApp
 
 from federation.coordinator import Routed
 from federation.grid import parcel_message, reply_parcel
+from federation.traffic import RoundEvent, Traffic, phase_of
 from federation.witnessing import Deliver
 from protocols.channel.envelope import Envelope, open_parcel, pack_parcel
 from protocols.channel.identity import PartyId
 from protocols.errors import CreditFederationError, PeerRefused, TransportError
-
-PHASES: Mapping[str, str] = {
-    "RunSpec": "histograms",
-    "EncryptedLabels": "histograms",
-    "Cohort": "histograms",
-    "DistrictCounts": "histograms",
-    "DomainCounts": "histograms",
-    "DistrictSums": "binning",
-    "PooledSums": "binning",
-    "BinHistograms": "binning",
-    "WoeTables": "gram_matrix",
-    "EncryptedColumns": "gram_matrix",
-    "MaskedProducts": "gram_matrix",
-    "MaskShare": "gram_matrix",
-    "ProductShare": "gram_matrix",
-    "LocalGram": "gram_matrix",
-    "PointTables": "totals",
-    "MaskedTotals": "totals",
-    "CombinedTotals": "totals",
-    "EncryptedResiduals": "refinement",
-    "GradientShare": "refinement",
-    "Invitation": "consortium",
-    "Acceptance": "consortium",
-    "ConsortiumSpec": "histograms",
-    "BankCut": "histograms",
-    "HistogramShare": "binning",
-    "OwnProductShare": "gram_matrix",
-    "GradientPoolShare": "refinement",
-    "PoolShare": "pooling",
-    "ModelAgreement": "manifest",
-    "BoostingSpec": "histograms",
-    "FeatureHistograms": "binning",
-    "Gradients": "gradients",
-    "StepOpening": "trees",
-    "LeafHistograms": "trees",
-    "Growth": "trees",
-    "StepClosing": "trees",
-    "ValidationGain": "trees",
-    "TreeTables": "totals",
-    "Manifest": "manifest",
-    "ManifestSignature": "manifest",
-    "SignedManifest": "manifest",
-    "Query": "assessment",
-    "Subject": "assessment",
-    "ScoreShare": "assessment",
-    "CombinedScore": "assessment",
-    "BatchQuery": "assessment",
-    "BatchSlips": "assessment",
-    "BatchSubjects": "assessment",
-    "BatchDecisions": "assessment",
-    "BatchOpening": "assessment",
-    "BatchShares": "assessment",
-    "CombinedBatch": "assessment",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class RoundEvent:
-    """What a round did. Units: bytes on the wire in both directions, seconds of wall time."""
-
-    number: int
-    phase: str
-    parties: tuple[str, ...]
-    bytes: int
-    seconds: float
-
-
-@dataclass(slots=True)
-class Traffic:
-    """What has passed so far, for reports.
-
-    `engine_seconds` is how much of the wall time a deployed engine took for itself: to start a run, and to carry.
-    """
-
-    rounds: int = 0
-    bytes_sent: dict[str, int] = field(default_factory=dict)
-    bytes_received: dict[str, int] = field(default_factory=dict)
-    messages_received: dict[str, int] = field(default_factory=dict)
-    kinds_received: dict[str, set[str]] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
-    engine_seconds: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def total_bytes(self) -> int:
-        """Bytes of all parcels, in both directions."""
-        return sum(self.bytes_sent.values()) + sum(self.bytes_received.values())
 
 
 class Router(Protocol):
@@ -152,7 +66,7 @@ class Mailroom:
         while pending:
             started = time.monotonic()
             self._traffic.rounds += 1
-            before, phase = self._traffic.total_bytes, _phase(pending)
+            before, phase = self._traffic.total_bytes, phase_of(pending)
             where = f"round {self._traffic.rounds}, {phase}"
             replies = self._exchange(grid, nodes, pending, where)
             following = self._route(replies, where)
@@ -270,13 +184,3 @@ def _told(party: PartyId, where: str) -> Iterator[None]:
         raise PeerRefused(f"{party} refused: {refusal.code} ({where})", code=refusal.code) from None
     except CreditFederationError as error:
         raise type(error)(f"the answer of {party}: {error} ({where})", code=error.code) from error
-
-
-def _phase(pending: Mapping[PartyId, list[Envelope]]) -> str:
-    """Return the phase that most bytes of a round belong to."""
-    weights: dict[str, int] = {}
-    for envelopes in pending.values():
-        for envelope in envelopes:
-            phase = PHASES.get(envelope.message, "other")
-            weights[phase] = weights.get(phase, 0) + len(envelope.body)
-    return max(weights, key=lambda phase: weights[phase], default="opening")

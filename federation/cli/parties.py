@@ -7,7 +7,7 @@ from typing import Final
 
 from federation.local.layout import BANK, COORDINATOR, read_federation
 from federation.report.data import PartyView
-from federation.rounds import Traffic
+from federation.traffic import Traffic
 from protocols.channel.identity import PartyRole
 
 HOLDINGS: Final = {

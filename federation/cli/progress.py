@@ -9,7 +9,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from federation.cli.output import errors
 from federation.outlook import Outlook, Standing
-from federation.rounds import RoundEvent
+from federation.traffic import RoundEvent
 
 PHASE_WORDS = {
     "labels": "the bank has encrypted its labels",

@@ -17,7 +17,7 @@ from federation.local.deployed.training import DeployedBanks
 from federation.local.federation import split_rows
 from federation.local.layout import FEDERATION_FILE, read_federation
 from federation.process.settings import read_settings
-from federation.rounds import RoundEvent
+from federation.traffic import RoundEvent
 from nodes.bank.opening import open_bank_site
 from nodes.bank.settings import BANK_FILE, BankSettings
 from protocols.boosting.model import BoostingPlan

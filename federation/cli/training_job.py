@@ -16,7 +16,7 @@ from federation.local.consortium import train_consortium
 from federation.local.federation import LocalFederation, Training, split_rows
 from federation.local.founding import create_federation, keep_bank_apis
 from federation.local.layout import party_of
-from federation.rounds import RoundEvent
+from federation.traffic import RoundEvent
 from nodes.bank.training import Split
 from nodes.features import load_catalogue
 from nodes.policy import PrivacyRules, TrainingRules, usual_policy

@@ -17,7 +17,7 @@ import msgspec
 
 from federation.coordinator import Coordinator, announced
 from federation.flower import desk_messages as d
-from federation.rounds import RoundEvent
+from federation.traffic import RoundEvent
 from protocols.channel.envelope import Envelope, open_parcel, pack_parcel
 from protocols.channel.identity import PartyId
 from protocols.errors import CreditFederationError, UnexpectedMessage

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from federation.rounds import RoundEvent
+from federation.traffic import RoundEvent
 from protocols.errors import MalformedMessage
 
 RunName = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,64}\Z")]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from federation.local.federation import LocalFederation, Training
-from federation.rounds import Traffic
+from federation.traffic import Traffic
 from nodes.bank.agent import BankAgent
 from nodes.bank.consortium import ConsortiumTerms
 from nodes.bank.model_file import RunFacts

@@ -31,7 +31,8 @@ from federation.local.layout import (
     write_federation,
 )
 from federation.local.parties import PartyOpener, read_labelled
-from federation.rounds import Deliveries, Mailroom, RoundEvent, Rounds, Traffic, server_app
+from federation.rounds import Deliveries, Mailroom, Rounds, server_app
+from federation.traffic import RoundEvent, Traffic
 from federation.witnessing import Witnessing
 from nodes.bank.agent import BankAgent
 from nodes.bank.model_file import ModelFile, RunFacts, read_model_file, write_model_file

@@ -24,7 +24,7 @@ from federation.bench.workload import make_workload
 from federation.local.federation import LocalFederation, Training
 from federation.local.founding import create_federation
 from federation.local.layout import BANK
-from federation.rounds import RoundEvent
+from federation.traffic import RoundEvent
 from nodes.bank.training import Split
 from nodes.policy import TrainingRules, usual_policy
 from nodes.sources import read_description

@@ -19,7 +19,7 @@ from federation.audit.reading import StoredLog
 from federation.audit.reconcile import Discrepancy, reconcile
 from federation.cli.ledgers import open_ledgers, own_entries
 from federation.local.federation import LocalFederation
-from federation.rounds import RoundEvent
+from federation.traffic import RoundEvent
 from nodes.bank.agent import BankAgent
 from nodes.data_node.agent import DataNodeAgent
 from protocols.channel.envelope import Envelope, open_parcel, pack_parcel, pack_refusal

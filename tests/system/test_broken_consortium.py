@@ -10,7 +10,7 @@ import pytest
 from federation.local.consortium import train_consortium
 from federation.local.federation import LocalFederation, split_rows
 from federation.local.founding import create_federation
-from federation.rounds import RoundEvent
+from federation.traffic import RoundEvent
 from nodes.policy import TrainingRules, usual_policy
 from nodes.sources import read_description
 from protocols.channel.identity import PartyId

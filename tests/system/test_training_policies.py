@@ -10,7 +10,7 @@ import pytest
 
 from federation.local.federation import LocalFederation
 from federation.local.layout import BANK
-from federation.rounds import RoundEvent
+from federation.traffic import RoundEvent
 from nodes.data_node.agent import DataNodeAgent
 from nodes.policy import POLICY_FILE, NodePolicy, Quota, usual_policy, write_policy
 from nodes.policy.rules import Effect, Rule

@@ -17,7 +17,7 @@ import msgspec
 
 from federation.flower import desk_messages as d
 from federation.flower.intake import SILENCE_SECONDS
-from federation.rounds import RoundEvent, Traffic
+from federation.traffic import RoundEvent, Traffic
 from nodes.bank.agent import BankAgent
 from nodes.bank.run_line import RunLine, run_line
 from nodes.bank.settings import BankSettings

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from federation.local.deployed.carrying import BankEnd, carry, traffic_of
 from federation.local.federation import Training
-from federation.rounds import RoundEvent
+from federation.traffic import RoundEvent
 from nodes.bank.agent import BankAgent
 from nodes.bank.model_file import RunFacts, write_model_file
 from nodes.bank.run_line import run_line

@@ -20,7 +20,7 @@ from federation.local.deployed.namespaces import Placement
 from federation.local.federation import Training, split_rows
 from federation.local.layout import CONSENT_SERVICE, MODEL_FILE, read_federation, write_federation
 from federation.process.settings import read_settings
-from federation.rounds import RoundEvent, Traffic
+from federation.traffic import RoundEvent, Traffic
 from nodes.bank.agent import BankAgent
 from nodes.bank.model_file import ModelFile, RunFacts, write_model_file
 from nodes.bank.settings import BANK_FILE, BankSettings

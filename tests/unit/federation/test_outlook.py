@@ -6,7 +6,7 @@ import pytest
 
 from federation.cli.progress import describe
 from federation.outlook import Outlook, Standing, stages_of
-from federation.rounds import RoundEvent
+from federation.traffic import RoundEvent
 from protocols.boosting.model import BoostingPlan
 from protocols.scorecard.model import TrainingPlan
 

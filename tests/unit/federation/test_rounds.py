@@ -9,7 +9,8 @@ from flwr.app import Message
 
 from federation.coordinator import Coordinator, Routed
 from federation.grid import EmbeddedGrid
-from federation.rounds import Mailroom, RoundEvent, Traffic, addresses, exchange
+from federation.rounds import Mailroom, addresses, exchange
+from federation.traffic import RoundEvent, Traffic
 from nodes.flower_relay import make_client_app
 from protocols.channel.envelope import Envelope, open_parcel, pack_parcel, pack_refusal
 from protocols.channel.identity import PartyId

@@ -15,7 +15,7 @@ from federation.flower.desk import RECORDS, TrainingDesk
 from federation.flower.serving import Desk
 from federation.local.federation import LocalFederation
 from federation.local.layout import BANK, COORDINATOR
-from federation.rounds import RoundEvent, Traffic
+from federation.traffic import RoundEvent, Traffic
 from nodes.bank.training import TrainingTerms
 from protocols.channel.envelope import pack_parcel
 from protocols.errors import PeerRefused, TransportError
