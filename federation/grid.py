@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
-from flwr.app import Array, ArrayRecord, Context, Error, Message, MessageType, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Error, Message, MessageType, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.common.constant import SUPERLINK_NODE_ID, ErrorCode
 from flwr.common.serde import message_from_proto, message_to_proto
@@ -21,25 +21,32 @@ from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 
 PARCEL = "parcel"
+WHOLE_BYTES = 1 << 20
+"""A parcel up to this size is one of Flower's objects; of a larger one, an array, Flower makes pieces."""
+
 Observer = Callable[[int, bool, bytes], None]
 
 
 def parcel_message(parcel: bytes, node_id: int, group: str) -> Message:
     """Return the query message that carries a parcel to a node."""
-    array = Array(np.frombuffer(parcel, dtype=np.uint8))
-    content = RecordDict({PARCEL: ArrayRecord({PARCEL: array})})
+    if len(parcel) <= WHOLE_BYTES:
+        content = RecordDict({PARCEL: ConfigRecord({PARCEL: parcel})})
+    else:
+        content = RecordDict({PARCEL: ArrayRecord({PARCEL: Array(np.frombuffer(parcel, dtype=np.uint8))})})
     return Message(content, node_id, MessageType.QUERY, group_id=group)
 
 
 def reply_parcel(message: Message) -> bytes | None:
-    """Return the parcel of a reply, or None if it carries none: an error, or arrays that are not what they must be."""
+    """Return the parcel of a reply, or None if it carries none: an error, or records that are not what they must be."""
     if message.has_error():
         return None
     try:
-        data = message.content.array_records[PARCEL][PARCEL].numpy()
-    except Exception:  # a peer's bytes decide what an array raises
+        record = message.content[PARCEL]
+        value = record[PARCEL].numpy() if isinstance(record, ArrayRecord) else record[PARCEL]
+        octets = value.tobytes() if isinstance(value, np.ndarray) and value.dtype == np.uint8 else value
+    except Exception:  # a peer's bytes decide what a record raises
         return None
-    return data.tobytes() if data.dtype == np.uint8 else None
+    return octets if isinstance(octets, bytes) else None
 
 
 class EmbeddedGrid(Grid):

@@ -188,10 +188,14 @@ def parcel_in(data: bytes) -> bytes | None:
     items = message.content.items
     if message.HasField("error") or len(items) != 1 or items[0].key != PARCEL:
         return None
-    arrays = items[0].array_record.items
-    if items[0].WhichOneof("value") != "array_record" or len(arrays) != 1 or arrays[0].key != PARCEL:
+    kind = items[0].WhichOneof("value")
+    found = items[0].array_record.items if kind == "array_record" else items[0].config_record.items
+    if len(found) != 1 or found[0].key != PARCEL:
         return None
-    return _octets(arrays[0].value.data)
+    if kind == "array_record":
+        return _octets(found[0].value.data)
+    value = items[0].config_record.items[0].value
+    return value.bytes if value.WhichOneof("value") == "bytes" else None
 
 
 def _octets(data: bytes) -> bytes | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from flwr.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from nodes.door import ask_socket
@@ -20,6 +20,10 @@ from nodes.door import ask_socket
 PARCEL = "parcel"
 DOOR: Final = "door"
 TOOK: Final = "took"
+WHOLE_BYTES: Final = 1 << 20
+"""A parcel up to this size travels as one of Flower's objects; a larger one as an array, which Flower cuts into pieces,
+two objects more. Each object is a request of its own at every step of the way."""
+
 Handle = Callable[[bytes], bytes]
 
 
@@ -43,12 +47,19 @@ def _relaying(door: Callable[[Context], Handle], timed: bool = False) -> ClientA
     def relay(message: Message, context: Context) -> Message:
         started = time.monotonic()
         reply = door(context)(parcel_of(message))
-        content = RecordDict({PARCEL: ArrayRecord({PARCEL: Array(np.frombuffer(reply, dtype=np.uint8))})})
-        if timed:
-            content[TOOK] = MetricRecord({TOOK: time.monotonic() - started})
-        return Message(content, reply_to=message)
+        took = {TOOK: time.monotonic() - started} if timed else {}
+        return Message(_content(reply, took), reply_to=message)
 
     return app
+
+
+def _content(parcel: bytes, took: dict[str, float]) -> RecordDict:
+    if len(parcel) <= WHOLE_BYTES:
+        return RecordDict({PARCEL: ConfigRecord({PARCEL: parcel, **took})})
+    content = RecordDict({PARCEL: ArrayRecord({PARCEL: Array(np.frombuffer(parcel, dtype=np.uint8))})})
+    if took:
+        content[TOOK] = ConfigRecord({**took})
+    return content
 
 
 def _socket_door(context: Context) -> Handle:
@@ -59,10 +70,12 @@ def _socket_door(context: Context) -> Handle:
 def parcel_of(message: Message) -> bytes:
     """Return the parcel that a message carries, or b"" (which decodes to nothing) if it carries none; never raises.
 
-    An exception here would travel to the sender with its text, and what an array may raise on bytes cannot be listed.
+    An exception here would travel to the sender with its text, and what a record may raise on bytes cannot be listed.
     """
     try:
-        data = message.content.array_records[PARCEL][PARCEL].numpy()
+        record = message.content[PARCEL]
+        value = record[PARCEL].numpy() if isinstance(record, ArrayRecord) else record[PARCEL]
+        octets = value.tobytes() if isinstance(value, np.ndarray) and value.dtype == np.uint8 else value
     except Exception:
         return b""
-    return data.tobytes() if data.dtype == np.uint8 else b""
+    return octets if isinstance(octets, bytes) else b""

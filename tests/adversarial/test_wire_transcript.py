@@ -6,8 +6,9 @@ import io
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
-from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MessageType, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MessageType, MetricRecord, RecordDict
 from flwr.common.serde import message_to_proto
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from typer.testing import CliRunner
 from wire_runs import MINIMUM_BIN, Site, Tape, write_dataset
 
 from federation.cli.main import app
-from federation.grid import PARCEL, parcel_message
+from federation.grid import PARCEL, WHOLE_BYTES, parcel_message
 from federation.transcript import MAGIC, Transcript, TranscriptRecorder, open_transcript, parcel_in, recording
 from protocols.errors import ConfigurationError, MalformedMessage
 from protocols.wire_audit import Observation
@@ -145,17 +146,22 @@ def flower(content: RecordDict) -> bytes:
 
 
 def test_a_message_with_one_parcel_and_nothing_else_carries_it() -> None:
-    assert parcel_in(bytes(message_to_proto(parcel_message(b"\x01\x02", 7, "1")).SerializeToString())) == b"\x01\x02"
+    for parcel in (b"\x01\x02", bytes(WHOLE_BYTES + 1)):
+        assert parcel_in(bytes(message_to_proto(parcel_message(parcel, 7, "1")).SerializeToString())) == parcel
 
 
 def test_anything_beside_the_parcel_or_in_its_place_is_not_taken_for_one() -> None:
     parcel = Array("uint8", (2,), "numpy.ndarray", b"not an array")
-    octets = ArrayRecord({PARCEL: parcel_message(b"\x01", 7, "1").content.array_records[PARCEL][PARCEL]})
+    octets = ArrayRecord({PARCEL: Array(np.frombuffer(b"\x01", dtype=np.uint8))})
     extra = ArrayRecord({**octets, "more": octets[PARCEL]})
     for content in (
         RecordDict({}),
         RecordDict({PARCEL: octets, "debug": ConfigRecord({"a": 1.5})}),
         RecordDict({PARCEL: ConfigRecord({"a": 1.5})}),
+        RecordDict({PARCEL: ConfigRecord({PARCEL: b"\x01", "a": 1.5})}),
+        RecordDict({PARCEL: ConfigRecord({PARCEL: "\x01"})}),
+        RecordDict({PARCEL: ConfigRecord({PARCEL: [b"\x01"]})}),
+        RecordDict({PARCEL: MetricRecord({PARCEL: 1})}),
         RecordDict({"other": octets}),
         RecordDict({PARCEL: extra}),
         RecordDict({PARCEL: ArrayRecord({PARCEL: parcel})}),

@@ -56,7 +56,7 @@ def test_no_object_passes_but_its_bytes() -> None:
     @app.query()
     def keep(message: Message, context: Context) -> Message:
         kept.append(message)
-        reply = Message(RecordDict({"parcel": message.content.array_records["parcel"]}), reply_to=message)
+        reply = Message(RecordDict({"parcel": message.content.config_records["parcel"]}), reply_to=message)
         kept.append(reply)
         return reply
 
@@ -66,7 +66,7 @@ def test_no_object_passes_but_its_bytes() -> None:
     assert sent.content is not kept[0].content
     assert reply is not kept[1]
     assert reply.content is not kept[1].content
-    assert kept[0].content.array_records["parcel"]["parcel"] is not sent.content.array_records["parcel"]["parcel"]
+    assert kept[0].content.config_records["parcel"] is not sent.content.config_records["parcel"]
 
 
 def test_the_observer_sees_what_crosses_and_only_that() -> None:

@@ -11,7 +11,7 @@ from flwr.supercore.inflatable.inflatable_utils import ObjectUnavailableError
 from flwr.superlink.grid import http_grid
 
 from federation.flower.prompt_grid import AGAIN_SECONDS, TOOK, PromptGrid, ask_again_soon
-from federation.grid import EmbeddedGrid, parcel_message, reply_parcel
+from federation.grid import WHOLE_BYTES, EmbeddedGrid, parcel_message, reply_parcel
 from nodes import flower_relay
 from nodes.flower_relay import make_client_app
 
@@ -67,13 +67,14 @@ class SayingGrid(EmbeddedGrid):
 @pytest.mark.parametrize(
     ("said", "believed"),
     [
-        (MetricRecord({TOOK: WORK_SECONDS}), True),
-        (MetricRecord({TOOK: 1e9}), True),  # no party works longer than its exchange lasts
-        (MetricRecord({TOOK: -1.0}), False),
-        (MetricRecord({TOOK: float("nan")}), False),
-        (MetricRecord({TOOK: [1.0, 2.0]}), False),
-        (MetricRecord({"other": 1.0}), False),
+        (ConfigRecord({TOOK: WORK_SECONDS}), True),
+        (ConfigRecord({TOOK: 1e9}), True),  # no party works longer than its exchange lasts
+        (ConfigRecord({TOOK: -1.0}), False),
+        (ConfigRecord({TOOK: float("nan")}), False),
+        (ConfigRecord({TOOK: [1.0, 2.0]}), False),
+        (ConfigRecord({"other": 1.0}), False),
         (ConfigRecord({TOOK: "1"}), False),
+        (MetricRecord({TOOK: 1.0}), False),
         (ArrayRecord(), False),
         (None, False),
     ],
@@ -91,7 +92,8 @@ def test_a_partys_word_about_its_work_is_taken_within_reason(
         assert grid.carrying_seconds >= WORK_SECONDS
 
 
-def test_the_relay_of_a_deployed_party_says_how_long_its_agent_took(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("size", [1, WHOLE_BYTES + 1])
+def test_the_relay_of_a_deployed_party_says_how_long_its_agent_took(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     def slow(path: object, parcel: bytes) -> bytes:
         time.sleep(WORK_SECONDS)
         return parcel
@@ -99,8 +101,11 @@ def test_the_relay_of_a_deployed_party_says_how_long_its_agent_took(monkeypatch:
     monkeypatch.setattr(flower_relay, "ask_socket", slow)
     inner = EmbeddedGrid({1: flower_relay.make_socket_app()}, {1: "tax"})
     inner._contexts[1].node_config["door"] = "/nowhere"
-    (reply,) = inner.send_and_receive([parcel_message(b"x", 1, "1")])
-    assert reply.content.metric_records[TOOK][TOOK] >= WORK_SECONDS
+    grid = PromptGrid(inner)
+    started = time.monotonic()
+    (reply,) = grid.send_and_receive([parcel_message(bytes(size), 1, "1")])
+    assert reply_parcel(reply) == bytes(size)
+    assert grid.carrying_seconds <= time.monotonic() - started - WORK_SECONDS
     assert TOOK == flower_relay.TOOK
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MessageType, RecordDict
+from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects
 
-from federation.grid import EmbeddedGrid, parcel_message, reply_parcel
+from federation.grid import WHOLE_BYTES, EmbeddedGrid, parcel_message, reply_parcel
+from nodes import flower_relay
 from nodes.flower_relay import PARCEL, make_client_app, parcel_of
 
 NODE = 1001
@@ -33,9 +35,17 @@ def carrying(record: ArrayRecord | ConfigRecord | None) -> Message:
     return Message(RecordDict({} if record is None else {PARCEL: record}), NODE, MessageType.QUERY, group_id="1")
 
 
-def test_bytes_pass_both_ways(grid: EmbeddedGrid) -> None:
-    (reply,) = grid.send_and_receive([parcel_message(bytes(range(256)), NODE, "1")])
-    assert reply_parcel(reply) == b"heard " + bytes(range(256))
+@pytest.mark.parametrize("size", [256, WHOLE_BYTES, WHOLE_BYTES + 1])
+def test_bytes_pass_both_ways(grid: EmbeddedGrid, size: int) -> None:
+    sent = (bytes(range(256)) * (size // 256 + 1))[:size]
+    (reply,) = grid.send_and_receive([parcel_message(sent, NODE, "1")])
+    assert reply_parcel(reply) == b"heard " + sent
+
+
+def test_a_small_parcel_is_one_object_and_a_large_one_cut() -> None:
+    objects = {size: len(get_all_nested_objects(parcel_message(bytes(size), NODE, "1"))) for size in (1, 6 << 20)}
+    assert objects == {1: 3, 6 << 20: 6}  # message, content, record; and the array with its pieces
+    assert WHOLE_BYTES == flower_relay.WHOLE_BYTES
 
 
 def test_no_bytes_are_bytes_too(grid: EmbeddedGrid) -> None:
@@ -51,6 +61,12 @@ def test_a_malformed_array_is_no_parcel_at_either_end(grid: EmbeddedGrid, case: 
     (reply,) = grid.send_and_receive([message])
     assert not reply.has_error()
     assert reply_parcel(reply) == b"heard "
+
+
+@pytest.mark.parametrize("value", [1, 1.5, True, "text", [b"x"]])
+def test_a_record_with_anything_but_bytes_is_no_parcel(value: int | float | str | list[bytes]) -> None:
+    assert parcel_of(carrying(ConfigRecord({PARCEL: value}))) == b""
+    assert reply_parcel(carrying(ConfigRecord({PARCEL: value}))) is None
 
 
 @pytest.mark.parametrize("record", [None, ConfigRecord({"a": 1}), ArrayRecord({"other": Array(np.zeros(1, np.uint8))})])
