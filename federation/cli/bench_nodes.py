@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import logging
+import signal
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from federation.bench.districts import DOMAINS
 from federation.cli.output import console, errors, print_json, quiet_libraries, reported_errors
 from federation.local.nodes_bench import Effort, NodesFigures, measure_nodes
+from protocols.errors import TransportError
 
 FEWEST = len(DOMAINS) - 1
 MOST = 100
+Handler = Callable[[int, FrameType | None], None]
 
 
 def nodes(
     counts: Annotated[
         list[int] | None, typer.Option("--nodes", help="Data nodes; several may follow: the first is the baseline.")
     ] = None,
-    rows: Annotated[int, typer.Option("--rows", help="Enterprises of the cohort.", min=500, max=100_000)] = 2000,
+    rows: Annotated[int, typer.Option("--rows", help="Enterprises of the cohort.", min=500, max=100_000)] = 500,
     key_bits: Annotated[int, typer.Option("--key-bits", help="Length of every Paillier key.", min=2048)] = 2048,
     assessments: Annotated[int, typer.Option("--assessments", help="Answers in one process.", min=1, max=1000)] = 40,
     process_seconds: Annotated[
@@ -32,12 +39,15 @@ def nodes(
     deployed: Annotated[
         bool, typer.Option("--deployed", help="Also start all processes, train over Flower and ask the bank's API.")
     ] = False,
+    minutes: Annotated[int, typer.Option("--limit-minutes", help="Give up after so long.", min=1, max=1440)] = 60,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object.")] = False,
 ) -> None:
     """Train and assess one cohort with few data nodes and with many: time, processor time and bytes.
 
     Four nodes are four domains, each one office. More are five domains, with the tax domain split over district
     offices, so that twenty are sixteen districts and four other offices. What each needs is made first.
+    With --deployed twenty nodes are about 70 processes and 6 GB. Whatever ends the command, also Ctrl-C or SIGTERM,
+    ends them, and removes the folder that it has made.
     """
     quiet_libraries()
     logging.getLogger("nodes").setLevel(logging.ERROR)
@@ -46,14 +56,52 @@ def nodes(
         raise typer.BadParameter(f"{FEWEST} to {MOST} data nodes", param_hint="--nodes")
     effort = Effort(rows, key_bits, assessments, process_seconds, rate, deployed)
     found: list[NodesFigures] = []
-    with reported_errors(as_json), errors.status("starting") as status:
+    with reported_errors(as_json), _ended_in_time(60 * minutes), _telling() as tell:
         for count in chosen:
             with tempfile.TemporaryDirectory(prefix="credfed-") as made:
-                found.append(measure_nodes(Path(made) / "federation", count, effort, status.update))
+                found.append(measure_nodes(Path(made) / "federation", count, effort, tell))
     if as_json:
         print_json({"rows": rows, "key_bits": key_bits, "figures": found})
     else:
         show(found, rows, key_bits)
+
+
+@contextmanager
+def _ended_in_time(seconds: int) -> Iterator[None]:
+    """Have the block end by an exception, so that it tidies up: after `seconds`, or when a signal asks for its end."""
+
+    def too_late(*_: object) -> None:
+        raise TransportError(f"not done after {seconds} s", code="TIMEOUT")
+
+    def asked(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    wanted: dict[signal.Signals, Handler] = {signal.SIGALRM: too_late, signal.SIGTERM: asked, signal.SIGHUP: asked}
+    before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _telling() -> Iterator[Callable[[str], None]]:
+    """Show what is being done: in one line of a terminal, and else a line for each step."""
+    if errors.is_terminal:
+        with errors.status("starting") as status:
+            yield lambda text: status.update(escape(text))
+        return
+    told: list[str] = []
+
+    def tell(text: str) -> None:
+        if told[-1:] != [text]:
+            told.append(text)
+            errors.print(escape(text), soft_wrap=True)
+
+    yield tell
 
 
 def show(found: list[NodesFigures], rows: int, key_bits: int) -> None:
@@ -93,6 +141,7 @@ DEPLOYED_LINES = (
     ("training over Flower: MB", "bytes", 1e-6),
     ("an answer of the bank's API: median ms", "answer_ms", 1.0),
     ("an answer of the bank's API: processor ms", "answer_cpu_ms", 1.0),
+    ("questions to it without a score", "unanswered", 1.0),
 )
 
 

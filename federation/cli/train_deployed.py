@@ -88,7 +88,10 @@ def train_enrolled(
     with open_bank_site(home, settings) as site:
         bank = EnrolledBank(home, settings, site, split_rows(site.outcomes, test_size, seed))
         if consent is None:
-            ask = f"credfed consent issue SERVICE {bank.subject} --bank {site.keys.party} --purpose training"
+            bank.refresh()
+            domains = "".join(f" --domain {domain}" for domain in sorted({node.domain for node in bank.nodes()}))
+            terms = f"--bank {site.keys.party} --purpose training{domains} --cards {home / settings.cards}"
+            ask = f"credfed consent issue SERVICE {bank.subject} {terms}"
             raise ConfigurationError(f"--consent is needed, for this cohort: {ask}", code="CONSENT_NEEDED")
         training = bank.train(plan, minimum_bin, read_consent_text(consent), on_round)
         results = build_results(home.name, training, site.paillier.public_key.bits, plan, None)

@@ -25,6 +25,8 @@ from protocols.channel.identity import PartyId
 from protocols.errors import CreditFederationError, PeerRefused, TransportError, UnexpectedMessage
 
 GATHER_SECONDS: Final = 60.0
+ROUND_SECONDS: Final = 3600.0
+"""For how long a round waits for its slowest party: one that hangs, or means to, ends the run, and blocks no other."""
 DESK_SECONDS: Final = 30.0
 """For how long a desk that does not answer is asked again: a coordinator that ended is started anew."""
 RETRY_SECONDS: Final = 0.5
@@ -135,7 +137,7 @@ def conduct(grid: Grid, desk: Desk) -> None:
         parties = desk.begin()
         with _alive(desk):
             await_parties(grid, parties.parties)
-            Mailroom(desk, PartyId(parties.first), parties.opening, traffic, desk.report).run(prompt)
+            Mailroom(desk, PartyId(parties.first), parties.opening, traffic, desk.report, ROUND_SECONDS).run(prompt)
     except CreditFederationError as error:
         code, text = error.code, str(error)
     except Exception as error:  # of flwr, whose text may say anything

@@ -193,8 +193,8 @@ def sites() -> Iterator[Sites]:
 
 
 def consent(sites: Sites, subject: str, *options: str) -> str:
-    """The consent service's word on a subject, for the bank and every domain: it enrolled before most of the nodes."""
-    terms = ("--bank", BANK, "--cards", str(sites.home(BANK) / "cards"), *(f"--domain={node}" for node in NODES))
+    """The consent service's word on a subject, for the bank and every domain of the roster that the bank has pinned."""
+    terms = ("--bank", BANK, "--cards", str(sites.home(BANK) / "cards"))
     return credfed("consent", "issue", str(sites.home("consents")), subject, *options, *terms).strip()
 
 
@@ -207,8 +207,10 @@ def train(sites: Sites, *options: str, code: int = 0) -> str:
 def test_an_enrolled_bank_trains_from_its_own_directory_and_asks(sites: Sites, tmp_path: Path) -> None:
     refused = json.loads(train(sites, code=2))["error"]
     assert refused["code"] == "CONSENT_NEEDED"
-    subject = refused["text"].split("SERVICE ")[1].split()[0]
-    (tmp_path / "consent").write_text(consent(sites, subject, "--purpose", "training"))
+    said = refused["text"].split("SERVICE ")[1].split()
+    assert said[said.index("--domain") :] == [*(f"--domain {' --domain '.join(NODES)}".split()), *said[-2:]]
+    given = credfed("consent", "issue", str(sites.home("consents")), *said).strip()
+    (tmp_path / "consent").write_text(given)
     results = json.loads(train(sites, "--consent", str(tmp_path / "consent")))
     home = sites.home(BANK)
     assert results["rounds"] == 8

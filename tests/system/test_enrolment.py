@@ -119,7 +119,9 @@ def enrolled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceFedera
 
 def test_a_question_is_answered_by_parties_that_enrolled_by_the_commands_alone(enrolled: ServiceFederation) -> None:
     async def ask() -> None:
-        async with enrolled.bank(query_seconds=30.0) as bank:
+        async with enrolled.bank(query_seconds=30.0) as bank, asyncio.timeout(DEADLINE):
+            while not set(NODES) <= read_cards(enrolled.folder / BANK / "cards").cards.keys():
+                await asyncio.sleep(0.1)  # the bank enrolled before them: its first roster comes when it connects
             await assess_until(bank, enrolled, "", DEADLINE)
 
     asyncio.run(ask())

@@ -43,12 +43,15 @@ class EnrolledBank:
         """What a consent for this training must name: a hash of the cohort."""
         return cohort_subject(self._agent.cohort_ids(self._split))
 
-    async def _refresh(self) -> None:
+    def refresh(self) -> None:
         """Pin the newest roster: a bank that was away has missed who came since. Raises: as `RunLine`, `Keyring`."""
-        async with run_line(self._home, self._settings.coordinator) as line:
-            parcel = await line.newest_roster(self._site.pins.sequence)
+        parcel = asyncio.run(self._newest_roster())
         for envelope in open_parcel(parcel) if parcel else ():
             self._site.ring.receive(envelope)
+
+    async def _newest_roster(self) -> bytes:
+        async with run_line(self._home, self._settings.coordinator) as line:
+            return await line.newest_roster(self._site.pins.sequence)
 
     def nodes(self) -> tuple[NodeEntry, ...]:
         """Return all data nodes of the roster that are not suspended.
@@ -81,7 +84,7 @@ class EnrolledBank:
 
         Raises: PeerRefused with the code of whoever refused; TransportError if nobody answers; no model is then kept.
         """
-        asyncio.run(self._refresh())
+        self.refresh()
         terms = TrainingTerms(self.nodes(), minimum_bin=minimum_bin, plan=plan)
         started = time.monotonic()
         transcript = self._agent.open_training(self._split, terms, consent)

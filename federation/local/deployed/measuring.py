@@ -1,36 +1,45 @@
-"""What more data nodes cost as processes: starting them, training over Flower, answers by the bank's API, memory."""
+"""What more data nodes cost as processes: starting them, training over Flower, answers by the bank's API, memory.
+
+Whatever ends the measurement, also an exception that a signal has raised, stops all processes.
+"""
 
 from __future__ import annotations
 
+import random
+import socket
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from federation.local.deployed.asking import ask_deployed
-from federation.local.deployed.starting import bring_up
+from federation.local.deployed.starting import PORTS, bring_up
 from federation.local.deployed.supervisor import Status, read_status, stop_supervisor
 from federation.local.deployed.training import DeployedBanks
 from federation.local.deployed.weighing import weigh
 from federation.local.federation import Training
 from federation.local.layout import BANK
-from federation.local.processes import START_SECONDS, free_ports
+from federation.local.processes import START_SECONDS
 from federation.process.settings import read_settings
+from federation.traffic import RoundEvent
 from nodes.bank.opening import open_bank_site
 from nodes.bank.settings import BANK_FILE, BankSettings
-from protocols.errors import TransportError
+from protocols.errors import ConfigurationError, TransportError
 from protocols.scorecard.model import TrainingPlan
 
-_HIGHEST_PORT: Final = 60_000
+_PORTS: Final = range(12_000, 30_000, PORTS)
+"""Below those that a system gives to whoever dials, so that none is taken meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeployedFigures:
     """What a federation of processes took. Units: seconds of wall and of processor time, bytes, milliseconds.
 
-    `memory` is that of all processes after the answers, `carrying_seconds` what Flower took of the training.
+    `memory` is that of all processes after the answers, `carrying_seconds` what Flower took of the training,
+    `unanswered` how many questions got no score: on a machine that is too slow for the parties' patience.
     """
 
     processes: int
@@ -43,6 +52,7 @@ class DeployedFigures:
     cpu_seconds: float
     answer_ms: float
     answer_cpu_ms: float
+    unanswered: int
     memory: int
 
 
@@ -53,19 +63,19 @@ def measure_deployed(folder: Path, minimum_bin: int, answers: int, tell: Callabl
     """
     started = time.monotonic()
     try:
-        bring_up(folder, min(free_ports(1)[0], _HIGHEST_PORT), False, lambda status: tell(_ready(status)))
+        bring_up(folder, _free_port(), False, lambda status: tell(_ready(status)))
         start, begun = time.monotonic() - started, weigh(folder)
         tell("training over Flower")
-        training, seconds = _train(folder, minimum_bin)
+        training, seconds = _train(folder, minimum_bin, lambda event: tell(_passed(event)))
         trained = weigh(folder)
-        tell("the bank's own process starts")
         _await_bank(folder)
-        before, asked = weigh(folder), time.monotonic()
+        before = weigh(folder)
+        tell(f"{answers} questions to the bank's API")
         times = _ask(folder, training, answers)
-        took, after = time.monotonic() - asked, weigh(folder)
+        after = weigh(folder)
     finally:
+        tell("stopping all processes")
         stop_supervisor(folder)
-    tell(f"{answers} answers in {took:.1f} s")
     return DeployedFigures(
         processes=after.processes,
         start_seconds=start,
@@ -76,28 +86,46 @@ def measure_deployed(folder: Path, minimum_bin: int, answers: int, tell: Callabl
         carrying_seconds=training.traffic.engine_seconds["carrying"],
         cpu_seconds=trained.cpu_seconds - begun.cpu_seconds,
         answer_ms=1000 * statistics.median(times),
-        answer_cpu_ms=1000 * (after.cpu_seconds - before.cpu_seconds) / answers,
+        answer_cpu_ms=1000 * (after.cpu_seconds - before.cpu_seconds) / len(times),
+        unanswered=answers - len(times),
         memory=after.memory,
     )
 
 
-def _train(folder: Path, minimum_bin: int) -> tuple[Training, float]:
+def _free_port() -> int:
+    """Return the first of a federation's ports, all of which are free. Raises: ConfigurationError, code NO_PORTS."""
+    for first in random.sample(_PORTS, len(_PORTS)):  # another federation may start at the same time
+        if all(map(_is_free, range(first, first + PORTS))):
+            return first
+    raise ConfigurationError(f"no {PORTS} ports in a row are free", code="NO_PORTS")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe, suppress(OSError):
+        probe.bind(("127.0.0.1", port))
+        return True
+    return False
+
+
+def _train(folder: Path, minimum_bin: int, on_round: Callable[[RoundEvent], None]) -> tuple[Training, float]:
     started = time.monotonic()
     with open_bank_site(folder / BANK, read_settings(folder / BANK / BANK_FILE, BankSettings)) as site:
-        training = DeployedBanks(folder, {BANK: site}, 0.3, 0).train(TrainingPlan(), minimum_bin, folder.name)
+        banks = DeployedBanks(folder, {BANK: site}, 0.3, 0)
+        training = banks.train(TrainingPlan(), minimum_bin, folder.name, on_round)
     return training, time.monotonic() - started
 
 
 def _ask(folder: Path, training: Training, answers: int) -> list[float]:
-    """Return how long each answer took. Raises: TransportError, code NO_ANSWER, for a question without a score."""
-    enterprises = _enterprises(folder)[:answers]
-    times = []
-    for enterprise in enterprises:
+    """Return how long each score took. Raises: TransportError, code NO_ANSWER, if no question got one."""
+    times, codes = [], set()
+    for enterprise in _enterprises(folder)[:answers]:
         started = time.monotonic()
         (result,) = ask_deployed(folder, [enterprise])
-        times.append(time.monotonic() - started)
-        if result.status != "ok" or result.model != training.model.model:
-            raise TransportError(f"no answer: {result.status} {result.code}", code="NO_ANSWER")
+        if result.status == "ok" and result.model == training.model.model:
+            times.append(time.monotonic() - started)
+        codes.add(result.code)
+    if not times:
+        raise TransportError(f"no question got a score: {', '.join(sorted(codes))}", code="NO_ANSWER")
     return times
 
 
@@ -114,6 +142,10 @@ def _await_bank(folder: Path) -> None:
             return
         time.sleep(0.2)
     raise TransportError("the bank's process is not ready", code="NOT_READY")
+
+
+def _passed(event: RoundEvent) -> str:
+    return f"round {event.number} over Flower, {event.phase}: {event.seconds:.0f} s"
 
 
 def _ready(status: Status) -> str:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from federation.local.deployed.flower import LOOPBACK, equip_flower
 from federation.local.deployed.members import namespaces_of
 from federation.local.deployed.namespaces import Placement, remove
 from federation.local.deployed.supervisor import Status, await_ready, end_orphans, start_supervisor
 from federation.local.services import Ports, equip
+
+PORTS: Final = 40
+"""How many ports from a federation's first one on are its own."""
 
 
 def prepare(folder: Path, port: int, namespaces: bool = False) -> tuple[Ports, Placement]:

@@ -296,7 +296,7 @@ def stop_supervisor(folder: Path) -> bool:
     if status is None:
         return False
     os.kill(status.supervisor, signal.SIGTERM)
-    limit = time.monotonic() + 4 * STOP_SECONDS
+    limit = time.monotonic() + 4 * STOP_SECONDS + PROCESS_SECONDS * len(status.processes)
     while _lives(status.supervisor, status.born) and time.monotonic() < limit:  # it tidies up after its processes
         time.sleep(_STEP_SECONDS)
     return True

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from flwr.app import Message
+from flwr.superlink.grid import http_grid
 
 from federation.flower import desk_messages as d
 from federation.flower import serving
 from federation.flower.desk import RECORDS, TrainingDesk
 from federation.flower.serving import Desk
+from federation.grid import EmbeddedGrid
 from federation.local.federation import LocalFederation
 from federation.local.layout import BANK, COORDINATOR
 from federation.traffic import RoundEvent, Traffic
 from nodes.bank.training import TrainingTerms
+from nodes.flower_relay import make_client_app
 from protocols.channel.envelope import pack_parcel
 from protocols.errors import PeerRefused, TransportError
 from tests.small_federation import MINIMUM_BIN, NODES, PLAN, default_split
 
 RUN = "a-run"
+PARTIES = (BANK, *NODES)
 END = d.End("", "", {}, {}, 1, {})
 
 
@@ -110,6 +115,29 @@ def test_a_desk_that_stays_away_ends_the_run(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(TransportError) as caught:
         desk.begin()
     assert caught.value.code == "DESK_UNAVAILABLE"
+
+
+class WithoutTax(EmbeddedGrid):
+    """A grid over which the tax office takes messages, and never replies."""
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        tax = next(number for number, name in enumerate(PARTIES) if name == "tax")
+        return [reply for reply in super().pull_messages(message_ids) if reply.metadata.src_node_id != tax]
+
+
+def test_a_party_that_hangs_ends_the_run_and_is_named(
+    desk: tuple[TrainingDesk, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "ROUND_SECONDS", 0.3)
+    monkeypatch.setattr(http_grid, "pull_objects", http_grid.pull_objects)
+    made, records = desk
+    names = dict(enumerate(PARTIES))
+    grid = WithoutTax(dict.fromkeys(names, make_client_app(lambda data: pack_parcel(()))), names)
+    serving.conduct(grid, Desk(lambda request: asyncio.run(made.serve(request)), RUN))
+    end = lines(records)[-1]["end"]
+    assert isinstance(end, dict)
+    assert end["code"] == "TRANSPORT"
+    assert end["text"].startswith("tax did not answer (round 1")
 
 
 def test_a_refusal_of_the_desk_keeps_its_code() -> None:
