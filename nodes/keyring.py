@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from nodes.keystore import read_cards, read_earlier_paillier, read_keys, read_paillier, write_roster
@@ -13,13 +12,12 @@ from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyCard, PartyId, PartyKeys
 from protocols.channel.pins import UNKNOWN, Pins
 from protocols.channel.wire import decode
-from protocols.enrolment.roster import SignedRoster, pin_next
+from protocols.enrolment.roster import pin_next
 from protocols.enrolment.upkeep import CardNotice, RosterNotice
 from protocols.errors import VerificationFailed
 from protocols.paillier import PrivateKey, PublicKey
 
 logger = logging.getLogger(__name__)
-Keep = Callable[[SignedRoster], None]
 
 
 class Keyring:

@@ -24,12 +24,6 @@ def open_ledgers(directory: Path) -> Iterator[dict[str, LedgerReader]]:
         }
 
 
-def known_notes(directory: Path, origin: str) -> list[bytes]:
-    """Return every note of the log that a party of the folder holds: what the log must still contain."""
-    with open_ledgers(directory) as ledgers:
-        return [note for ledger in ledgers.values() for note in ledger.log_notes(origin)]
-
-
 def own_entries(ledger: LedgerReader) -> Iterator[OwnEntry]:
     """Yield what one party has on record: a node's answers, a bank's questions, both's training messages."""
     for answer in ledger.answers():

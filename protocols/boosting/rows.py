@@ -7,7 +7,6 @@ differs from fold to fold as the folds' models do.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,6 @@ from numpy.typing import NDArray
 from protocols.paillier import CiphertextVector, Packing
 
 Integers = NDArray[np.int64]
-Sums_co = TypeVar("Sums_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +60,6 @@ class Weighing:
 
     folds: Integers = field(repr=False)
     weights: Integers = field(repr=False)
-
-
-class GradientRows(Protocol[Sums_co]):
-    """Rows whose residuals and curvatures can be summed."""
-
-    def cells(self, request: Cells, adjustment: Adjustment) -> Sums_co:
-        """Return the sums of each cell, in order."""
-        ...
-
-    def weighted(self, request: Weighing, adjustment: Adjustment) -> Sums_co:
-        """Return the weighted sums of the rows, one for each column of weights."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,16 +75,6 @@ def descend(leaves: Leaves, level: Sequence[Split | None], codes: Codes) -> Leav
     return below
 
 
-def well_formed(tree: Tree, bins: Sequence[int]) -> bool:
-    """Tell whether every level has one entry per leaf, and every split names a feature with that many bins."""
-    leaves = 1
-    for level in tree.levels:
-        if len(level) != leaves or not fits(level, bins):
-            return False
-        leaves = leaf_count(level)
-    return True
-
-
 def fits(level: Sequence[Split | None], bins: Sequence[int]) -> bool:
     """Tell whether each split of a level names a feature with that many bins."""
     return all(s is None or (s.feature < len(bins) and len(s.left) == bins[s.feature]) for s in level)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from federation.audit import AuditLog, read_log_keys, read_log_signer, verify_directory
-from federation.cli.ledgers import known_notes, open_ledgers
+from federation.cli.ledgers import open_ledgers
 from federation.grid import EmbeddedGrid
 from federation.local.federation import LocalFederation
 from federation.local.layout import BANK, COORDINATOR, LOG_NAME, witness_name
@@ -49,6 +49,12 @@ Door = Callable[[bytes], bytes]
 def assess(folder: Path, count: int = 1) -> None:
     with LocalFederation(folder, clock=lambda: NOW) as federation:
         assert [result.status for result in federation.assess(codes()[:count])] == ["ok"] * count
+
+
+def known_notes(directory: Path, origin: str) -> list[bytes]:
+    """Return every note of the log that a party of the folder holds: what the log must still contain."""
+    with open_ledgers(directory) as ledgers:
+        return [note for ledger in ledgers.values() for note in ledger.log_notes(origin)]
 
 
 class Coordinator:

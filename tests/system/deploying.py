@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from federation.flower.engine import environment, tool
 from federation.local.consents import ConsentService
-from federation.local.deployed.flower import equip_flower
+from federation.local.deployed.flower import FLOWER, LOOPBACK, SUPERLINK, equip_flower
 from federation.local.deployed.members import members
+from federation.local.deployed.namespaces import Placement
 from federation.local.deployed.supervisor import Supervisor, read_status
-from federation.local.layout import BANK, CONSENT_SERVICE, read_federation
+from federation.local.layout import BANK, CONSENT_SERVICE, COORDINATOR, read_federation
 from federation.local.processes import free_ports
 from federation.local.services import Ports, equip
 from federation.process.settings import read_settings
@@ -76,3 +79,14 @@ def open_banks(folder: Path) -> Iterator[dict[PartyId, BankSite]]:
             )
             for bank in read_federation(folder).bank_parties
         }
+
+
+def run_tool(folder: Path, *arguments: str, placement: Placement = LOOPBACK) -> str:
+    """Run one `flwr` command of the coordinator's, in its place, and return its output.
+
+    Raises: subprocess.CalledProcessError if it fails.
+    """
+    home = folder / FLOWER / SUPERLINK / "home"
+    command = placement.command(COORDINATOR, tool(*arguments))
+    done = subprocess.run(command, env=environment(home), capture_output=True, text=True, check=True)
+    return done.stdout

@@ -19,7 +19,6 @@ from federation.audit import verify_directory
 from federation.local.deployed.flower import (
     RUNTIME_SOCKET,
     flower_parties,
-    run_tool,
     supernode,
 )
 from federation.local.deployed.supervisor import read_status
@@ -36,7 +35,7 @@ from protocols.channel.identity import PartyId
 from protocols.uscc import synthetic
 from tests.conftest import TrainedFederation
 from tests.small_federation import MINIMUM_BIN, NODES, PLAN, ROWS, make_federation, quick_keys
-from tests.system.deploying import UP_SECONDS, deployed_federation, open_banks, passable_folder
+from tests.system.deploying import UP_SECONDS, deployed_federation, open_banks, passable_folder, run_tool
 
 pytestmark = pytest.mark.slow
 BUNDLE = Path(__file__).parent / "hostile_bundle"

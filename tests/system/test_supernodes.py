@@ -13,10 +13,10 @@ import pytest
 
 from federation.audit import verify_directory
 from federation.flower.admitted import read_admitted
-from federation.local.deployed.flower import flower_parties, run_tool
+from federation.local.deployed.flower import flower_parties
 from federation.local.deployed.training import DeployedBanks
 from tests.small_federation import MINIMUM_BIN, PLAN, make_federation, quick_keys
-from tests.system.deploying import UP_SECONDS, deployed_federation, open_banks, passable_folder
+from tests.system.deploying import UP_SECONDS, deployed_federation, open_banks, passable_folder, run_tool
 
 pytestmark = pytest.mark.slow
 

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from federation.enrolment.supernodes import STATEMENTS, SUPERNODES, write_supernode_keys
 from federation.flower.admitted import admit
-from federation.flower.engine import environment, tool, write_connection
+from federation.flower.engine import environment, write_connection
 from federation.flower.keeping import register_command, superlink_command
 from federation.local.deployed.namespaces import Loopback, Placement
 from federation.local.deployed.other_user import as_user, can_change_user
@@ -132,17 +132,6 @@ def register_supernodes(folder: Path, placement: Placement = LOOPBACK) -> None:
     admit(home, files)
     command = placement.command(COORDINATOR, register_command([f"{party}={path}" for party, path in files.items()]))
     subprocess.run(command, env=environment(home), capture_output=True, text=True, check=True)  # noqa: S603
-
-
-def run_tool(folder: Path, *arguments: str, placement: Placement = LOOPBACK) -> str:
-    """Run one `flwr` command of the coordinator's, in its place, and return its output.
-
-    Raises: subprocess.CalledProcessError if it fails.
-    """
-    home = folder / FLOWER / SUPERLINK / "home"
-    command = placement.command(COORDINATOR, tool(*arguments))
-    done = subprocess.run(command, env=environment(home), capture_output=True, text=True, check=True)  # noqa: S603
-    return done.stdout
 
 
 def _equip_supernode(home: Path, authority: Issued, user: int | None) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from protocols.boosting.offer import special_bins, special_groups
 from protocols.boosting.splits import GroupSums, Shape, Shrinkage, best_split
-from protocols.boosting.trees import Split, Tree, well_formed
+from protocols.boosting.trees import Split, Tree, fits
 from protocols.scorecard.arithmetic import RESIDUAL_SCALE
 
 BOLD = Shrinkage(penalty=0.01, least_curvature=1.0, least_share=0.0)
@@ -98,8 +98,8 @@ def test_nothing_gained_is_no_split() -> None:
 def test_leaves_are_numbered_from_the_left() -> None:
     root, below = Split(0, (True, False, False)), Split(1, (True, False))
     tree = Tree(((root,), (None, below)))
-    assert well_formed(tree, [3, 2])
-    assert not well_formed(tree, [3, 3])
+    assert all(fits(level, [3, 2]) for level in tree.levels)
+    assert not fits(tree.levels[1], [3, 3])
     assert tree.leaves == 3
     codes = np.array([[0, 1], [1, 0], [2, 1]])
     np.testing.assert_array_equal(tree.leaf_of(codes), [0, 1, 2])
