@@ -37,6 +37,7 @@ from nodes.sources import read_description, read_node_source
 from nodes.statements import About, StatementWriter
 from protocols.assessment.messages import Query, Subject
 from protocols.channel.envelope import EVERYONE, Channel, Envelope, open_parcel, pack_parcel
+from protocols.channel.identity import PartyId
 from protocols.channel.pins import Pins
 from protocols.channel.wire import Message
 from protocols.consent import Consent, Purpose, issue_consent, issue_slip
@@ -50,6 +51,7 @@ KEY_BITS = 512
 ROWS = 400
 MINIMUM_BIN = 20
 NODES = ("electricity", "housing", "social", "tax")
+CHEN = PartyId("chen")  # an auditor
 POLICY = usual_policy((BANK,), training=TrainingRules(minimum_bin=MINIMUM_BIN, minimum_key_bits=KEY_BITS))
 PLAN = TrainingPlan(themes={("tax", "sales"): "sales", ("social", "staff"): "sales"})
 CATEGORIES = ("纳税甲级", "纳税乙级", "纳税丙级", "纳税丁级", "纳税戊级")

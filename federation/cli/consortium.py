@@ -14,10 +14,12 @@ from federation.cli.results import (
     Comparison,
     FeatureResult,
     Results,
+    features_of,
     federated_validation,
     finite,
     pooled_measures,
     privacy_of,
+    to_the_millisecond,
     warnings_of,
 )
 from federation.local.consortium import ConsortiumTraining
@@ -66,7 +68,7 @@ def consortium_results(
     """
     lead, whole = training.banks[training.lead], training.pooled
     spec, ours = whole.spec, whole.pooled
-    features = (*_features(training), *_left_out(federation, training))
+    features = (*features_of(whole.scorecard), *_left_out(federation, training))
     outcomes = next((f.outcomes for binned in whole.scorecard.features.values() for f in binned), ())
     results = Results(
         dataset=dataset,
@@ -84,8 +86,8 @@ def consortium_results(
         ks_bank_only=None,
         rounds=lead.traffic.rounds,
         bytes_sent=dict(sorted(lead.traffic.bytes_sent.items())),
-        seconds={phase: round(seconds, 3) for phase, seconds in lead.traffic.seconds.items()},
-        engine_seconds={part: round(took, 3) for part, took in lead.traffic.engine_seconds.items()} or None,
+        seconds=to_the_millisecond(lead.traffic.seconds),
+        engine_seconds=to_the_millisecond(lead.traffic.engine_seconds) or None,
         leaks=lead.leaks,
         accounts=lead.accounts,
         features=features,
@@ -100,14 +102,6 @@ def consortium_results(
         },
     )
     return results if comparison is None else msgspec.structs.replace(results, **pooled_measures(comparison))
-
-
-def _features(training: ConsortiumTraining) -> list[FeatureResult]:
-    return [
-        FeatureResult(f.domain, f.name, round(f.iv, 6), f.selected, f.reason)
-        for binned in training.pooled.scorecard.features.values()
-        for f in binned
-    ]
 
 
 def _left_out(federation: Banks, training: ConsortiumTraining) -> list[FeatureResult]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -220,11 +220,7 @@ def build_results(
 ) -> Results:
     """Return the results of a run, for `results.json`."""
     ours, alone = federated_validation(training), bank_only(training, plan)
-    features = tuple(
-        FeatureResult(f.domain, f.name, round(f.iv, 6), f.selected, f.reason)
-        for binned in training.scorecard.features.values()
-        for f in binned
-    )
+    features = features_of(training.scorecard)
     n = training.data.training_rows
     results = Results(
         dataset=dataset,
@@ -242,7 +238,7 @@ def build_results(
         ks_bank_only=finite(alone.ks),
         rounds=training.traffic.rounds,
         bytes_sent=dict(sorted(training.traffic.bytes_sent.items())),
-        seconds={phase: round(seconds, 3) for phase, seconds in training.traffic.seconds.items()},
+        seconds=to_the_millisecond(training.traffic.seconds),
         leaks=training.leaks,
         accounts=training.accounts,
         features=features,
@@ -253,7 +249,7 @@ def build_results(
         ),
         privacy=privacy_of(plan),
         refinements=refinements_of(plan, training.scorecard),
-        engine_seconds={part: round(took, 3) for part, took in training.traffic.engine_seconds.items()} or None,
+        engine_seconds=to_the_millisecond(training.traffic.engine_seconds) or None,
     )
     return results if comparison is None else msgspec.structs.replace(results, **pooled_measures(comparison))
 
@@ -306,6 +302,20 @@ def warnings_of(bad: int, n: int, nodes: int, features: tuple[FeatureResult, ...
     if leaks:
         found.append(f"information value above .5, check for a leak of the outcome: {', '.join(leaks[:5])}")
     return tuple(found)
+
+
+def to_the_millisecond(seconds: Mapping[str, float]) -> dict[str, float]:
+    """Return what each part took, as results show it."""
+    return {part: round(took, 3) for part, took in seconds.items()}
+
+
+def features_of(scorecard: TrainedScorecard | TrainedBoosting) -> tuple[FeatureResult, ...]:
+    """Return every feature that was offered, and whether it is used."""
+    return tuple(
+        FeatureResult(f.domain, f.name, round(f.iv, 6), f.selected, f.reason)
+        for binned in scorecard.features.values()
+        for f in binned
+    )
 
 
 def finite(value: float) -> float | None:

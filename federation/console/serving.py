@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import socket
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,6 +12,7 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from federation.process.serving import WebServer, listen
 from protocols.errors import ConfigurationError
 
 GRACE_SECONDS: Final = 5
@@ -62,15 +61,6 @@ class ConsoleAddress:
         return f"[{self.host}]" if ":" in self.host else self.host
 
 
-class _Server(uvicorn.Server):
-    """A server that leaves signals to its process."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Take no signal: who runs the server cancels it."""
-        yield
-
-
 class ConsoleServer:
     """One console on one address."""
 
@@ -78,7 +68,7 @@ class ConsoleServer:
         """Raises: ConfigurationError for an address that is not safe, a wrong certificate or key."""
         address.check()
         self._address = address
-        self._server = _Server(_config(app, address))
+        self._server = WebServer(_config(app, address))
 
     @property
     def ready(self) -> bool:
@@ -88,12 +78,7 @@ class ConsoleServer:
     async def run(self) -> None:
         """Serve until cancelled. Raises: ConfigurationError for an address that cannot be listened on."""
         with closing(_listener(self._address)) as listener:
-            serving = asyncio.create_task(self._server.serve(sockets=[listener]))
-            try:
-                await asyncio.shield(serving)
-            finally:
-                self._server.should_exit = True
-                await serving
+            await self._server.serve_until_cancelled(listener)
 
 
 def check_listening(address: ConsoleAddress) -> None:
@@ -127,9 +112,8 @@ def _config(app: ASGIApp, address: ConsoleAddress) -> uvicorn.Config:
 
 
 def _listener(address: ConsoleAddress) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
-        return socket.create_server((address.host, address.port), family=family, backlog=128)
+        return listen(address.host, address.port)
     except OSError as error:
         text = f"{address.url}: {error.strerror or 'cannot be listened on'}"
         raise ConfigurationError(text, code="BAD_OPTION") from error

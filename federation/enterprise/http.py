@@ -10,14 +10,15 @@ import asyncio
 import ipaddress
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
-from contextlib import closing, contextmanager
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
 
 from federation.enterprise.desk import MAX_REQUEST_BYTES
+from federation.process.serving import WebServer, listen
 from federation.relay.settings import EnterpriseOptions
 from protocols.errors import ConfigurationError
 
@@ -93,15 +94,6 @@ async def _read(receive: Receive) -> bytes | None:
     return bytes(received)
 
 
-class _Server(uvicorn.Server):
-    """A server that leaves signals to its process."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Take no signal: who runs the server cancels it."""
-        yield
-
-
 async def serve_enterprises(home: Path, options: EnterpriseOptions, serve: Serve) -> None:
     """Serve enterprises until cancelled; requests that have begun are answered first.
 
@@ -109,14 +101,9 @@ async def serve_enterprises(home: Path, options: EnterpriseOptions, serve: Serve
     """
     host, port = check_desk(options)
     with closing(_listener(host, port)) as listener:
-        server = _Server(_config(home, options, EnterpriseDoor(serve)))
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        server = WebServer(_config(home, options, EnterpriseDoor(serve)))
         logger.info("serving enterprises", extra={"address": options.listen})
-        try:
-            await asyncio.shield(serving)
-        finally:
-            server.should_exit = True
-            await serving
+        await server.serve_until_cancelled(listener)
 
 
 def check_desk(options: EnterpriseOptions) -> tuple[str, int]:
@@ -155,9 +142,8 @@ def _config(home: Path, options: EnterpriseOptions, door: EnterpriseDoor) -> uvi
 
 
 def _listener(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=128)
+        return listen(host, port)
     except OSError as error:
         text = f"enterprises.listen: {host}:{port}: {error.strerror or 'cannot be listened on'}"
         raise ConfigurationError(text, code="BAD_SETTINGS") from error

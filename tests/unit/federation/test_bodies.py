@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from pathlib import Path
+from collections.abc import Collection
 
 import msgspec
 import pytest
@@ -14,33 +13,18 @@ from federation.audit.verify import verify_directory
 from federation.coordinator.bodies import BodyDesk
 from federation.local.federation import LocalFederation
 from federation.local.layout import BANK
-from nodes.keystore import create_party, read_keys
+from nodes.keystore import read_keys
 from protocols.channel.envelope import Envelope
-from protocols.channel.identity import PartyId, PartyRole
+from protocols.channel.identity import PartyId
 from protocols.channel.wire import encode
 from protocols.errors import VerificationFailed
 from protocols.transparency.leaves import LeafKind
 from protocols.transparency.shredding import decode_body
 from protocols.transparency.statements import Statement, open_for_auditor, open_for_subject, verify_statements
 from tests.conftest import TrainedFederation
-from tests.small_federation import NODES, NOW, at_node, stated
+from tests.small_federation import CHEN, NODES, at_node, stated
 
-CHEN = PartyId("chen")
 ANSWERS = [LeafKind.CONSENT, LeafKind.REQUEST, *[LeafKind.RELEASE] * len(NODES), LeafKind.ACK]
-
-
-@pytest.fixture
-def folder(federation_folder: Path) -> Path:
-    """The trained federation with an auditor."""
-    card = create_party(federation_folder / CHEN, CHEN, PartyRole.AUDITOR, None)
-    (federation_folder / "cards" / "chen.card").write_bytes(encode(card))
-    return federation_folder
-
-
-@pytest.fixture
-def federation(folder: Path) -> Iterator[LocalFederation]:
-    with LocalFederation(folder, clock=lambda: NOW) as federation:
-        yield federation
 
 
 def shredder(federation: LocalFederation) -> Shredder:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -22,36 +21,19 @@ from federation.coordinator.consents import read_issuers
 from federation.local.federation import LocalFederation
 from federation.local.layout import BANK, CONSENT_SERVICE, COORDINATOR
 from nodes.bank.showing import ConsentStatements
-from nodes.keystore import create_party, read_keys
+from nodes.keystore import read_keys
 from nodes.ledger import ledger_location, open_bank_ledger
 from nodes.statements import About, StatementWriter
 from protocols.assessment.messages import Subject
 from protocols.channel.envelope import Envelope
-from protocols.channel.identity import PartyId, PartyRole
-from protocols.channel.wire import encode
 from protocols.consent import Consent, Purpose, consent_handle, split_consent
 from protocols.errors import ConfigurationError
 from protocols.transparency.leaves import CONSENT_KINDS, Leaf, LeafKind
 from protocols.transparency.statements import open_for_auditor, open_for_subject, verify_statements
 from tests.conftest import TrainedFederation
-from tests.small_federation import NODES, NOW, at_node, logged_leaves, stated
+from tests.small_federation import CHEN, NODES, NOW, at_node, logged_leaves, stated
 
-CHEN = PartyId("chen")
 STORY = [LeafKind.REQUEST, *[LeafKind.RELEASE] * len(NODES), LeafKind.RESULT, LeafKind.ACK]
-
-
-@pytest.fixture
-def folder(federation_folder: Path) -> Path:
-    """The trained federation with an auditor."""
-    card = create_party(federation_folder / CHEN, CHEN, PartyRole.AUDITOR, None)
-    (federation_folder / "cards" / "chen.card").write_bytes(encode(card))
-    return federation_folder
-
-
-@pytest.fixture
-def federation(folder: Path) -> Iterator[LocalFederation]:
-    with LocalFederation(folder, clock=lambda: NOW) as federation:
-        yield federation
 
 
 def consent(federation: LocalFederation, enterprise: str, token_id: str) -> str:
