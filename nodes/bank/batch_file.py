@@ -122,5 +122,5 @@ def _row(line: _Line) -> FileRow:
 
 
 def _wrong(line: int) -> MalformedMessage:
-    wanted = "enterprise, and optionally consent and reference, each within its length"
+    wanted = "enterprise, and optionally consent and reference (letters, digits and ._:/-), each within its length"
     return MalformedMessage(f"line {line} is not an applicant: {wanted}", code="BATCH_FILE")

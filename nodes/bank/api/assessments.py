@@ -35,7 +35,7 @@ ReportLanguage = Annotated[Language, Query(description="Chinese (zh) or English 
     status_code=201,
     response_model=AssessmentOut,
     summary="Assess one enterprise",
-    responses=documented(400, 404, 409, 413, 503),
+    responses=documented(400, 404, 409, 413, 415, 503),
 )
 async def assess(
     asked: AssessmentIn, request: Request, bank: Bank, caller: Writer, idempotency_key: IdempotencyKey = None

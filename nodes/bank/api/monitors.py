@@ -29,7 +29,7 @@ Identifier = Annotated[str, Path(pattern=r"^mon_[0-9a-f]{32}$", examples=["mon_9
     status_code=201,
     response_model=MonitorOut,
     summary="Watch an enterprise",
-    responses=documented(400, 404, 409, 413),
+    responses=documented(400, 404, 409, 413, 415),
 )
 async def watch(
     wanted: MonitorIn, request: Request, bank: Bank, caller: Writer, idempotency_key: IdempotencyKey = None

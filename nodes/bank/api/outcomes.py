@@ -30,7 +30,7 @@ Writer = Annotated[ApiKey, Depends(needs(Scope.REPORT_OUTCOMES))]
     status_code=201,
     response_model=OutcomesOut,
     summary="Report repayment outcomes",
-    responses=documented(400, 404, 409, 413),
+    responses=documented(400, 404, 409, 413, 415),
 )
 async def report(
     reported: OutcomesIn, request: Request, bank: Bank, caller: Writer, idempotency_key: IdempotencyKey = None

@@ -78,10 +78,10 @@ def install(app: FastAPI) -> None:
         headers = {"Allow": _methods(request)} if error.status_code == 405 else None
         return answer(Problem(error.status_code, code, HTTPStatus(error.status_code).phrase, headers=headers))
 
-    async def on_invalid(_: Request, error: Exception) -> Response:
+    async def on_invalid(request: Request, error: Exception) -> Response:
         if not isinstance(error, RequestValidationError):
             raise error
-        return answer(_invalid(error))
+        return answer(_not_json() if _unread(request, error) else _invalid(error))
 
     async def on_federation(_: Request, error: Exception) -> Response:
         if not isinstance(error, CreditFederationError):
@@ -95,6 +95,17 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(CreditFederationError, on_federation)
     app.add_exception_handler(Exception, on_anything)
+
+
+def _unread(request: Request, error: RequestValidationError) -> bool:
+    """Return whether a body was not read, because its header calls it something else than JSON."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    is_json = kind.startswith("application/") and kind.endswith(("/json", "+json"))
+    return not is_json and any(item["loc"] == ("body",) and item["type"] != "missing" for item in error.errors())
+
+
+def _not_json() -> Problem:
+    return Problem(415, "MEDIA_TYPE", "this resource takes application/json")
 
 
 def _methods(request: Request) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 from nodes.bank.batch_file import MAX_CONSENT, MAX_ENTERPRISE
 from nodes.bank.results import AssessmentResult
@@ -17,6 +17,13 @@ from protocols.consent import Purpose
 
 EXAMPLE_USCC = "91350100M000100Y43"
 EXAMPLE_REQUEST = "9f2c41d07be34a5c8de1f0a2b3c4d5e6"
+EXAMPLE_OUTCOME: dict[str, JsonValue] = {
+    "enterprise": EXAMPLE_USCC,
+    "loan": "LN-2022-0007",
+    "drawn_on": "2022-03-01",
+    "observed_on": "2023-03-05",
+    "days_past_due": 12,
+}
 
 Enterprise = Annotated[
     str,
@@ -53,9 +60,11 @@ def _written(value: object) -> object:
 
 def _whole(value: object) -> object:
     """Let a whole number be what JSON Schema calls one: 3 and 3.0, never true."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
         raise ValueError("a whole number")
-    return int(value)
+    return value
 
 
 Whole = Annotated[int, BeforeValidator(_whole)]
@@ -69,6 +78,11 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
+def shown_as(example: dict[str, JsonValue]) -> ConfigDict:
+    """Return what lets a request's documentation hold a whole body, to be sent as it stands."""
+    return ConfigDict(json_schema_extra={"examples": [example]})
+
+
 class FieldError(BaseModel):
     """One field that is wrong: where it is, and in what way; not what it holds."""
 
@@ -80,10 +94,12 @@ class ProblemOut(BaseModel):
     """An error (RFC 9457). Programs read `code`, which is stable; people read `detail`."""
 
     type: str = Field(examples=["urn:credit-federation:problem:invalid-uscc"])
-    title: str = Field(examples=["Unprocessable Entity"])
-    status: int = Field(examples=[422])
+    title: str = Field(examples=["Not Found"])
+    status: int = Field(examples=[404])
     code: str = Field(examples=["INVALID_USCC"])
-    detail: str = Field(examples=["a USCC has 18 characters, this one is 17 characters"])
+    detail: str = Field(
+        examples=["no enterprise can have this identifier: a USCC has 18 characters, this one is 17 characters"]
+    )
     errors: list[FieldError] = []
 
 
@@ -92,6 +108,8 @@ class ProblemOut(BaseModel):
 
 class AssessmentIn(Strict):
     """A question about one enterprise."""
+
+    model_config = shown_as({"enterprise": EXAMPLE_USCC, "reference": "LN-2026-0042"})
 
     enterprise: Enterprise
     consent: Consent = ""
@@ -207,6 +225,8 @@ class ApplicantIn(Strict):
 class BatchIn(Strict):
     """A batch as one JSON object; documentation alone, for `batch_file` reads it in all its forms."""
 
+    model_config = shown_as({"applicants": [{"enterprise": EXAMPLE_USCC, "reference": "LN-2026-0042"}]})
+
     applicants: list[ApplicantIn] = Field(min_length=1, max_length=100_000)
 
 
@@ -294,6 +314,8 @@ class OutcomeIn(Strict):
 class OutcomesIn(Strict):
     """Outcomes to record: all of them or none."""
 
+    model_config = shown_as({"outcomes": [EXAMPLE_OUTCOME]})
+
     outcomes: list[OutcomeIn] = Field(min_length=1, max_length=1000)
 
 
@@ -340,6 +362,10 @@ class OutcomePage(BaseModel):
 
 class MonitorIn(Strict):
     """An enterprise to score again and again."""
+
+    model_config = shown_as(
+        {"enterprise": EXAMPLE_USCC, "every_days": 30, "webhook": "https://loans.bank.example/hooks/credit"}
+    )
 
     enterprise: Enterprise
     consent: Consent = ""

@@ -235,12 +235,14 @@ class _Drawing:
             self._office(row, x, room)
 
     def _office(self, row: CoverageRow, x: float, room: float) -> None:
+        """Draw one office: what it knows beside its name, or below it where both need more room."""
         canvas = self._canvas
-        names = canvas.lines(row.domain, 9.5, room - 32, bold=True)
-        height = leading_of(9.5) * len(names) + 2
+        names, state = canvas.lines(row.domain, 9.5, room, bold=True), canvas.measure(row.words, 9)
+        below = 0 if canvas.measure(row.domain, 9.5, bold=True) + state + 7 <= room else len(names)
+        height = leading_of(9.5) * max(len(names), below + 1) + 2
         self._need(height)
-        canvas.paragraph(x, self.y + 1, row.domain, 9.5, room - 32, bold=True)
-        state, baseline = canvas.measure(row.words, 9), self.y + 1 + baseline_of(9.5)
+        canvas.paragraph(x, self.y + 1, row.domain, 9.5, room, bold=True)
+        baseline = self.y + 1 + baseline_of(9.5) + leading_of(9.5) * below
         canvas.text(x + room, baseline, row.words, 9, colour=SOFT, align="right")
         colour = STATE_COLOURS.get(row.state, SOFT)
         canvas.text(x + room - state - 2.6, baseline, row.mark, 9, bold=True, colour=colour, align="middle")

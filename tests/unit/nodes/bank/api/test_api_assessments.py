@@ -220,3 +220,25 @@ def test_no_code_and_no_score_is_in_a_log(api: RunningApi, caplog: pytest.LogCap
     assert not [
         r for r in caplog.records if "fontTools" not in r.name and f" {told['score']} " in f" {r.getMessage()} "
     ]
+
+
+@pytest.mark.parametrize("path", ["/v1/assessments", "/v1/batches", "/v1/outcomes", "/v1/monitors"])
+def test_the_documented_body_is_taken_as_it_stands(api: RunningApi, path: str) -> None:
+    with api.client() as client:
+        document = client.get("/openapi.json").json()
+        content = document["paths"][path]["post"]["requestBody"]["content"]
+        name = content["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        (example,) = document["components"]["schemas"][name]["examples"]
+        answered = client.post(path, json=example)
+    if path == "/v1/monitors":  # whose webhook's host no operator has allowed here
+        assert (answered.status_code, answered.json()["code"]) == (403, "WEBHOOK_REFUSED")
+    else:
+        assert answered.status_code in (201, 202), answered.text
+
+
+@pytest.mark.parametrize("path", ["/v1/assessments", "/v1/outcomes", "/v1/monitors"])
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
+def test_what_is_not_called_json_is_not_read(api: RunningApi, path: str, kind: str) -> None:
+    with api.client() as client:
+        refused = client.post(path, content=b'{"enterprise": "91350100M000100Y43"}', headers={"content-type": kind})
+    assert (refused.status_code, refused.json()["code"]) == (415, "MEDIA_TYPE")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 
 import pytest
 
@@ -114,3 +115,11 @@ def test_a_wrong_outcome_is_refused(api: RunningApi, change: dict[str, object], 
     with api.client() as client:
         refused = client.post("/v1/outcomes", json={"outcomes": [outcome(120, 0) | change]})
     assert (refused.status_code, refused.json()["code"]) == (status, code)
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "NaN", "Infinity", "1.5", "9" * 400])
+def test_a_number_without_end_is_a_wrong_request_and_no_failure(api: RunningApi, number: str) -> None:
+    text = json.dumps({"outcomes": [outcome(121, 0)]}).replace('"days_past_due": 0', f'"days_past_due": {number}')
+    with api.client() as client:
+        refused = client.post("/v1/outcomes", content=text, headers={"content-type": "application/json"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "INVALID_REQUEST")

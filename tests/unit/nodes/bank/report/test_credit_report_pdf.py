@@ -101,6 +101,32 @@ def test_a_reader_finds_the_same_words_in_the_pdf(tmp_path: Path) -> None:
     assert "CONSENT_EXPIRED" in denied
 
 
+def words_of(pdf: bytes, tmp_path: Path) -> list[tuple[float, float, float, float, str]]:
+    """The words of a report, and where each stands: left, top, right, bottom."""
+    (tmp_path / "report.pdf").write_bytes(pdf)
+    run = subprocess.run(["pdftotext", "-bbox", str(tmp_path / "report.pdf"), "-"], capture_output=True, check=True)
+    found = re.findall(r'xMin="(.*?)" yMin="(.*?)" xMax="(.*?)" yMax="(.*?)">(.*?)</word>', run.stdout.decode())
+    return [(float(left), float(top), float(right), float(bottom), word) for left, top, right, bottom, word in found]
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="needs pdftotext")
+@pytest.mark.parametrize("language", Language)
+def test_no_word_is_printed_over_another(language: Language, tmp_path: Path) -> None:
+    as_of = dict.fromkeys(("tax", "social", "electricity", "a_domain_with_a_name_as_long_as_it_"), "2026-11-22")
+    shown = report(coverage=dict.fromkeys(as_of, "ok"), data_as_of=as_of)
+    words = words_of(render_pdf(shown, language), tmp_path)
+    assert len(words) > 50
+    over = [
+        (one[4], other[4])
+        for number, one in enumerate(words)
+        for other in words[:number]
+        if min(one[2], other[2]) - max(one[0], other[0]) > 1
+        and min(one[3], other[3]) - max(one[1], other[1]) > 4
+        and max(one[3] - one[1], other[3] - other[1]) < 20  # the score's own line is far higher than its digits
+    ]
+    assert over == []
+
+
 @pytest.mark.skipif(shutil.which("pdftotext") is None, reason="needs pdftotext")
 def test_many_themes_and_offices_go_on_over_several_sheets(tmp_path: Path) -> None:
     themes = tuple(ThemeResult(f"theme_{number}", number % 4) for number in range(40))
