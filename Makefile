@@ -15,7 +15,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 setup: $(STAMP)  ## Create .venv and install the project into it
 
-demo: setup      ## Make a synthetic economy, train on encrypted aggregates, assess three firms
+demo: setup      ## Make a synthetic economy, train on encrypted aggregates, assess four firms
 	$(BIN)/credfed demo --out build/demo
 
 up: setup        ## Start a federation of separate processes: SuperLink, SuperNodes, coordinator, nodes, bank

@@ -43,7 +43,7 @@ def demo(
     ),
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the story.")] = False,
 ) -> None:
-    """Make a synthetic economy, train a federation on it, assess three enterprises, and verify the log.
+    """Make a synthetic economy, train a federation on it, assess four enterprises, and verify the log.
 
     Five offices get raw monthly records of the same made-up enterprises, each in a folder of its own. They train a
     scorecard together without a record leaving any of them; the bank then asks about four enterprises, one of which has
