@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import datetime
 import shutil
-from contextlib import suppress
+import sqlite3
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,8 +37,8 @@ def restore(source: Path, home: Path, passphrase: bytes, note: bytes | None, acc
     """Restore a backup to `home`, whose earlier content, if any, is kept beside it.
 
     `note` is a checkpoint of the log from elsewhere; what the party in `home` had cosigned counts too. Raises:
-    VerificationFailed, codes BACKUP_DAMAGED, and LEDGER_OLDER unless that is accepted; ConfigurationError, code
-    LEDGER_TOO_NEW for a backup of newer software. `home` is then as it was.
+    VerificationFailed, codes BACKUP_DAMAGED, and LEDGER_OLDER unless that is accepted; ConfigurationError, codes
+    LEDGER_TOO_NEW for a backup of newer software, and STILL_RUNNING. `home` is then as it was.
     """
     draft = home.with_name(f".{home.name}.restoring")
     shutil.rmtree(draft, ignore_errors=True)
@@ -53,6 +54,7 @@ def restore(source: Path, home: Path, passphrase: bytes, note: bytes | None, acc
         if stopped:
             made = datetime.datetime.fromtimestamp(manifest.made, datetime.UTC).isoformat()
             StopSwitch(draft).stop(f"restored from a backup made {made}; resume after an hour, if this is the newest")
+        _require_still(home)
         _put(draft, home, now)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
@@ -72,6 +74,21 @@ def _standing(draft: Path, home: Path, note: bytes | None) -> Standing:
         with suppress(CreditFederationError):  # it may be broken: that may be why it is replaced
             proven = max(proven, recorded_size(home))
     return Standing(recorded_size(draft), proven)
+
+
+def _require_still(home: Path) -> None:
+    """Return if no process has a ledger or log of the directory open: it would go on writing to what was moved away.
+
+    SQLite leaves its write-ahead log for one connection that is alone. Raises: ConfigurationError, code STILL_RUNNING.
+    """
+    for path in sorted(home.rglob("*.sqlite")):
+        try:
+            with closing(sqlite3.connect(path, timeout=0)) as connection:
+                connection.execute("PRAGMA journal_mode = DELETE")
+        except sqlite3.Error as error:  # a file that is damaged may be why it is replaced
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+                text = f"{path}: a process has it open: stop what runs from {home} first"
+                raise ConfigurationError(text, code="STILL_RUNNING") from error
 
 
 def _put(draft: Path, home: Path, now: int) -> None:

@@ -149,6 +149,24 @@ def forget(home: Path, size: int) -> None:
         connection.commit()
 
 
+def test_nothing_is_put_back_under_a_process_that_runs(federation_folder: Path, tmp_path: Path) -> None:
+    home, file = federation_folder / "tax", tmp_path / "tax.backup"
+    write_backup(home, file, PASSPHRASE, NOW)
+    before = rows(home / "ledger.sqlite")
+    ledger = open_node_ledger(ledger_location(home))
+    try:
+        with pytest.raises(ConfigurationError) as caught:
+            restore(file, home, PASSPHRASE, None, True, NOW)
+        assert caught.value.code == "STILL_RUNNING"
+        assert rows(home / "ledger.sqlite") == before
+        assert not list(home.parent.glob("*.before-*"))
+        with ledger.group():  # what runs was not disturbed
+            pass
+    finally:
+        ledger.close()
+    restore(file, home, PASSPHRASE, None, True, NOW)
+
+
 def test_the_logs_own_checkpoint_shows_that_a_ledger_is_older(federation_folder: Path, tmp_path: Path) -> None:
     home, file, note = federation_folder / "tax", tmp_path / "tax.backup", witnessed(federation_folder)
     size = recorded_size(home)
