@@ -13,7 +13,6 @@ import typer
 
 from federation.cli.output import errors, reported_errors
 from federation.cli.running import Home, begin, settings_path
-from federation.enrolment.supernodes import write_supernode_keys
 from federation.flower.engine import environment
 from federation.flower.keeping import SUPERLINK, Engine, SuperLinkKeeper
 from federation.local.deployed.other_user import as_user, can_change_user
@@ -25,7 +24,7 @@ from nodes.bank.settings import BANK_FILE, BankSettings
 from nodes.data_node.settings import NODE_FILE, NodeSettings
 from nodes.enrolment.founding import SUPERNODE
 from nodes.further_keys import SUPERNODE_KEY
-from nodes.keystore import read_keys, read_roster, replace_file
+from nodes.keystore import read_keys, replace_file
 from protocols.channel.identity import PartyId
 from protocols.errors import ConfigurationError
 
@@ -52,8 +51,8 @@ def superlink(
 ) -> None:
     """Run Flower's SuperLink for the coordinator in DIR: it carries training, and can read none of it.
 
-    It knows the SuperNodes of the roster, each by the key that its party has signed; who is enrolled later is told to
-    it within seconds. From other machines it serves the Fleet API alone. It stops on SIGTERM or Ctrl-C.
+    The running coordinator tells it the SuperNodes of the roster, each by the key that its party has signed, and who is
+    enrolled later, within seconds. From other machines it serves the Fleet API alone. It stops on SIGTERM or Ctrl-C.
 
     Example: credfed coordinator superlink /srv/coordinator --host 0.0.0.0 --name credit.example.cn
     """
@@ -65,13 +64,7 @@ def superlink(
         authority = Issued((tls / "authority.pem").read_bytes(), (home / AUTHORITY_KEY_FILE).read_bytes())
         begin()
         engine = Engine((home / SUPERLINK).resolve(), host, port, tuple(name or ()))
-        cards = home / settings.cards
-
-        def keys() -> dict[PartyId, Path]:
-            signed = read_roster(cards)
-            return {} if signed is None else write_supernode_keys(home / "supernodes", signed.roster)
-
-        keeper = SuperLinkKeeper(engine, authority, PartyId(read_keys(home).party), keys)
+        keeper = SuperLinkKeeper(engine, authority, PartyId(read_keys(home).party))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: keeper.stop())
         code = keeper.keep()

@@ -2,18 +2,17 @@
 
     DIR/superlink/   authority.pem, certificate.pem, key.pem (0600), state.sqlite; home/: how DIR's own tools reach it
 
-Which SuperNode is whose, each party has said in the roster under its own signature; a change of the roster is told to
-the SuperLink within seconds.
+Which SuperNode is whose, each party has said in the roster under its own signature; the running coordinator tells the
+SuperLink (`federation.relay.supernodes`), and of each change within seconds.
 """
 
 from __future__ import annotations
 
 import datetime
-import logging
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,7 +22,6 @@ from federation.relay.authority import LOCALHOST, PARTY_DAYS, Issued, issue
 from protocols.channel.identity import PartyId
 from protocols.enrolment.certificates import renewal_due
 
-logger = logging.getLogger(__name__)
 SUPERLINK: Final = "superlink"
 LOOPBACK: Final = "127.0.0.1"
 STOP_SECONDS: Final = 20.0
@@ -74,13 +72,10 @@ def equip_engine(engine: Engine, authority: Issued, party: PartyId) -> None:
 
 
 class SuperLinkKeeper:
-    """Keeps a SuperLink running. `keys` returns the parties' public key files as the roster has them now."""
+    """Keeps a SuperLink running, under a fresh certificate."""
 
-    def __init__(
-        self, engine: Engine, authority: Issued, party: PartyId, keys: Callable[[], Mapping[PartyId, Path]]
-    ) -> None:
-        self._engine, self._authority, self._party, self._keys = engine, authority, party, keys
-        self._known: dict[PartyId, bytes] = {}
+    def __init__(self, engine: Engine, authority: Issued, party: PartyId) -> None:
+        self._engine, self._authority, self._party = engine, authority, party
         self._stopping = False
 
     def stop(self) -> None:
@@ -106,21 +101,11 @@ class SuperLinkKeeper:
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
         """Return when the process has ended, is to be stopped, or needs another certificate."""
         while not self._stopping and process.poll() is None and not self._due():
-            found = {party: path.read_bytes() for party, path in self._keys().items()}
-            if found != self._known and self._register():
-                self._known = found
-                logger.info("the SuperLink knows whose SuperNodes are whose", extra={"parties": len(found)})
             time.sleep(_STEP_SECONDS)
 
     def _due(self) -> bool:
         certificate = (self._engine.folder / "certificate.pem").read_bytes()
         return renewal_due(certificate, datetime.datetime.now(datetime.UTC))
-
-    def _register(self) -> bool:
-        """Tell the SuperLink all keys; False while it does not listen yet. One that it knows stays as it is."""
-        command = register_command([f"{party}={path}" for party, path in self._keys().items()])
-        done = subprocess.run(command, env=environment(self._engine.home), capture_output=True, check=False)  # noqa: S603
-        return done.returncode == 0
 
 
 def register_command(keys: Sequence[str]) -> tuple[str, ...]:
