@@ -14,9 +14,8 @@ from typing import Protocol
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
-from federation.coordinator import Routed
 from federation.grid import parcel_message, reply_parcel
-from federation.traffic import RoundEvent, Traffic, phase_of
+from federation.traffic import RoundEvent, Routed, Traffic, phase_of
 from federation.witnessing import Deliver
 from protocols.channel.envelope import Envelope, open_parcel, pack_parcel
 from protocols.channel.identity import PartyId

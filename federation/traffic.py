@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from protocols.channel.envelope import Envelope
 from protocols.channel.identity import PartyId
 
+Routed = list[tuple[PartyId, Envelope]]
+"""What goes on, each envelope with the party that it is for."""
+
 PHASES: Mapping[str, str] = {
     "RunSpec": "histograms",
     "EncryptedLabels": "histograms",

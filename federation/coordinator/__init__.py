@@ -15,9 +15,8 @@ leaves       leaves that wait for one commit, and the receipts that wait for the
 site         what the coordinator brings: identity, pins, log, clock
 """
 
-from federation.coordinator.leaves import Routed
 from federation.coordinator.router import Coordinator
 from federation.coordinator.site import CoordinatorSite
 from federation.coordinator.trainings import announced
 
-__all__ = ["Coordinator", "CoordinatorSite", "Routed", "announced"]
+__all__ = ["Coordinator", "CoordinatorSite", "announced"]

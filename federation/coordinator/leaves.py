@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from federation.coordinator.site import CoordinatorSite
+from federation.traffic import Routed
 from protocols.assessment.messages import LogReceipt
 from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import PartyId
@@ -14,7 +15,6 @@ from protocols.channel.wire import encode
 from protocols.transparency.leaves import Leaf, LeafKind, attributes
 from protocols.transparency.log_proofs import Receipt
 
-Routed = list[tuple[PartyId, Envelope]]
 Values = dict[str, str | int]
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from federation.coordinator.bodies import STATEMENTS, BodyDesk
-from federation.coordinator.leaves import Accepted, LeafWriter, Routed, Values, with_receipts
+from federation.coordinator.leaves import Accepted, LeafWriter, Values, with_receipts
 from federation.coordinator.questions import Questions
 from federation.coordinator.showings import Showings
 from federation.coordinator.site import CoordinatorSite
 from federation.coordinator.trainings import Trainings
+from federation.traffic import Routed
 from protocols.channel.envelope import Envelope
 from protocols.channel.identity import PartyId, PartyRole
 from protocols.channel.wire import decode

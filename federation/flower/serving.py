@@ -15,11 +15,10 @@ from typing import Final
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
-from federation.coordinator import Routed
 from federation.flower import desk_messages as d
 from federation.flower.prompt_grid import PromptGrid, ask_again_soon
 from federation.rounds import Mailroom, addresses
-from federation.traffic import RoundEvent, Traffic
+from federation.traffic import RoundEvent, Routed, Traffic
 from protocols.channel.envelope import Envelope, open_parcel, pack_parcel
 from protocols.channel.identity import PartyId
 from protocols.errors import CreditFederationError, PeerRefused, TransportError, UnexpectedMessage

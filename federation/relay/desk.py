@@ -14,8 +14,9 @@ from typing import Final
 
 from prometheus_client import Counter, Histogram
 
-from federation.coordinator import Coordinator, Routed
+from federation.coordinator import Coordinator
 from federation.relay.switchboard import Switchboard
+from federation.traffic import Routed
 from protocols.channel.envelope import Envelope, open_parcel, pack_parcel, pack_refusal
 from protocols.channel.identity import PartyId
 from protocols.errors import CreditFederationError, PeerRefused, UnexpectedMessage
