@@ -8,6 +8,6 @@ limits        how large a request may be
 strictness    nothing in a request is ignored
 problems      every error as problem+json, with a stable code
 paging        pages of a list, by an opaque cursor
-schemas       what requests and answers look like, with examples
+schemas/      what requests and answers look like, with examples: one file a resource
 assessments, batches, outcomes, monitors, health   the resources
 """

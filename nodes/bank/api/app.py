@@ -13,7 +13,8 @@ from fastapi import Depends, FastAPI, Request, Response
 from nodes.bank.api import assessments, batches, health, monitors, outcomes, problems
 from nodes.bank.api.context import BankContext
 from nodes.bank.api.limits import BodyLimit
-from nodes.bank.api.schemas import BatchIn, ProblemOut
+from nodes.bank.api.schemas.batches import BatchIn
+from nodes.bank.api.schemas.fields import ProblemOut
 from nodes.bank.api.settings import ApiSettings
 from nodes.bank.api.strictness import no_unknown_parameters
 from nodes.bank.service import BankService

@@ -12,7 +12,8 @@ from nodes.bank.api.auth import needs
 from nodes.bank.api.context import Bank, BankContext, Finish, IdempotencyKey
 from nodes.bank.api.paging import Cursor, Limit, cursor_of, number_of
 from nodes.bank.api.problems import documented, not_found
-from nodes.bank.api.schemas import AssessmentIn, AssessmentOut, AssessmentPage, purpose_of
+from nodes.bank.api.schemas.assessments import AssessmentIn, AssessmentOut, AssessmentPage
+from nodes.bank.api.schemas.fields import purpose_of
 from nodes.bank.report.facts import CreditReport
 from nodes.bank.report.page import render_page
 from nodes.bank.report.pdf import render_pdf

@@ -7,7 +7,7 @@ from typing import Final
 from fastapi import APIRouter, Response
 
 from nodes.bank.api.context import Bank
-from nodes.bank.api.schemas import HealthOut, WebhookKeyOut
+from nodes.bank.api.schemas.health import HealthOut, WebhookKeyOut
 from protocols.errors import CreditFederationError
 
 router: Final = APIRouter(tags=["health"])

@@ -11,7 +11,7 @@ from nodes.bank.api.auth import needs
 from nodes.bank.api.context import Bank, BankContext, Finish, IdempotencyKey
 from nodes.bank.api.paging import Cursor, Limit, cursor_of, number_of
 from nodes.bank.api.problems import Problem, documented, not_found
-from nodes.bank.api.schemas import EventOut, EventPage, MonitorIn, MonitorOut, MonitorPage
+from nodes.bank.api.schemas.monitors import EventOut, EventPage, MonitorIn, MonitorOut, MonitorPage
 from nodes.bank.store import monitors
 from nodes.bank.store.api_keys import ApiKey, Scope
 from nodes.bank.store.monitors import Monitor, MonitorStatus

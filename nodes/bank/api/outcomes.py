@@ -13,7 +13,7 @@ from nodes.bank.api.auth import needs
 from nodes.bank.api.context import Bank, BankContext, Finish, IdempotencyKey
 from nodes.bank.api.paging import Cursor, Limit, cursor_of, number_of
 from nodes.bank.api.problems import Problem, documented
-from nodes.bank.api.schemas import OutcomeIn, OutcomeOut, OutcomePage, OutcomesIn, OutcomesOut
+from nodes.bank.api.schemas.outcomes import OutcomeIn, OutcomeOut, OutcomePage, OutcomesIn, OutcomesOut
 from nodes.bank.store import outcomes
 from nodes.bank.store.api_keys import ApiKey, Scope
 from nodes.bank.store.outcomes import Label, Outcome, OutcomeConflict

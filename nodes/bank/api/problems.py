@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 
-from nodes.bank.api.schemas import FieldError, ProblemOut
+from nodes.bank.api.schemas.fields import FieldError, ProblemOut
 from protocols.errors import ConfigurationError, CreditFederationError, MalformedMessage, PolicyDenied
 
 MEDIA_TYPE: Final = "application/problem+json"

@@ -7,7 +7,7 @@ from fastapi.dependencies.utils import get_flat_dependant
 from fastapi.routing import APIRoute
 
 from nodes.bank.api.problems import Problem
-from nodes.bank.api.schemas import FieldError
+from nodes.bank.api.schemas.fields import FieldError
 
 
 async def no_unknown_parameters(request: Request) -> None:
