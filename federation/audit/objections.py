@@ -69,27 +69,44 @@ class _Case:
     reassessed: list[int] = field(default_factory=list)
 
 
+class ObjectionCases:
+    """The objections of a log, leaf by leaf. Memory grows with the objections, not with the log.
+
+    The first leaf of an objection at a node counts, and the first decision of that node after it.
+    """
+
+    def __init__(self) -> None:
+        self._cases: dict[str, dict[str, _Case]] = {}
+
+    def take(self, logged: LoggedLeaf) -> None:
+        """Take the next leaf; one that is about no objection changes nothing. Raises: MalformedMessage."""
+        leaf = logged.commitment()
+        if leaf.kind is LeafKind.OBJECTION:
+            node = str(dict(leaf.attributes).get("node", ""))
+            self._cases.setdefault(leaf.reference.hex(), {}).setdefault(node, _Case(logged.index, leaf))
+        elif leaf.kind is LeafKind.DECISION:
+            _decide(self._cases.get(leaf.reference.hex(), {}).get(leaf.actor), logged.index, leaf)
+        elif leaf.kind is LeafKind.REQUEST:
+            for case in self._cases.get(str(dict(leaf.attributes).get("objection", "")), {}).values():
+                case.reassessed.append(logged.index)
+
+    def standing(self, now_ms: int, days: int = OBJECTION_DAYS) -> tuple[LoggedObjection, ...]:
+        """Return every objection, in the order of filing, as it stands at `now_ms`."""
+        found = [case for by_node in self._cases.values() for case in by_node.values()]
+        return tuple(_standing(case, now_ms, days) for case in sorted(found, key=lambda case: case.index))
+
+
 def read_objections(
     leaves: Iterable[LoggedLeaf], now_ms: int, days: int = OBJECTION_DAYS
 ) -> tuple[LoggedObjection, ...]:
     """Return every objection of a log, in the order of filing, as it stands at `now_ms`.
 
-    The first leaf of an objection at a node counts, and the first decision of that node after it. Memory grows with
-    the objections, not with the log. Raises: MalformedMessage for a leaf that is none.
+    Raises: MalformedMessage for a leaf that is none.
     """
-    cases: dict[str, dict[str, _Case]] = {}
+    cases = ObjectionCases()
     for logged in leaves:
-        leaf = logged.commitment()
-        if leaf.kind is LeafKind.OBJECTION:
-            node = str(dict(leaf.attributes).get("node", ""))
-            cases.setdefault(leaf.reference.hex(), {}).setdefault(node, _Case(logged.index, leaf))
-        elif leaf.kind is LeafKind.DECISION:
-            _decide(cases.get(leaf.reference.hex(), {}).get(leaf.actor), logged.index, leaf)
-        elif leaf.kind is LeafKind.REQUEST:
-            for case in cases.get(str(dict(leaf.attributes).get("objection", "")), {}).values():
-                case.reassessed.append(logged.index)
-    found = [case for by_node in cases.values() for case in by_node.values()]
-    return tuple(_standing(case, now_ms, days) for case in sorted(found, key=lambda case: case.index))
+        cases.take(logged)
+    return cases.standing(now_ms, days)
 
 
 def _decide(case: _Case | None, index: int, leaf: LeafCommitment) -> None:

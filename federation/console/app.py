@@ -20,6 +20,7 @@ from federation.console.examination import Examiner
 from federation.console.guard import Guard
 from federation.console.index import Index
 from federation.console.monthly_reports import MonthlyReports
+from federation.console.objection_book import ObjectionBook
 from federation.console.pages import (
     alarms,
     bodies,
@@ -44,7 +45,7 @@ def make_console(sources: Sources, accounts: Accounts, index: Index, clock: Call
     """Return the state of a console over these sources; nothing runs yet."""
     examiner = Examiner(sources, clock)
     reports = MonthlyReports(sources, lambda: examiner.latest)
-    return Console(sources, index, accounts, Brake(time.monotonic), examiner, reports, clock)
+    return Console(sources, index, accounts, Brake(time.monotonic), examiner, reports, ObjectionBook(index), clock)
 
 
 def create_app(console: Console, hosts: Collection[str]) -> ASGIApp:

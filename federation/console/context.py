@@ -14,6 +14,7 @@ from federation.console.brake import Brake
 from federation.console.examination import Examiner
 from federation.console.index import Index
 from federation.console.monthly_reports import MonthlyReports
+from federation.console.objection_book import ObjectionBook
 from federation.console.sources import Look, SealedBody, Sources
 from protocols.errors import CreditFederationError
 
@@ -36,6 +37,7 @@ class Console:
     brake: Brake
     examiner: Examiner
     reports: MonthlyReports
+    objections: ObjectionBook
     clock: Callable[[], int]
 
     @contextmanager

@@ -117,6 +117,8 @@ class Index:
         self._work.executescript(_TABLES)
         self._shapes = Shapes(self._work)
         self._asked: dict[bytes, tuple[str, str]] = {}
+        self.made = 0
+        """How often it was made anew, for another log: what was read by it before says nothing of this one."""
 
     def close(self) -> None:
         """Let go of the file."""
@@ -139,6 +141,7 @@ class Index:
                 covered.origin != log.keys.log.name or log.root_of(covered.size) != covered.root
             ):
                 self._work.executescript(_EMPTY)
+                self.made += 1
                 self._forget()
                 covered = None
             start = 0 if covered is None else covered.size
@@ -294,10 +297,11 @@ class Index:
         with self._lock:
             return [leaf for (leaf,) in self._work.execute(query, (reference, limit))]
 
-    def objections(self) -> list[int]:
-        """Return the entries of all objections: their filing, decisions, and the questions asked again after them."""
+    def objections(self, after: int = -1) -> list[int]:
+        """Return the entries after a leaf of all objections: filings, decisions, questions asked again after them."""
+        query = "SELECT leaf FROM objected WHERE leaf > ? ORDER BY leaf"
         with self._lock:
-            return [leaf for (leaf,) in self._work.execute("SELECT leaf FROM objected ORDER BY leaf")]
+            return [leaf for (leaf,) in self._work.execute(query, (after,))]
 
     def by_day(self, kind: LeafKind, since_ms: int) -> dict[int, int]:
         """Return how many entries of a kind each day has, by the day's number since 1970 UTC."""

@@ -7,7 +7,7 @@ from typing import Final
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from federation.audit.objections import LoggedObjection, ObjectionState, read_objections
+from federation.audit.objections import LoggedObjection, ObjectionState
 from federation.console.access import Auditor, Here
 from federation.console.rendering import render
 
@@ -20,8 +20,7 @@ _ORDER: Final = {ObjectionState.OVERDUE: 0, ObjectionState.PENDING: 1}
 def objections(request: Request, session: Auditor, console: Here, state: str = "") -> Response:
     """Show the objections, those that wait for a decision first; each entry they rest on counts as looked at."""
     with console.reading() as log:
-        leaves = (log.leaf(index) for index in console.index.objections())
-        every = read_objections(leaves, console.clock() * 1000)
+        every = console.objections.standing(log, console.clock() * 1000)
     chosen = [one for one in every if not state or one.state.value == state]
     shown = sorted(chosen, key=_urgency)[:SHOWN]
     console.look(session, "objections", [leaf for one in shown for leaf in _leaves(one)], state=state)
