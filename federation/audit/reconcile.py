@@ -1,10 +1,10 @@
 """Hold the log's queries and training runs against what each party has on record, and say what is missing.
 
 A query is whole if the log has one REQUEST; a RELEASE of every node and one RESULT, or at least one DENY and no
-RESULT; one ACK; if it was answered, the one CONSENT of the consent that it shows before it; and if each party whose
-record is at hand has exactly what the log says of it, by the hash of the signed message. Of a training run, which goes
-by its transcript, the log has exactly the messages that each such party has sent. Both sides are joined in a temporary
-SQLite file, in memory that does not grow with the log.
+RESULT; one ACK; if it was answered, what must stand before (`precedents`); and if each party whose record is at hand
+has exactly what the log says of it, by the hash of the signed message. Of a training run, which goes by its transcript,
+the log has exactly the messages that each such party has sent. Both sides are joined in a temporary SQLite file, in
+memory that does not grow with the log.
 """
 
 from __future__ import annotations
@@ -15,21 +15,22 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final
 
+from federation.audit.discrepancy import Discrepancy
+from federation.audit.precedents import INDEXES, SCHEMA, missing_precedents, note, note_own
 from federation.audit.reading import LoggedLeaf
 from protocols.transparency.leaves import LeafKind
 
 QUERY_KINDS: Final = frozenset({LeafKind.REQUEST, LeafKind.RELEASE, LeafKind.DENY, LeafKind.RESULT, LeafKind.ACK})
 RUN_KINDS: Final = frozenset({LeafKind.TRAIN_STEP, LeafKind.MANIFEST})
 _SCHEMA: Final = """
-CREATE TABLE logged (query BLOB, kind TEXT, actor TEXT, evidence BLOB, leaf INTEGER, nodes INTEGER, consent TEXT);
-CREATE TABLE shown (consent TEXT, leaf INTEGER, entry TEXT);
-CREATE TABLE own (query BLOB, kind TEXT, party TEXT, evidence BLOB);
+CREATE TABLE logged (
+    query BLOB, kind TEXT, actor TEXT, evidence BLOB, leaf INTEGER, nodes INTEGER, consent TEXT, policy BLOB);
+CREATE TABLE own (query BLOB, kind TEXT, party TEXT, evidence BLOB, policy BLOB);
 CREATE TABLE present (party TEXT PRIMARY KEY);
 """
 _INDEXES: Final = """
 CREATE INDEX by_query ON logged (query, kind, actor);
 CREATE INDEX own_by_query ON own (query, kind, party);
-CREATE INDEX shown_by_consent ON shown (consent);
 """
 
 
@@ -37,25 +38,14 @@ CREATE INDEX shown_by_consent ON shown (consent);
 class OwnEntry:
     """One thing that a party has on its own record: which query, what it did, the hash of its signed message.
 
-    `query` is the run's transcript for a TRAIN_STEP, which stands for the leaves of kind MANIFEST too.
+    `query` is the run's transcript for a TRAIN_STEP, which stands for the leaves of kind MANIFEST too. `policy` is the
+    hash of the policy that the message names, b"" for one that names none.
     """
 
     query: bytes
     kind: LeafKind
     evidence: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Discrepancy:
-    """What is wrong with one query, or one run by its transcript.
-
-    `party` is who is concerned, empty if the whole query is.
-    """
-
-    query: str
-    code: str
-    party: str
-    text: str
+    policy: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,39 +69,47 @@ def reconcile(leaves: Iterable[LoggedLeaf], records: Mapping[str, Iterable[OwnEn
     Raises: MalformedMessage for a leaf that is none.
     """
     with closing(sqlite3.connect("", isolation_level=None)) as work:
-        work.executescript(_SCHEMA + "BEGIN;")
-        work.executemany("INSERT INTO logged VALUES (?, ?, ?, ?, ?, ?, ?)", _logged_rows(leaves, work))
+        work.executescript(_SCHEMA + SCHEMA + "BEGIN;")
+        work.executemany("INSERT INTO logged VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _logged_rows(leaves, work))
         for party, entries in records.items():
             work.execute("INSERT INTO present VALUES (?)", (party,))
-            rows = ((entry.query, entry.kind.value, party, entry.evidence) for entry in entries)
-            work.executemany("INSERT INTO own VALUES (?, ?, ?, ?)", rows)
-        work.executescript(_INDEXES)
+            work.executemany("INSERT INTO own VALUES (?, ?, ?, ?, ?)", _own_rows(party, entries, work))
+        work.executescript(_INDEXES + INDEXES)
         queries, runs = work.execute(
             "SELECT count(DISTINCT CASE WHEN kind <> 'TRAIN_STEP' THEN query END),"
             " count(DISTINCT CASE WHEN kind = 'TRAIN_STEP' THEN query END) FROM logged"
         ).fetchone()
-        found = [*_within_log(work), *_consents(work), *_not_logged(work), *_not_on_record(work), *_runs(work)]
+        found = [*_within_log(work), *missing_precedents(work), *_not_logged(work)]
+        found += [*_policies_differ(work), *_not_on_record(work), *_runs(work)]
     found.sort(key=lambda discrepancy: (discrepancy.query, discrepancy.code, discrepancy.party))
     return Reconciliation(queries, tuple(sorted(records)), tuple(found), runs)
 
 
 def _logged_rows(
     leaves: Iterable[LoggedLeaf], work: sqlite3.Connection
-) -> Iterator[tuple[bytes, str, str, bytes, int, int | None, str]]:
-    """Yield the leaves of queries and runs; those of consents go into their own table."""
+) -> Iterator[tuple[bytes, str, str, bytes, int, int | None, str, bytes]]:
+    """Yield the leaves of queries and runs; what must stand before them goes into tables of its own."""
     for logged in leaves:
         leaf = logged.commitment()
         values = dict(leaf.attributes)
-        consent = str(values.get("consent_hash", ""))
-        if leaf.kind in QUERY_KINDS:
-            nodes = values.get("nodes")
-            asked = nodes if isinstance(nodes, int) else None
-            yield leaf.reference, leaf.kind.value, leaf.actor, leaf.evidence, logged.index, asked, consent
-        elif leaf.kind in RUN_KINDS:
-            transcript = bytes.fromhex(str(values.get("transcript_hash", "")))
-            yield transcript, LeafKind.TRAIN_STEP.value, leaf.actor, leaf.evidence, logged.index, None, ""
-        elif leaf.kind is LeafKind.CONSENT:
-            work.execute("INSERT INTO shown VALUES (?, ?, ?)", (consent, logged.index, str(values.get("entry", ""))))
+        policy, nodes = bytes.fromhex(str(values.get("policy_hash", ""))), values.get("nodes")
+        query = leaf.reference
+        if leaf.kind in RUN_KINDS:
+            query = bytes.fromhex(str(values.get("transcript_hash", "")))
+            yield query, LeafKind.TRAIN_STEP.value, leaf.actor, leaf.evidence, logged.index, None, "", policy
+        elif leaf.kind in QUERY_KINDS:
+            asked, consent = nodes if isinstance(nodes, int) else None, str(values.get("consent_hash", ""))
+            yield query, leaf.kind.value, leaf.actor, leaf.evidence, logged.index, asked, consent, policy
+        note(work, logged, leaf, query)
+
+
+def _own_rows(
+    party: str, entries: Iterable[OwnEntry], work: sqlite3.Connection
+) -> Iterator[tuple[bytes, str, str, bytes, bytes]]:
+    for entry in entries:
+        if entry.policy:
+            note_own(work, party, entry.query, entry.policy)
+        yield entry.query, entry.kind.value, party, entry.evidence, entry.policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,20 +164,6 @@ def _faults(found: _Counts) -> Iterator[tuple[str, str]]:
         yield ("ACK_REPEATED" if found.acknowledgements else "ACK_MISSING"), text
 
 
-def _consents(work: sqlite3.Connection) -> Iterator[Discrepancy]:
-    """Yield consents that stand in the log more than once, or not before a query that was answered under them."""
-    repeated = "SELECT min(entry), count(*), max(leaf) FROM shown GROUP BY consent HAVING count(*) > 1"
-    for entry, leaves, last in work.execute(repeated):
-        yield Discrepancy(entry, "CONSENT_REPEATED", "", f"{leaves} CONSENT leaves of one consent, the last is {last}")
-    missing = """SELECT DISTINCT q.query FROM logged AS q JOIN logged AS a ON a.query = q.query AND a.kind = 'RELEASE'
-        WHERE q.kind = 'REQUEST' AND q.consent <> ''
-            AND NOT EXISTS (SELECT 1 FROM shown WHERE consent = q.consent AND leaf < q.leaf)"""
-    for (query,) in work.execute(missing):
-        yield Discrepancy(
-            query.hex(), "CONSENT_MISSING", "", "answered under a consent that has no CONSENT leaf before"
-        )
-
-
 def _not_logged(work: sqlite3.Connection) -> Iterator[Discrepancy]:
     """Yield what a party has on record and the log has not, or has with another message."""
     rows = work.execute(
@@ -196,6 +180,18 @@ def _not_logged(work: sqlite3.Connection) -> Iterator[Discrepancy]:
         else:
             text = f"{party} has a {kind} on record, the log has none"
             yield Discrepancy(query.hex(), f"{kind}_NOT_LOGGED", party, text)
+
+
+def _policies_differ(work: sqlite3.Connection) -> Iterator[Discrepancy]:
+    """Yield answers of which the log names another policy than the very message on its node's record."""
+    rows = work.execute(
+        """SELECT own.query, own.kind, own.party, logged.leaf
+        FROM own JOIN logged ON logged.query = own.query AND logged.kind = own.kind AND logged.actor = own.party
+        WHERE own.policy <> x'' AND logged.evidence = own.evidence AND logged.policy <> own.policy"""
+    )
+    for query, kind, party, leaf in rows:
+        text = f"the {kind} of {party} in leaf {leaf} names another policy than the message on its record"
+        yield Discrepancy(query.hex(), "POLICY_DIFFERS", party, text)
 
 
 def _not_on_record(work: sqlite3.Connection) -> Iterator[Discrepancy]:

@@ -159,7 +159,10 @@ def _consent(leaf: LeafCommitment, values: Values) -> str:
 
 
 def _revoke(leaf: LeafCommitment, values: Values) -> str:
-    return f"{leaf.actor} recorded that consent {_hash(values, 'consent_hash')} is revoked"
+    return (
+        f"{leaf.actor} was told by {values.get('issuer', 'an issuer')} that consent {_hash(values, 'consent_hash')} "
+        "is withdrawn"
+    )
 
 
 def _view(leaf: LeafCommitment, values: Values) -> str:

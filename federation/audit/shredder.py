@@ -51,7 +51,9 @@ class Shredder:
         self._years: dict[int, ShreddingKeys] = {}
         self._refresh()
 
-    def cover(self, sealed: SealedStatements, tags: Sequence[bytes], at_ms: int) -> bytes:
+    def cover(
+        self, sealed: SealedStatements, tags: Sequence[bytes], at_ms: int, consents: Sequence[bytes] = ()
+    ) -> bytes:
         """Return the body to log. Raises: MalformedMessage unless there is one statement for each tag; OSError."""
         year = year_of(at_ms)
         with self._lock:
@@ -60,7 +62,7 @@ class Shredder:
                 with self._writing():
                     self._years.setdefault(year, ShreddingKeys.draw(secrets.token_bytes))
             keys = self._years[year]
-        return cover(sealed, tags, year, keys, secrets.token_bytes)
+        return cover(sealed, tags, year, keys, secrets.token_bytes, consents)
 
     def uncover(self, body: bytes) -> SealedStatements:
         """Return the statements of a stored body, empty where they were shredded. Raises: MalformedMessage."""

@@ -12,28 +12,27 @@ import typer
 from rich.markup import escape
 
 from federation.audit import LogReport
+from federation.audit.discrepancy import Discrepancy
 from federation.audit.export import export_log
-from federation.audit.reading import LogView
-from federation.audit.reconcile import Discrepancy, Reconciliation, reconcile
+from federation.audit.reconcile import Reconciliation, reconcile
 from federation.audit.records import LeafRecord, describe
 from federation.audit.search import search
-from federation.audit.views import Reach
 from federation.cli.audit_alarms import alarms
 from federation.cli.audit_objections import objections
 from federation.cli.audit_open import init_auditor, open_command
 from federation.cli.audit_report import report_command
+from federation.cli.audit_show import show
 from federation.cli.audit_shred import retain, shred
 from federation.cli.criteria import read_criteria
 from federation.cli.ledgers import open_ledgers, own_entries
 from federation.cli.logs import judge, open_log, show_failure
 from federation.cli.output import FAILED, console, errors, print_json, reported_errors
-from federation.cli.viewing import As, leave_leaf, viewer
-from protocols.errors import ConfigurationError
-from protocols.transparency.checkpoints import LogKeys
+from federation.cli.viewing import As, leave_leaf
 
 app = typer.Typer(help="Read and verify the audit log.", no_args_is_help=True)
 app.command()(alarms)
 app.command(name="report")(report_command)
+app.command()(show)
 app.command(name="init-auditor")(init_auditor)
 app.command(name="open")(open_command)
 app.command()(shred)
@@ -93,6 +92,9 @@ def search_command(
     model: Annotated[str, typer.Option(help="Beginning of a model's hash: queries with it.")] = "",
     actor: Annotated[str, typer.Option(help="Who acted: a bank, a node, the coordinator.")] = "",
     tag: Annotated[str, typer.Option(help="An enterprise's tag: questions and batches about it.")] = "",
+    consent: Annotated[
+        str, typer.Option(help="Beginning of a consent's handle: its leaves, all that was asked under it.")
+    ] = "",
     as_: As = None,
     as_json: AsJson = False,
 ) -> None:
@@ -101,13 +103,13 @@ def search_command(
     A leaf says who did what, when, for which purpose and under which policy; never a score, a feature or the code of
     an enterprise. Search reads what is there and verifies nothing: run `credfed audit verify` first, or `show` for one
     leaf with its proof. A tag is a bank's own name for an enterprise, 64 hexadecimal digits, as leaves show it: it
-    finds single questions and the batches that hold it. Exit code 0 also if nothing matches; 2 for a bad option or no
-    log.
+    finds single questions and the batches that hold it, as a consent's handle does those that showed it. Exit code 0
+    also if nothing matches; 2 for a bad option or no log.
 
     Examples: `search DIR --kind DENY --since 2026-03-01` · `search DIR --bank bank --decision REJECTED --json`
     """
     with reported_errors(as_json):
-        criteria = read_criteria(since, until, kind or [], actor, bank, purpose, decision, model, tag)
+        criteria = read_criteria(since, until, kind or [], actor, bank, purpose, decision, model, tag, consent)
         with open_log(directory) as log:
             if as_ is not None:  # on record before anything is shown
                 entries = sum(1 for _ in search(log.leaves(), criteria))
@@ -136,62 +138,6 @@ def _list(records: Iterable[LeafRecord]) -> int:
         console.print(escape(text), soft_wrap=True)
         count += 1
     return count
-
-
-@app.command()
-def show(
-    directory: Directory,
-    leaf: Annotated[int, typer.Argument(metavar="LEAF", help="Number of the leaf, counted from 0.", min=0)],
-    proof: Annotated[bool, typer.Option("--proof", help="Print only the proof, a C2SP .tlog-proof file.")] = False,
-    as_: As = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show one leaf in words, after verifying the proof that it is in the log.
-
-    The proof ties the leaf to a checkpoint that the log signed and a quorum of witnesses cosigned; with --proof it is
-    printed in the C2SP form, which convinces whoever holds the leaf and the public keys, offline. A leaf that is newer
-    than the last witnessed checkpoint rests on the log's own signature so far, and `show` says so.
-
-    Exit code 0 if the proof holds, 1 if not, 2 if there is no such leaf.
-    """
-    with reported_errors(as_json), open_log(directory) as log:
-        record, witnessed, tree = _prove(log, leaf)
-        if as_ is not None:
-            with viewer(directory, as_) as looking:
-                looking.looked("show", {"leaf": str(leaf)}, Reach(leaf, leaf, 1))
-        text = log.prove(leaf).encode()
-    if proof:
-        sys.stdout.buffer.write(text)
-        sys.stdout.buffer.flush()
-    elif as_json:
-        print_json({"leaf": record, "witnessed": witnessed, "tree_size": tree, "proof": text.decode()})
-    else:
-        _show_leaf(record, witnessed, tree)
-
-
-def _prove(log: LogView, index: int) -> tuple[LeafRecord, bool, int]:
-    """Verify one leaf's proof; return what it says, whether witnesses stand behind it, and the tree it is proved in.
-
-    Raises: ConfigurationError, code NO_SUCH_LEAF; MalformedMessage, VerificationFailed.
-    """
-    if index >= log.size:
-        raise ConfigurationError(f"leaf {index} is outside a log of {log.size}", code="NO_SUCH_LEAF")
-    witnessed = index < log.witnessed_size
-    logged = log.leaf(index)
-    verified = log.prove(index).verify(logged.data, log.keys if witnessed else LogKeys(log.keys.log))
-    return describe(logged), witnessed, verified.checkpoint.size
-
-
-def _show_leaf(record: LeafRecord, witnessed: bool, tree: int) -> None:
-    console.print(f"\n  [bold]leaf {record.index}[/]   {record.kind}   {record.time}", soft_wrap=True)
-    console.print(f"  {escape(record.sentence)}\n", soft_wrap=True)
-    fields = {"actor": record.actor, "purpose": record.purpose, "reference": record.reference}
-    fields |= {"subject tag": record.subject, "message hash": record.evidence}
-    for name, value in (fields | record.attributes).items():
-        if value != "":
-            console.print(f"    [dim]{name:<16}[/] {escape(str(value))}", soft_wrap=True)
-    behind = "a quorum of witnesses" if witnessed else "the log's own signature alone; it is not witnessed yet"
-    console.print(f"\n  [green]proved[/] in the tree of {tree} leaves, behind which stands {behind}", soft_wrap=True)
 
 
 @app.command()

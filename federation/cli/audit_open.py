@@ -22,7 +22,7 @@ from federation.enrolment.auditors import AUDITORS_FOLDER
 from protocols.channel.identity import PartyId
 from protocols.errors import ConfigurationError, VerificationFailed
 from protocols.transparency.checkpoints import LogKeys
-from protocols.transparency.leaves import LeafCommitment, decode_leaf
+from protocols.transparency.leaves import CONSENT_KINDS, LeafCommitment, LeafKind, decode_leaf
 from protocols.transparency.shredding import decode_body
 from protocols.transparency.statements import Statement, StatementHead
 
@@ -123,10 +123,10 @@ def _leaf(directory: Path, index: int) -> tuple[LeafCommitment, StatementHead]:
 
 def _show(statement: Statement) -> None:
     told = f"{statement.decision} {statement.code}".strip()
-    rule = f", by rule {statement.rule}" if statement.rule else ""
-    console.print(
-        f"  [bold]{escape(statement.enterprise)}[/]  {statement.leaf} by {escape(statement.party)} at "
-        f"{utc(1000 * statement.at)}: {escape(told)}{escape(rule)}; bank {escape(statement.bank)}, "
-        f"purpose {escape(statement.purpose)}, query {statement.reference.hex()}",
-        soft_wrap=True,
-    )
+    rule = f", by {'rule ' * (statement.leaf is not LeafKind.REVOKE)}{statement.rule}" if statement.rule else ""
+    about = f"[bold]{escape(statement.enterprise)}[/]" if statement.enterprise else "whose it is, its CONSENT says:"
+    of = "consent" if statement.leaf in CONSENT_KINDS else "query"
+    terms = [f"{name} {value}" for name, value in (("bank", statement.bank), ("purpose", statement.purpose)) if value]
+    said = f"{statement.leaf} by {statement.party} at {utc(1000 * statement.at)}: {told}{rule}"
+    asked = ", ".join([*terms, f"{of} {statement.reference.hex()}"])
+    console.print(f"  {about}  {escape(said)}; {escape(asked)}", soft_wrap=True)

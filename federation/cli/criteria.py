@@ -23,6 +23,7 @@ def read_criteria(
     decision: str,
     model: str,
     tag: str = "",
+    consent: str = "",
 ) -> Criteria:
     """Return the criteria that these options spell; an empty one asks nothing. Raises: ConfigurationError."""
     return Criteria(
@@ -35,6 +36,7 @@ def read_criteria(
         decision=decision.upper() or None,
         model=model.lower() or None,
         tag=read_tag(tag) if tag else None,
+        consent=consent.lower() or None,
     )
 
 

@@ -27,10 +27,10 @@ def open_ledgers(directory: Path) -> Iterator[dict[str, LedgerReader]]:
 def own_entries(ledger: LedgerReader) -> Iterator[OwnEntry]:
     """Yield what one party has on record: a node's answers, a bank's questions, both's training messages."""
     for answer in ledger.answers():
-        yield OwnEntry(answer.query, LeafKind(answer.decision), answer.evidence)
+        yield OwnEntry(answer.query, LeafKind(answer.decision), answer.evidence, answer.policy)
     for question in ledger.questions():
         yield OwnEntry(question.query, LeafKind.REQUEST, question.request)
         if question.acknowledgement is not None:
             yield OwnEntry(question.query, LeafKind.ACK, question.acknowledgement)
     for message in ledger.training_messages():
-        yield OwnEntry(message.transcript, LeafKind.TRAIN_STEP, message.evidence)
+        yield OwnEntry(message.transcript, LeafKind.TRAIN_STEP, message.evidence, message.policy)

@@ -84,7 +84,7 @@ def _consent(leaf: LeafCommitment, values: Values) -> str:
 
 
 def _revoke(leaf: LeafCommitment, values: Values) -> str:
-    return f"{leaf.actor} 登记授权 {_hash(values, 'consent_hash')} 已撤销"
+    return f"{values.get('issuer', '某机构')} 告知 {leaf.actor}：授权 {_hash(values, 'consent_hash')} 已撤销"
 
 
 def _view(leaf: LeafCommitment, values: Values) -> str:

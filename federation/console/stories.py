@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from federation.audit.discrepancy import Discrepancy
+from federation.audit.precedents import MISSING
 from federation.audit.reading import LoggedLeaf
-from federation.audit.reconcile import QUERY_KINDS, Discrepancy, reconcile
+from federation.audit.reconcile import QUERY_KINDS, reconcile
 from federation.audit.records import LeafRecord, describe
 from federation.audit.search import decision_of
 from protocols.transparency.leaves import CONSENT_KINDS, LeafCommitment, LeafKind
@@ -86,7 +88,7 @@ def tell(reference: bytes, leaves: Sequence[LoggedLeaf], consents: Sequence[Logg
         lanes.setdefault(step.leaf.actor, []).append(step)
     first = next((step for step in steps if step.leaf.kind is LeafKind.REQUEST), steps[0] if steps else None)
     query = any(step.leaf.kind in QUERY_KINDS for step in steps)
-    faults = reconcile([*consents, *leaves], {}).discrepancies if query and not cut else None
+    faults = _faults(leaves, consents) if query and not cut else None
     return Story(
         reference=reference.hex(),
         steps=steps,
@@ -98,6 +100,13 @@ def tell(reference: bytes, leaves: Sequence[LoggedLeaf], consents: Sequence[Logg
         faults=faults,
         cut=cut,
     )
+
+
+def _faults(leaves: Sequence[LoggedLeaf], consents: Sequence[LoggedLeaf]) -> tuple[Discrepancy, ...]:
+    """Return what does not fit in these leaves; what must stand before them, and is not at hand, is not missed."""
+    missed = {"CONSENT_MISSING"} if consents_of(leaves) else set()
+    found = reconcile([*consents, *leaves], {}).discrepancies
+    return tuple(one for one in found if one.code not in MISSING - missed)
 
 
 def consents_of(leaves: Sequence[LoggedLeaf]) -> list[bytes]:

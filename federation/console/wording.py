@@ -7,7 +7,7 @@ from typing import Final
 
 from federation.audit.alarms import Alarm
 from federation.audit.alarms.words import about, chinese, reason
-from federation.audit.reconcile import Discrepancy
+from federation.audit.discrepancy import Discrepancy
 from federation.audit.records import sentence
 from federation.console.phrases import PHRASES
 from federation.console.sentences import CHINESE

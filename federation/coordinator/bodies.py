@@ -57,14 +57,16 @@ class BodyDesk:
     def of_consent(self, handle: bytes, bank: str) -> SealedStatements | None:
         """Return what a bank has stated in this parcel about a consent, None if nothing that can be logged."""
         sealed = self._waiting.get((handle, bank, LeafKind.CONSENT))
-        return sealed if sealed is not None and len(sealed.entries) == 1 else None
+        return sealed if sealed is not None and len(sealed.entries) == 1 and sealed.head.reply else None
 
     def cover_consent(self, sealed: SealedStatements, tag: bytes, at_ms: int) -> bytes:
         """Return the body of a consent's leaf, as it is logged. Raises: OSError."""
         return self._shredder.cover(sealed, (tag,), at_ms)
 
-    def cover(self, envelope: Envelope, kind: LeafKind, tags: Sequence[bytes], at_ms: int) -> bytes:
+    def cover(
+        self, envelope: Envelope, kind: LeafKind, tags: Sequence[bytes], at_ms: int, consents: Sequence[bytes] = ()
+    ) -> bytes:
         """Return the body of the leaf of a message, as it is logged, and forget it. Raises: as `require`; OSError."""
         self.require(envelope, kind, tags)
         sealed = self._waiting.pop((envelope.transcript, envelope.sender, kind))
-        return self._shredder.cover(sealed, tags, at_ms)
+        return self._shredder.cover(sealed, tags, at_ms, consents)

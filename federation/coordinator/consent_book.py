@@ -30,7 +30,7 @@ _BEHIND: Final = 4096
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS consent (
-    handle BLOB, kind TEXT, subject BLOB NOT NULL, PRIMARY KEY (handle, kind)) WITHOUT ROWID;
+    handle BLOB, kind TEXT, leaf INTEGER NOT NULL, PRIMARY KEY (handle, kind)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS covered (one INTEGER PRIMARY KEY CHECK (one = 1), leaves INTEGER, last BLOB);
 """
 
@@ -63,7 +63,7 @@ class ConsentBook:
     def lacks(self, kind: LeafKind, handle: bytes) -> bool:
         """Tell whether the log lacks this leaf of a consent, and nobody is writing it. Raises: ConfigurationError."""
         with self._lock:
-            return (handle, kind) not in self._claimed and self._subject(kind, handle) is None
+            return (handle, kind) not in self._claimed and self._leaf(kind, handle) is None
 
     def claim(self, kind: LeafKind, handle: bytes) -> bool:
         """Tell whether the log lacks this leaf of a consent, and nobody is writing it: from now on, the caller is.
@@ -71,23 +71,30 @@ class ConsentBook:
         It ends with `settle`, or with `abandon`. Raises: ConfigurationError.
         """
         with self._lock:
-            if (handle, kind) in self._claimed or self._subject(kind, handle) is not None:
+            if (handle, kind) in self._claimed or self._leaf(kind, handle) is not None:
                 return False
             self._claimed.add((handle, kind))
             return True
 
-    def subject(self, handle: bytes) -> bytes:
-        """Return the tag of the enterprise whose consent this is, b"" if no question has shown it."""
+    def claimed(self, kind: LeafKind, handle: bytes) -> bool:
+        """Tell whether this leaf of a consent is on its way, and not durable yet."""
         with self._lock:
-            return self._subject(LeafKind.CONSENT, handle) or b""
+            return (handle, kind) in self._claimed
+
+    def shown(self, handle: bytes) -> Leaf | None:
+        """Return the CONSENT of a consent as the log has it, None if no question has shown it."""
+        with self._lock:
+            index = self._leaf(LeafKind.CONSENT, handle)
+        return None if index is None else next(iter(self._log.entries(index, index + 1))).leaf
 
     def settle(self, leaves: Sequence[Leaf], receipts: Sequence[Receipt]) -> None:
         """Take what is durable now. Raises: ConfigurationError; the log has them all the same."""
         if not receipts:
             return
-        found = [leaf for leaf in leaves if leaf.kind in CONSENT_KINDS]
+        placed = zip(receipts, leaves, strict=True)
+        found = [(one.index, leaf) for one, leaf in placed if leaf.kind in CONSENT_KINDS]
         with self._lock:
-            self._claimed -= {(leaf.reference, leaf.kind) for leaf in found}
+            self._claimed -= {(leaf.reference, leaf.kind) for _, leaf in found}
             end = receipts[-1].index + 1
             if found or end >= self._covered + _BEHIND:
                 whole = not self._claimed and not self._doubtful  # no leaf before `end` is missing here
@@ -100,27 +107,28 @@ class ConsentBook:
             self._claimed -= {(leaf.reference, leaf.kind) for leaf in leaves if leaf.kind in CONSENT_KINDS}
             self._doubtful = True
 
-    def _subject(self, kind: LeafKind, handle: bytes) -> bytes | None:
-        query = "SELECT subject FROM consent WHERE handle = ? AND kind = ?"
+    def _leaf(self, kind: LeafKind, handle: bytes) -> int | None:
+        query = "SELECT leaf FROM consent WHERE handle = ? AND kind = ?"
         with self._writing():
             if self._doubtful:
                 self._catch_up()
                 self._doubtful = False
             row = self._database.execute(query, (handle, kind.value)).fetchone()
-        return None if row is None else bytes(row[0])
+        return None if row is None else int(row[0])
 
     def _catch_up(self) -> None:
         """Read what the log has and the index has not, so many leaves at a time that memory stays bounded."""
         size = self._log.size
         while self._covered < size:
             end = min(self._covered + _PAGE, size)
-            found = [leaf for leaf in self._log.commitments(self._covered, end) if leaf.kind in CONSENT_KINDS]
+            placed = enumerate(self._log.commitments(self._covered, end), self._covered)
+            found = [(index, leaf) for index, leaf in placed if leaf.kind in CONSENT_KINDS]
             self._write(found, end, leaf_hash(self._log.leaf_bytes(end - 1)))
 
-    def _write(self, found: Sequence[Leaf | LeafCommitment], end: int, last: bytes) -> None:
+    def _write(self, found: Sequence[tuple[int, Leaf | LeafCommitment]], end: int, last: bytes) -> None:
         """Take leaves, and the index being up to leaf `end`, whose last one has this hash."""
         self._database.execute("BEGIN IMMEDIATE")
-        rows = [(leaf.reference, leaf.kind.value, leaf.subject) for leaf in found]
+        rows = [(leaf.reference, leaf.kind.value, index) for index, leaf in found]
         self._database.executemany("INSERT OR IGNORE INTO consent VALUES (?, ?, ?)", rows)
         if end > self._covered:
             self._database.execute("INSERT OR REPLACE INTO covered VALUES (1, ?, ?)", (end, last))
@@ -157,7 +165,7 @@ def _connected(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")  # what a power cut takes is read from the log again
         connection.executescript(_SCHEMA)
-        connection.execute("SELECT 1 FROM consent, covered LIMIT 1").fetchone()
+        connection.execute("SELECT leaf FROM consent, covered LIMIT 1").fetchone()
     except sqlite3.Error:
         connection.close()
         raise

@@ -109,6 +109,10 @@ class ConsentGate:
         """The newest list of each issuer."""
         return self._view.latest
 
+    def signed_list(self, issuer: str) -> str:
+        """Return the newest list of an issuer as it was signed."""
+        return self._view.signed(issuer)
+
 
 class ListFile:
     """A list of revocations in a file that a consent service keeps fresh; read again when it has changed."""

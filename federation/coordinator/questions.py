@@ -150,12 +150,13 @@ class Questions:
         return [(bank, ReceiptDue(relay.channel, leaf)), (bank, reply)]
 
     def _log(self, kind: LeafKind, envelope: Envelope, relay: RelayQuery | RelayBatch, values: Values) -> int:
-        """Log a step of a question; a batch is about many enterprises, whose tags are in its body."""
+        """Log a step of a question; a batch is about many enterprises, whose tags and consents are in its body."""
         query, body = relay.query, b""
         if envelope.sender != self._site.keys.party and _has_body(kind, relay):
             if (crowded := self._bodies.crowded(envelope, kind)) and kind in (LeafKind.RELEASE, LeafKind.DENY):
                 values = values | {"crowded": crowded}
-            body = self._bodies.cover(envelope, kind, _tags(query), self._site.clock_ms())
+            shown = query.handles if isinstance(query, BatchQuery) and kind is LeafKind.REQUEST else ()
+            body = self._bodies.cover(envelope, kind, _tags(query), self._site.clock_ms(), shown)
         try:
             return self._leaves.write(
                 kind,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 
 from federation.coordinator.bodies import BodyDesk
@@ -11,7 +12,9 @@ from federation.coordinator.site import CoordinatorSite
 from protocols.assessment.batch.messages import BatchQuery
 from protocols.assessment.messages import Query
 from protocols.consent import RevocationList, Slip
-from protocols.transparency.leaves import LeafKind
+from protocols.transparency.leaves import Leaf, LeafKind
+from protocols.transparency.shredding import decode_body
+from protocols.transparency.statements import Addressees, Statement, auditor_keys, seal_statements
 
 
 class Showings:
@@ -59,16 +62,54 @@ class Showings:
         lists = self._site.consents.lists
         if lists == self._heard:
             return
-        missing = [(found.issuer, handle) for found in lists for handle in sorted(found.revoked - self._withdrawn)]
-        for issuer, handle in missing:
+        missing = [(found, handle) for found in lists for handle in sorted(found.revoked - self._withdrawn)]
+        for found, handle in missing:
+            if self._site.book.claimed(LeafKind.CONSENT, handle):
+                continue  # whose it is will be known once that leaf is durable
             if self._site.book.claim(LeafKind.REVOKE, handle):
-                values: Values = {"consent_hash": handle.hex(), "issuer": issuer}
-                subject = self._site.book.subject(handle)
-                self._leaves.write(LeafKind.REVOKE, issuer, handle, values, subject=subject)
+                self._withdraw(found, handle)
             else:
                 self._withdrawn.add(handle)
         if not missing:  # what is written now is durable by the next time, or written then
             self._heard = lists
+
+    def _withdraw(self, found: RevocationList, handle: bytes) -> None:
+        """Write the leaf of a consent that a list withdraws, as the coordinator's own word; the list is its evidence.
+
+        Its body is for the auditors and, by the reply key of the consent's first showing, for its enterprise.
+        """
+        site, consent = self._site, self._site.book.shown(handle)
+        values: Values = {"consent_hash": handle.hex(), "issuer": found.issuer}
+        if consent is not None:
+            values["bank"] = consent.actor
+        statement = Statement(
+            enterprise="",
+            leaf=LeafKind.REVOKE,
+            party=site.keys.party,
+            bank="" if consent is None else consent.actor,
+            reference=handle,
+            purpose="",
+            decision="REVOKED",
+            at=site.clock_ms() // 1000,
+            rule=f"{found.issuer} list {found.sequence}",
+        )
+        to = Addressees(auditor_keys(site.pins.cards), (_reply_key(consent),))
+        sealed = seal_statements([statement], to, site.keys, handle, secrets.token_bytes)
+        subject = b"" if consent is None else consent.subject
+        self._leaves.write(
+            LeafKind.REVOKE,
+            site.keys.party,
+            handle,
+            values,
+            subject=subject,
+            evidence=site.consents.signed_list(found.issuer),
+            body=site.shredder.cover(sealed, (subject or handle,), site.clock_ms()),
+        )
+
+
+def _reply_key(consent: Leaf | None) -> bytes:
+    """Return to whom the later statements of a consent are sealed, b"" if it was never shown or its body is gone."""
+    return decode_body(consent.body).head.reply if consent is not None and consent.body else b""
 
 
 def _terms(slip: Slip) -> Values:

@@ -9,23 +9,34 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from nodes.ledger.database import Database, Row
 from nodes.ledger.location import BAD_LEDGER, Location, connect, name_of
 from nodes.ledger.witness import WitnessRecords
-from protocols.errors import ConfigurationError
+from protocols.assessment.batch.messages import BatchShares
+from protocols.assessment.messages import Denial, ScoreShare
+from protocols.channel.envelope import Envelope
+from protocols.channel.wire import decode
+from protocols.errors import ConfigurationError, MalformedMessage
 
 _TABLES = ("answer", "witness", "split_view", "question", "training_message")
 _PAGE = 1000
+_ANSWERS: Final[dict[str, type[ScoreShare | BatchShares | Denial]]] = {
+    kind.__name__: kind for kind in (ScoreShare, BatchShares, Denial)
+}
+_POLICY = """(SELECT policy FROM release
+    WHERE release.transcript = training_message.transcript AND policy IS NOT NULL LIMIT 1)"""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedAnswer:
-    """One answer that a node gave: RELEASE or DENY, and the SHA-256 of the signed message."""
+    """One answer that a node gave: RELEASE or DENY, the SHA-256 of the signed message, the policy that it names."""
 
     query: bytes
     decision: str
     evidence: bytes
+    policy: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +50,14 @@ class RecordedQuestion:
 
 @dataclass(frozen=True, slots=True)
 class RecordedMessage:
-    """One message that a party sent in a training run: the run's transcript, the SHA-256 of the signed message."""
+    """One message that a party sent in a training run: the run's transcript, the SHA-256 of the signed message.
+
+    `policy` is that under which a node has released in this run, b"" if it has released nothing.
+    """
 
     transcript: bytes
     evidence: bytes
+    policy: bytes
 
 
 class LedgerReader:
@@ -57,7 +72,7 @@ class LedgerReader:
         for query, decision, response in self._pages("query, decision, response", "answer"):
             if decision not in ("RELEASE", "DENY") or not (isinstance(query, bytes) and isinstance(response, bytes)):
                 raise ConfigurationError("a ledger holds an answer that no node gives", code=BAD_LEDGER)
-            yield RecordedAnswer(query, decision, hashlib.sha256(response).digest())
+            yield RecordedAnswer(query, decision, hashlib.sha256(response).digest(), _policy_of(response))
 
     def questions(self) -> Iterator[RecordedQuestion]:
         """Yield what a bank asked, in the order of query ids."""
@@ -66,8 +81,10 @@ class LedgerReader:
 
     def training_messages(self) -> Iterator[RecordedMessage]:
         """Yield what the party sent in training runs, in the order of hashes."""
-        for message, transcript in self._pages("message, transcript", "training_message", "message"):
-            yield RecordedMessage(transcript, message)
+        for message, transcript, policy in self._pages(
+            f"message, transcript, {_POLICY}", "training_message", "message"
+        ):
+            yield RecordedMessage(transcript, message, policy or b"")
 
     def _pages(self, columns: str, table: str, key: str = "query") -> Iterator[Row]:
         """Yield a table in the order of a key of bytes, so many rows at a time that memory stays bounded."""
@@ -90,6 +107,16 @@ class LedgerReader:
     def split_view(self, origin: str) -> bytes | None:
         """Return the encoded `SplitViewProof` that the owner holds against a log, or None."""
         return self._witness.split_view(origin)
+
+
+def _policy_of(response: bytes) -> bytes:
+    """Return the policy that an answer names, b"" for one that is none of those that this code gives."""
+    try:
+        envelope = decode(response, Envelope)
+        kind = _ANSWERS.get(envelope.message)
+        return b"" if kind is None else decode(envelope.body, kind).policy
+    except MalformedMessage:
+        return b""
 
 
 @contextmanager

@@ -76,6 +76,10 @@ class RevocationView:
         """The newest list of each issuer."""
         return tuple(self._latest.values())
 
+    def signed(self, issuer: str) -> str:
+        """Return the newest list of an issuer as it was signed, "" if this view has taken none itself."""
+        return self._seen.get(issuer, "")
+
     def take(self, token: str) -> RevocationList | None:
         """Take a list, whoever has passed it on; return it if it is news.
 

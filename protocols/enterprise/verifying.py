@@ -21,7 +21,13 @@ from protocols.errors import MalformedMessage, VerificationFailed
 from protocols.transparency.checkpoints import LogKeys
 from protocols.transparency.leaves import LeafCommitment, LeafKind, decode_commitment
 from protocols.transparency.log_proofs import LogProof
-from protocols.transparency.statements import SealedStatements, Statement, open_for_subject, verify_statements
+from protocols.transparency.statements import (
+    SealedStatements,
+    Statement,
+    open_for_subject,
+    reply_secret,
+    verify_statements,
+)
 
 TRAINING: Final = "training"
 GRACE_SECONDS: Final = 300
@@ -71,28 +77,35 @@ def verify_leaves(
 ) -> list[VerifiedLeaf]:
     """Return every leaf that was shown, each proved under the log's key and, as far as it goes, the witnesses'.
 
-    `readers` are the keys with which the enterprise opens what parties state about it.
+    `readers` are the keys with which the enterprise opens what parties state about it; that a consent was withdrawn, it
+    opens by what its CONSENT, which stands before, says.
     Raises: MalformedMessage, VerificationFailed for the first that is not proved, or stated by another than its party.
     """
-    found = []
+    found, replies = [], dict[bytes, X25519PrivateKey]()
     for shown in logged.leaves:
         proved = _verify(shown, logged.notes, keys)
-        found.append(replace(proved, statement=_statement(shown, proved.leaf, cards, readers)))
+        sealed = _stated(shown, proved.leaf, cards)
+        if sealed is not None:
+            own = [replies[proved.leaf.reference]] if proved.leaf.reference in replies else []
+            by = own if proved.leaf.kind is LeafKind.REVOKE else readers
+            proved = replace(proved, statement=_statement(sealed, by))
+            for reply in filter(None, (reply_secret(sealed, key) for key in readers)):
+                replies[proved.leaf.reference] = reply
+        found.append(proved)
     return found
 
 
-def _statement(
-    shown: ProvedLeaf,
-    leaf: LeafCommitment,
-    cards: Mapping[PartyId, PartyCard],
-    readers: Sequence[X25519PrivateKey],
-) -> Statement | None:
+def _stated(shown: ProvedLeaf, leaf: LeafCommitment, cards: Mapping[PartyId, PartyCard]) -> SealedStatements | None:
     if not shown.statements:
         return None
     sealed, card = decode(shown.statements, SealedStatements), cards.get(PartyId(leaf.actor))
     if card is None or sealed.head.leaf is not leaf.kind:
         raise VerificationFailed("a statement is of another leaf than the one that it came with", code="BODY_INVALID")
     verify_statements(sealed, card)
+    return sealed
+
+
+def _statement(sealed: SealedStatements, readers: Iterable[X25519PrivateKey]) -> Statement | None:
     for key in readers:
         opened = open_for_subject(sealed, key)
         if opened:
@@ -139,7 +152,7 @@ def compare(
     stated = []
     for one in leaves:
         said = one.statement
-        if said is not None and (said.enterprise, said.reference) != (enterprise, one.leaf.reference):
+        if said is not None and (said.enterprise or enterprise, said.reference) != (enterprise, one.leaf.reference):
             stated.append(Discrepancy(Finding.STATEMENT_DIFFERS, one.leaf.actor, one.leaf.reference))
         by_reference.setdefault(reference_of(one.leaf), []).append(one.leaf)
     lists = {node: {entry.reference for entry in entries} for node, entries in answers.items()}

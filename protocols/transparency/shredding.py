@@ -24,6 +24,7 @@ from protocols.channel.wire import Message, decode, encode
 from protocols.errors import MalformedMessage
 from protocols.transparency.statements import MAX_ENTRIES, SealedStatements, StatementHead
 
+Handle = Annotated[bytes, Meta(max_length=32)]
 _STEP: Final = b"credit-federation/shredding-step/v1\0"
 _PATH: Final = b"credit-federation/shredding-path/v1\0"
 _LEAF: Final = b"credit-federation/shredding-leaf/v1\0"
@@ -98,7 +99,8 @@ class ShreddingKeys:
 class CoveredBody(Message, frozen=True):
     """A leaf's body as it is stored: the statements under the keys of their enterprises' tags, of one year.
 
-    Reveals: what the statements' head does, and the tags, which are keyed.
+    `consents` are the handles under which a batch asks, in the order of its tags, b"" for none; other bodies have none.
+    Reveals: what the statements' head does, and the tags, which are keyed, and the handles, as their CONSENT leaves do.
     """
 
     year: Annotated[int, Meta(ge=1970, lt=10_000)]
@@ -107,10 +109,16 @@ class CoveredBody(Message, frozen=True):
     head: StatementHead
     signature: Signature
     entries: Annotated[tuple[bytes, ...], Meta(min_length=1, max_length=MAX_ENTRIES)]
+    consents: Annotated[tuple[Handle, ...], Meta(max_length=MAX_ENTRIES)] = ()
 
 
 def cover(
-    sealed: SealedStatements, tags: Sequence[bytes], year: int, keys: ShreddingKeys, randomness: Randomness
+    sealed: SealedStatements,
+    tags: Sequence[bytes],
+    year: int,
+    keys: ShreddingKeys,
+    randomness: Randomness,
+    consents: Sequence[bytes] = (),
 ) -> bytes:
     """Return the body to log. Raises: MalformedMessage unless there is one statement for each tag."""
     if len(tags) != len(sealed.entries):
@@ -120,7 +128,8 @@ def cover(
     for position, (tag, entry) in enumerate(zip(tags, sealed.entries, strict=True)):
         cipher = _cipher(keys, tag, nonce, position)
         entries.append(b"" if cipher is None else cipher.encrypt(_ONCE, entry, None))
-    return encode(CoveredBody(year, nonce, tuple(tags), sealed.head, sealed.signature, tuple(entries)))
+    stored = CoveredBody(year, nonce, tuple(tags), sealed.head, sealed.signature, tuple(entries), tuple(consents))
+    return encode(stored)
 
 
 def uncover(covered: CoveredBody, keys: ShreddingKeys | None) -> SealedStatements:

@@ -12,6 +12,10 @@ from it; an entry's own key is also wrapped for its enterprise, so that an enter
 Wraps carry no name: nobody can tell for whom they are, or that two entries are about one enterprise. Without a key of
 the enterprise, random bytes stand in the wrap's place.
 
+Who withdraws a consent tells the coordinator no enterprise. So the head of a CONSENT names a *reply key*, whose secret
+follows from its entry's key: what the coordinator states later of that consent, REVOKE, is sealed to it, and whoever
+can open the CONSENT can open that.
+
 Reveals: to who holds no key, the party, the kind of leaf, how many auditors and enterprises there are.
 Source: X25519 and HKDF as in RFC 9180 (DHKEM), AES-256-GCM, one key for one message; the commitment is needed because
 AES-GCM alone does not commit to its key.
@@ -57,6 +61,7 @@ _ONCE: Final = bytes(12)  # the nonce of a key that encrypts one message
 _KEY, _COMMIT, _WRAP, _TAG = 32, 16, 48, 16
 
 Word = Annotated[str, Meta(max_length=128)]
+BankName = Annotated[str, Meta(max_length=64, pattern=r"^([A-Za-z0-9_][A-Za-z0-9_.-]*)?\Z")]
 Wrap = Annotated[bytes, Meta(min_length=_WRAP, max_length=_WRAP)]
 
 
@@ -64,13 +69,15 @@ class Statement(Message, frozen=True):
     """What happened to one enterprise, by one party's word. NEVER a score, a probability, a grade or a feature.
 
     `position` is the enterprise's place in a batch, 0 for a single question; `decision` and `code` are those of the
-    leaf, for this enterprise; `rule` names the policy's rule by which a node released. Units: `at` seconds since 1970.
+    leaf, for this enterprise; `rule` names what the party went by: the policy's rule by which a node released, or the
+    issuer's list that withdrew a consent. A REVOKE names no enterprise, which its CONSENT does, and "" as the bank of a
+    consent that none has shown. Units: `at` seconds since 1970.
     """
 
-    enterprise: Annotated[str, Meta(min_length=1, max_length=128)]
+    enterprise: Word
     leaf: LeafKind
     party: PartyName
-    bank: PartyName
+    bank: BankName
     reference: Annotated[bytes, Meta(max_length=64)]
     purpose: Word
     decision: Word
@@ -79,12 +86,18 @@ class Statement(Message, frozen=True):
     rule: Word = ""
     position: Annotated[int, Meta(ge=0, lt=MAX_ENTRIES)] = 0
 
+    def __post_init__(self) -> None:
+        withdrawn = self.leaf is LeafKind.REVOKE
+        if withdrawn == bool(self.enterprise) or not (withdrawn or self.bank):
+            raise ValueError("a statement is about an enterprise and of a bank, but for that of a withdrawn consent")
+
 
 class StatementHead(Message, frozen=True):
     """What the party signs of its statements. Reveals: nothing of what they say.
 
     `transcript` is that of the question; of statements about a consent itself, its handle.
     `crowded` is of how many of the enterprises a node has seen many banks ask. Reveals: that number, not who or whom.
+    `reply` is the reply key of a CONSENT, b"" in all others. Reveals: nothing; each consent has its own.
     """
 
     OPEN: ClassVar[bool] = True
@@ -96,6 +109,7 @@ class StatementHead(Message, frozen=True):
     auditors: Annotated[tuple[Wrap, ...], Meta(max_length=64)]
     entries: Annotated[tuple[Key32, ...], Meta(min_length=1, max_length=MAX_ENTRIES)]
     crowded: Annotated[int, Meta(ge=0, le=MAX_ENTRIES)] = 0
+    reply: Annotated[bytes, Meta(max_length=_KEY)] = b""
 
     def signed_bytes(self) -> bytes:
         """Return what the signature is over."""
@@ -148,7 +162,9 @@ def seal_statements(
         sealed = AESGCM(entry_key).encrypt(_ONCE, _pad(encode(statement), randomness), None)
         entries.append(_commitment(entry_key) + wrapped + sealed)
     hashes = tuple(sha256(entry).digest() for entry in entries)
-    head = StatementHead(transcript, keys.party, kind, public, auditors, hashes, crowded)
+    reply = _reply_secret(_entry_key(body_key, 0)) if kind is LeafKind.CONSENT else None
+    named = b"" if reply is None else reply.public_key().public_bytes_raw()
+    head = StatementHead(transcript, keys.party, kind, public, auditors, hashes, crowded, named)
     return SealedStatements(head, keys.signing.sign(head.signed_bytes()), tuple(entries))
 
 
@@ -188,11 +204,16 @@ def open_for_subject(sealed: SealedStatements, key: X25519PrivateKey) -> dict[in
     """
     found = {}
     for position, entry in enumerate(sealed.entries):
-        wrap = entry[_COMMIT : _COMMIT + _WRAP]
-        entry_key = _unwrap(key, sealed.head, (wrap,), position.to_bytes(2)) if entry else None
+        entry_key = _subjects_key(sealed, position, key)
         if entry_key is not None:
             found[position] = _open(sealed.head, position, entry, entry_key)
     return found
+
+
+def reply_secret(sealed: SealedStatements, key: X25519PrivateKey) -> X25519PrivateKey | None:
+    """Return what opens a later statement of a CONSENT's consent, to the enterprise that holds `key`; else None."""
+    entry_key = _subjects_key(sealed, 0, key) if sealed.head.leaf is LeafKind.CONSENT else None
+    return None if entry_key is None else _reply_secret(entry_key)
 
 
 def auditor_keys(cards: Mapping[PartyId, PartyCard]) -> tuple[bytes, ...]:
@@ -213,7 +234,16 @@ def _open(head: StatementHead, position: int, entry: bytes, key: bytes) -> State
     statement = decode(padded[2 : 2 + size], Statement)
     if (statement.party, statement.leaf, statement.position) != (head.party, head.leaf, position):
         raise MalformedMessage("a statement is not of the leaf that it stands in")
+    if head.leaf is LeafKind.CONSENT and head.reply != _reply_secret(key).public_key().public_bytes_raw():
+        raise VerificationFailed("a consent's reply key is another's", code="BODY_INVALID")
     return statement
+
+
+def _subjects_key(sealed: SealedStatements, position: int, key: X25519PrivateKey) -> bytes | None:
+    """Return the key of one entry, to the enterprise that it is about; None to others, and if it was shredded."""
+    entry = sealed.entries[position]
+    wrap = entry[_COMMIT : _COMMIT + _WRAP]
+    return _unwrap(key, sealed.head, (wrap,), position.to_bytes(2)) if entry else None
 
 
 def _bound(transcript: bytes, party: str, kind: LeafKind) -> bytes:
@@ -223,6 +253,10 @@ def _bound(transcript: bytes, party: str, kind: LeafKind) -> bytes:
 
 def _entry_key(body_key: bytes, position: int) -> bytes:
     return hmac_digest(body_key, _CONTEXT + b"entry\0" + position.to_bytes(2), "sha256")
+
+
+def _reply_secret(entry_key: bytes) -> X25519PrivateKey:
+    return X25519PrivateKey.from_private_bytes(hmac_digest(entry_key, _CONTEXT + b"reply\0", "sha256"))
 
 
 def _commitment(key: bytes) -> bytes:

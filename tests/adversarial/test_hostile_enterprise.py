@@ -21,7 +21,7 @@ from federation.enterprise import desk as enterprise_desk
 from federation.enterprise.admission import PER_MINUTE
 from federation.enterprise.filing import MAX_OPEN
 from federation.local.federation import LocalFederation
-from federation.local.layout import BANK, COORDINATOR
+from federation.local.layout import BANK, CONSENT_SERVICE, COORDINATOR
 from nodes.data_node import records as node_records
 from nodes.data_node.agent import DataNodeAgent
 from nodes.data_node.deciding import signed_decision
@@ -157,6 +157,10 @@ def test_an_enterprise_sees_its_own_consents_and_when_they_were_withdrawn(enterp
     assert others == list(before.consents)
     assert withdrawn.revoked > withdrawn.shown
     assert len(withdrawn.leaves) == 2
+    shown, told = withdrawn.statements
+    assert (shown.party, shown.decision) == (BANK, "SHOWN")
+    assert (told.party, told.kind, told.decision) == (COORDINATOR, "REVOKE", "REVOKED")
+    assert told.rule.startswith(f"{CONSENT_SERVICE} list ")
 
 
 def test_what_is_logged_once_the_service_vouches_opens_with_the_enterprises_own_key_alone(

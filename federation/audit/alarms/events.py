@@ -27,8 +27,8 @@ SELECT q.bank AS party, min(a.at) AS at, min(a.leaf) AS leaf, 1 AS weight, 0 AS 
 FROM answer a JOIN question q ON q.leaf = a.asked WHERE a.code = :code AND NOT a.released GROUP BY q.leaf"""
 
 BY_CONSENT: Final = """
-SELECT bank || ' consent ' || consent AS party, at, leaf, 1 AS weight, 0 AS flagged
-FROM question WHERE consent IS NOT NULL"""
+SELECT q.bank || ' consent ' || u.consent AS party, q.at, q.leaf, 1 AS weight, 0 AS flagged
+FROM under u JOIN question q ON q.leaf = u.leaf"""
 
 BY_TAG: Final = """
 SELECT q.bank || ' enterprise ' || lower(hex(a.subject)) AS party, q.at, q.leaf, 1 AS weight, 0 AS flagged

@@ -9,14 +9,15 @@ from typing import Final
 
 from federation.audit.reading import LoggedLeaf
 from federation.audit.reconcile import RUN_KINDS
-from federation.audit.search import tags_of
+from federation.audit.search import consents_of, tags_of
 from protocols.transparency.leaves import LeafCommitment, LeafKind
 
 _SCHEMA: Final = """
 CREATE TABLE question (
     leaf INTEGER PRIMARY KEY, query BLOB, bank TEXT, at INTEGER, batch INTEGER, enterprises INTEGER, nodes INTEGER,
-    model TEXT, consent TEXT);
+    model TEXT);
 CREATE TABLE about (leaf INTEGER, subject BLOB);
+CREATE TABLE under (leaf INTEGER, consent TEXT);
 CREATE INDEX question_of ON question (query);
 CREATE TABLE answer (
     leaf INTEGER PRIMARY KEY, query BLOB, asked INTEGER, node TEXT, at INTEGER, released INTEGER, code TEXT,
@@ -76,10 +77,11 @@ def _take(work: sqlite3.Connection, logged: LoggedLeaf, leaf: LeafCommitment) ->
     if leaf.kind is LeafKind.REQUEST:
         enterprises = values.get("enterprises")
         asked = 1 if enterprises is None else _capped(enterprises)
-        terms = (values.get("nodes"), values.get("model_hash"), values.get("consent_hash"))
+        terms = (values.get("nodes"), values.get("model_hash"))
         row = (index, leaf.reference, leaf.actor, at, enterprises is not None, asked, *terms)
-        work.execute("INSERT INTO question VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        work.execute("INSERT INTO question VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
         work.executemany("INSERT INTO about VALUES (?, ?)", ((index, tag) for tag in tags_of(logged)))
+        work.executemany("INSERT INTO under VALUES (?, ?)", ((index, one) for one in consents_of(logged) if one))
     elif leaf.kind in (LeafKind.RELEASE, LeafKind.DENY):
         denied = (values.get("code"), _capped(values.get("denied", 0)), _capped(values.get("crowded", 0)))
         reply = (index, leaf.reference, leaf.actor, at, leaf.kind is LeafKind.RELEASE, *denied)

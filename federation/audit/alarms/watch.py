@@ -33,7 +33,7 @@ from federation.audit.alarms.events import (
 from federation.audit.alarms.rules import AlarmRules
 from federation.audit.alarms.windows import DAY_MS, HOUR_MS, Episode, Sum, episodes
 from federation.audit.alarms.words import Said, Saying, Unit, english
-from federation.audit.reconcile import Discrepancy
+from federation.audit.discrepancy import Discrepancy
 from federation.audit.records import utc
 
 SECOND_MS: Final = 1000

@@ -117,6 +117,8 @@ REASONS: Final[Mapping[str, str]] = {
     "ACK_REPEATED": "ACK 多于一条",
     "CONSENT_REPEATED": "同一授权有不止一条授权记录",
     "CONSENT_MISSING": "答复所依据的授权此前没有授权记录",
+    "POLICY_MISSING": "所依据的策略此前没有策略记录",
+    "POLICY_DIFFERS": "日志所记策略与该方记录中消息所载策略不同",
     "EVIDENCE_DIFFERS": "日志与该方自有记录是不同的消息",
     "NOT_LOGGED": "该方有记录，日志中没有",
     "NOT_ON_RECORD": "日志中有，该方没有相应记录",

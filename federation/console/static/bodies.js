@@ -53,7 +53,7 @@
       const row = rows.insertRow();
       const texts = one === null
         ? [String(number), form.dataset.shredded, "", "", ""]
-        : [String(number), one.enterprise, `${one.decision} ${one.code}`.trim(), one.rule, time(one.at)];
+        : [String(number), one.enterprise || "—", `${one.decision} ${one.code}`.trim(), one.rule, time(one.at)];
       for (const [column, text] of texts.entries()) {
         const cell = row.insertCell();
         cell.textContent = text.replace(/\p{C}/gu, "\ufffd"); // nothing that reorders or hides what stands beside it

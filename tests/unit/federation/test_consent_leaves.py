@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -25,15 +26,23 @@ from nodes.keystore import read_keys
 from nodes.ledger import ledger_location, open_bank_ledger
 from nodes.statements import About, StatementWriter
 from protocols.assessment.messages import Subject
-from protocols.channel.envelope import Envelope
+from protocols.channel.envelope import EVERYONE, Channel, Envelope
+from protocols.channel.identity import PartyId
 from protocols.consent import Consent, Purpose, consent_handle, split_consent
+from protocols.consent.messages import RevocationNotice
 from protocols.errors import ConfigurationError
 from protocols.transparency.leaves import CONSENT_KINDS, Leaf, LeafKind
-from protocols.transparency.statements import open_for_auditor, open_for_subject, verify_statements
+from protocols.transparency.statements import open_for_auditor, open_for_subject, reply_secret, verify_statements
 from tests.conftest import TrainedFederation
 from tests.small_federation import CHEN, NODES, NOW, at_node, logged_leaves, stated
 
 STORY = [LeafKind.REQUEST, *[LeafKind.RELEASE] * len(NODES), LeafKind.RESULT, LeafKind.ACK]
+
+
+@pytest.fixture
+def two_are_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let lists of two enterprises and more be asked about in batches."""
+    monkeypatch.setattr("federation.local.federation.BATCH_FROM", 2)
 
 
 def consent(federation: LocalFederation, enterprise: str, token_id: str) -> str:
@@ -174,6 +183,7 @@ def test_of_two_questions_in_one_commit_the_first_alone_logs_the_consent(
     assert kinds == [LeafKind.CONSENT, *[LeafKind.REQUEST] * 3]
 
 
+@pytest.mark.usefixtures("two_are_a_batch")
 def test_a_batch_logs_each_consent_that_is_new_and_each_enterprise_finds_its_own(
     federation: LocalFederation, trained: TrainedFederation
 ) -> None:
@@ -197,6 +207,7 @@ def test_a_batch_logs_each_consent_that_is_new_and_each_enterprise_finds_its_own
     assert shown(federation, start) == [handle("the id of number 05")]
 
 
+@pytest.mark.usefixtures("two_are_a_batch")
 @pytest.mark.parametrize("enterprises", [1, 3])
 def test_a_consent_that_its_bank_says_nothing_of_goes_no_further(
     federation: LocalFederation, trained: TrainedFederation, monkeypatch: pytest.MonkeyPatch, enterprises: int
@@ -294,6 +305,124 @@ def test_a_withdrawn_consent_is_logged_once_with_the_tag_of_its_enterprise(
         start = federation.log.size
         federation.assess_with([(trained.ids[0], given)])
         assert not any(leaf.kind in CONSENT_KINDS for leaf in leaves(federation, start))
+
+
+def withdraw(federation: LocalFederation, token_id: str) -> Leaf:
+    """Withdraw a consent, let the coordinator hear of it, and return its REVOKE."""
+    federation.consents.revoke(token_id)
+    start = federation.log.size
+    federation.assess(["91999999MANLAYN443"])
+    return next(leaf for leaf in leaves(federation, start) if leaf.kind is LeafKind.REVOKE)
+
+
+def test_the_body_of_a_revocation_opens_to_the_auditor_and_to_its_enterprise_alone(
+    federation: LocalFederation, trained: TrainedFederation
+) -> None:
+    """The coordinator, which is told a handle alone, seals it to an enterprise that it does not know."""
+    start, enterprise = federation.log.size, trained.ids[0]
+    federation.assess_with([(enterprise, consent(federation, enterprise, "an id that is soon withdrawn"))])
+    shredder = Shredder(federation.folder / COORDINATOR / SHRED_FILE)
+    first = next(leaf for leaf in leaves(federation, start) if leaf.kind is LeafKind.CONSENT)
+    leaf = withdraw(federation, "an id that is soon withdrawn")
+    sealed = shredder.uncover(leaf.body)
+    verify_statements(sealed, federation.pins.cards[COORDINATOR])
+    statement = open_for_auditor(sealed, read_keys(federation.folder / CHEN).sealing)[0]
+    assert (statement.leaf, statement.decision, statement.bank) == (LeafKind.REVOKE, "REVOKED", BANK)
+    assert (statement.reference, statement.at) == (first.reference, NOW)
+    assert statement.rule.startswith(f"{CONSENT_SERVICE} list ")
+    assert statement.enterprise == ""
+    own = reply_secret(shredder.uncover(first.body), federation.consents.record_key(enterprise))
+    assert own is not None
+    assert open_for_subject(sealed, own) == {0: statement}
+    other = federation.consents.record_key(trained.ids[1])
+    assert reply_secret(shredder.uncover(first.body), other) is None
+    assert open_for_subject(sealed, other) == {}
+    assert (leaf.subject, dict(leaf.attributes)["bank"]) == (first.subject, BANK)
+
+
+def test_the_body_of_a_revocation_of_what_was_never_shown_is_for_the_auditors_alone(
+    federation: LocalFederation,
+) -> None:
+    leaf = withdraw(federation, "an id that is never shown")
+    sealed = Shredder(federation.folder / COORDINATOR / SHRED_FILE).uncover(leaf.body)
+    statement = open_for_auditor(sealed, read_keys(federation.folder / CHEN).sealing)[0]
+    assert (statement.reference.hex(), statement.bank) == (handle("an id that is never shown"), "")
+    assert (leaf.subject, "bank" in dict(leaf.attributes)) == (b"", False)
+
+
+def test_shredding_an_enterprise_closes_its_revocations_too(
+    federation: LocalFederation, trained: TrainedFederation
+) -> None:
+    federation.assess_with([(trained.ids[0], consent(federation, trained.ids[0], "an id that is soon withdrawn"))])
+    leaf = withdraw(federation, "an id that is soon withdrawn")
+    shredder = Shredder(federation.folder / COORDINATOR / SHRED_FILE)
+    shredder.shred([leaf.subject])
+    assert shredder.uncover(leaf.body).entries == (b"",)
+
+
+def test_a_consent_that_is_shown_and_withdrawn_within_one_commit_is_withdrawn_with_its_tag(
+    federation: LocalFederation, trained: TrainedFederation
+) -> None:
+    node, start = at_node(federation.folder, trained.training.model), federation.log.size
+    named = consent_handle(CONSENT_SERVICE, "the id of all consents")
+    query = node.query()
+    channel = node.bank_channel(query.transcript())
+    writer = StatementWriter(federation.pins, lambda size: bytes(range(size)))
+    said = writer.consent(named, query, About(trained.ids[0], "SHOWN"), channel, NOW)
+    asked = [said, stated(channel, query, trained.ids[0], LeafKind.REQUEST)]
+    parcel = [*asked, *node.envelopes(query, Subject(trained.ids[0], ""))]
+
+    def arriving() -> Iterator[tuple[PartyId, list[Envelope]]]:
+        yield BANK, parcel
+        federation.consents.revoke("the id of all consents")
+        told = RevocationNotice(federation.consents.revocations())
+        keys = read_keys(federation.folder / CONSENT_SERVICE)
+        yield CONSENT_SERVICE, [Channel(keys, federation.pins.cards, told.transcript()).wrap(EVERYONE, told)]
+
+    federation.coordinator.route_group(arriving())  # type: ignore[arg-type]  each comes once the one before is taken
+    federation.assess([trained.ids[1]])
+    found = [leaf for leaf in leaves(federation, start) if leaf.reference == named]
+    assert [leaf.kind for leaf in found] == [LeafKind.CONSENT, LeafKind.REVOKE]
+    assert found[1].subject == found[0].subject != b""
+
+
+@pytest.mark.usefixtures("two_are_a_batch")
+def test_search_by_consent_finds_its_leaves_and_all_that_was_asked_under_it_also_in_batches(
+    federation: LocalFederation, trained: TrainedFederation
+) -> None:
+    """A consent that is shown again is written no second time; each question says which it shows."""
+    given = [(one, consent(federation, one, f"the id of {one}")) for one in trained.ids[:3]]
+    start = federation.log.size
+    (single,) = federation.assess_with(given[:1])
+    batch = federation.assess_with(given)
+    federation.assess_with(given[1:])
+    found = search(logged_leaves(federation, start), Criteria(consent=handle(f"the id of {trained.ids[0]}")[:20]))
+    kinds = [(leaf.commitment().kind, leaf.commitment().reference.hex()) for leaf in found]
+    assert kinds[0] == (LeafKind.CONSENT, handle(f"the id of {trained.ids[0]}"))
+    requests = [leaf for leaf in leaves(federation, start) if leaf.kind is LeafKind.REQUEST]
+    assert [dict(leaf.attributes).get("enterprises", 1) for leaf in requests] == [1, 3, 2]
+    assert {reference for _, reference in kinds[1:]} == {single.request, requests[1].reference.hex()}
+    assert {result.status for result in batch} == {"ok"}
+
+
+@pytest.mark.usefixtures("two_are_a_batch")
+def test_reconciliation_misses_the_consent_of_one_enterprise_of_a_batch(
+    federation: LocalFederation, trained: TrainedFederation
+) -> None:
+    given = [(one, consent(federation, one, f"the id of {one}")) for one in trained.ids[:3]]
+    federation.assess_with(given[:1])
+    start = federation.log.size
+    federation.withhold_consent(trained.ids[3])
+    federation.assess_with([*given, (trained.ids[3], "")])
+    found = logged_leaves(federation, 0)
+    assert reconcile(found, {}).ok
+    without = [leaf for leaf in found if leaf.commitment().reference.hex() != handle(f"the id of {trained.ids[0]}")]
+    missing = {one.query: (one.code, one.text) for one in reconcile(without, {}).discrepancies}
+    assert len(missing) == 2  # the single question under that consent, and the batch
+    batch = next(one for leaf in found[start:] if (one := leaf.commitment()).kind is LeafKind.REQUEST)
+    code, text = missing[batch.reference.hex()]
+    assert code == "CONSENT_MISSING"
+    assert "answered about 3 enterprises, and 2 of its consents" in text
 
 
 def test_search_by_tag_finds_the_leaves_of_its_consents(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,7 +74,7 @@ def test_a_revoked_consent_reaches_no_node(federation: LocalFederation, trained:
     assert ask(federation, enterprise, given) == ("denied", "CONSENT_REVOKED", {COORDINATOR: "CONSENT_REVOKED"})
     found = leaves(federation, start)
     assert [leaf.kind for leaf in found] == [LeafKind.REVOKE, LeafKind.REQUEST, LeafKind.DENY, LeafKind.ACK]
-    assert [leaf.actor for leaf in found] == [CONSENT_SERVICE, BANK, COORDINATOR, BANK]
+    assert [leaf.actor for leaf in found] == [COORDINATOR, BANK, COORDINATOR, BANK]
     assert ask(federation, enterprise, consent(federation, enterprise, "an id that stands"))[0] == "ok"
 
 
@@ -193,7 +194,10 @@ def test_what_a_list_newly_revokes_is_logged_once(federation: LocalFederation) -
             assert federation.coordinator.route(PartyId(sender), [notice(federation, text, sender)]) == []
     found = leaves(federation, start)
     assert [leaf.kind for leaf in found] == [LeafKind.REVOKE] * 2
-    assert {leaf.actor for leaf in found} == {CONSENT_SERVICE}
+    assert {leaf.actor for leaf in found} == {COORDINATOR}
+    assert {dict(leaf.attributes)["issuer"] for leaf in found} == {CONSENT_SERVICE}
+    evidence = [hashlib.sha256(text.encode()).digest() for text in (first, federation.consents.revocations())]
+    assert [leaf.evidence for leaf in found] == evidence
 
 
 def test_a_list_is_taken_from_those_alone_who_keep_consents(federation: LocalFederation) -> None:

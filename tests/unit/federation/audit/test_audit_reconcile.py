@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from stories import NODES, leaf, logged, own, query
+from stories import NODES, POLICY, leaf, logged, own, policy, query
 
 from federation.audit.reconcile import OwnEntry, Reconciliation, reconcile
 from protocols.transparency import Leaf, LeafKind
@@ -46,6 +46,40 @@ def without(*places: int) -> list[Leaf]:
 )
 def test_what_is_missing_or_repeated_in_the_log(leaves: list[Leaf], expected: list[tuple[int, str, str]]) -> None:
     assert codes(reconcile(logged(leaves), {})) == expected
+
+
+KNOWN = [policy(node) for node in NODES]
+UNDER = [*query(1, policy=POLICY), *query(2, denying=("tax",), policy=POLICY)]
+
+
+def test_answers_under_policies_that_are_logged_reconcile() -> None:
+    found = reconcile(logged([*KNOWN, *UNDER]), own(UNDER, *PARTIES))
+    assert (found.ok, found.queries) == (True, 2)
+
+
+@pytest.mark.parametrize(
+    "leaves",
+    [[KNOWN[0], *UNDER], [KNOWN[0], *UNDER, KNOWN[1]], [KNOWN[0], policy("tax", "b" * 64), *UNDER]],
+    ids=["never", "too late", "another"],
+)
+def test_a_node_that_answers_under_a_policy_never_logged_before_is_named_once(leaves: list[Leaf]) -> None:
+    (missing,) = reconcile(logged(leaves), {}).discrepancies
+    assert (int(missing.query, 16), missing.code, missing.party) == (1, "POLICY_MISSING", "tax")
+    assert "2 leaves" in missing.text
+    assert POLICY[:12] in missing.text
+
+
+def test_an_answer_on_record_whose_policy_the_log_never_had_is_found_also_if_its_leaf_names_none() -> None:
+    hidden = query(1)
+    found = reconcile(logged(hidden), own(query(1, policy=POLICY), "tax"))
+    assert codes(found) == [(1, "POLICY_DIFFERS", "tax"), (1, "POLICY_NOT_LOGGED", "tax")]
+
+
+def test_a_leaf_that_names_another_policy_than_the_message_on_record_is_found() -> None:
+    other = "b" * 64
+    leaves = [*KNOWN, *(policy(node, other) for node in NODES), *query(1, policy=other)]
+    found = reconcile(logged(leaves), own(query(1, policy=POLICY), "social"))
+    assert codes(found) == [(1, "POLICY_DIFFERS", "social")]
 
 
 def test_a_query_that_the_coordinator_never_logged_shows_at_every_party() -> None:

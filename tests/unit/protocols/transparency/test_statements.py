@@ -21,6 +21,7 @@ from protocols.transparency.statements import (
     auditor_keys,
     open_for_auditor,
     open_for_subject,
+    reply_secret,
     seal_statements,
     verify_statements,
 )
@@ -142,6 +143,37 @@ def test_a_statement_in_the_place_of_another_is_refused() -> None:
     lying = seal_statements([statement(party="tax")], to, BANK, T, secrets.token_bytes)
     with pytest.raises(MalformedMessage):
         open_for_auditor(lying, AUDITORS[0])
+
+
+def test_a_consent_names_a_reply_key_that_it_opens_itself() -> None:
+    to = Addressees((public(AUDITORS[0]),), (public(FIRMS[0]),))
+    shown = seal_statements([statement(leaf=LeafKind.CONSENT)], to, BANK, T, secrets.token_bytes)
+    secret = reply_secret(shown, FIRMS[0])
+    assert secret is not None
+    assert public(secret) == shown.head.reply
+    assert reply_secret(shown, FIRMS[1]) is None
+    assert reply_secret(sealed(), FIRMS[0]) is None
+    assert sealed().head.reply == b""
+
+
+def test_a_bank_cannot_name_a_reply_key_that_its_consent_does_not_open() -> None:
+    """Else it alone could read what is said of a consent later."""
+    to = Addressees((public(AUDITORS[0]),), (public(FIRMS[0]),))
+    shown = seal_statements([statement(leaf=LeafKind.CONSENT)], to, BANK, T, secrets.token_bytes)
+    head = msgspec.structs.replace(shown.head, reply=public(FIRMS[2]))
+    lying = SealedStatements(head, BANK.signing.sign(head.signed_bytes()), shown.entries)
+    verify_statements(lying, CARD)
+    for opens in (lambda: open_for_auditor(lying, AUDITORS[0]), lambda: open_for_subject(lying, FIRMS[0])):
+        with pytest.raises(VerificationFailed) as refusal:
+            opens()
+        assert refusal.value.code == "BODY_INVALID"
+
+
+def test_only_of_a_withdrawn_consent_does_a_statement_name_no_enterprise() -> None:
+    statement(leaf=LeafKind.REVOKE, enterprise="", bank="")
+    for changes in ({"enterprise": ""}, {"bank": ""}, {"leaf": LeafKind.REVOKE}):
+        with pytest.raises(ValueError, match="about an enterprise"):
+            statement(**changes)
 
 
 def test_statements_are_of_one_leaf() -> None:
