@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from prometheus_client import Counter, Histogram
@@ -87,24 +87,31 @@ class RelayDesk:
 
     async def _pass_on(self, routed: Routed, asker: PartyId) -> list[Envelope]:
         """Ask all others for whom something is; return what is for the asker. Raises: CreditFederationError."""
-        collected = [envelope for receiver, envelope in routed if receiver == asker]
-        parcels: dict[PartyId, list[Envelope]] = {}
-        for receiver, envelope in routed:
-            if receiver != asker:
-                parcels.setdefault(receiver, []).append(envelope)
-        asked = [self._ask(receiver, tuple(envelopes), asker) for receiver, envelopes in parcels.items()]
-        outcomes = await asyncio.gather(*asked, return_exceptions=True)
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
-            collected += outcome
+        collected: list[Envelope] = []
+        while routed:
+            parcels: dict[PartyId, list[Envelope]] = {}
+            for receiver, envelope in routed:
+                (collected if receiver == asker else parcels.setdefault(receiver, [])).append(envelope)
+            routed = await self._answers(parcels)
         return collected
 
-    async def _ask(self, node: PartyId, envelopes: tuple[Envelope, ...], asker: PartyId) -> list[Envelope]:
+    async def _answers(self, parcels: Mapping[PartyId, Sequence[Envelope]]) -> Routed:
+        """Return what all answer, routed together: one commit for a question's answers, also if one does not come.
+
+        Raises: CreditFederationError.
+        """
+        asked = [self._ask(party, tuple(envelopes)) for party, envelopes in parcels.items()]
+        replies = await asyncio.gather(*asked, return_exceptions=True)
+        arrived = [(party, reply) for party, reply in zip(parcels, replies, strict=True) if isinstance(reply, bytes)]
+        outcomes = await asyncio.gather(*map(self._gatherer.submit, arrived), return_exceptions=True)
+        failed = [outcome for outcome in (*replies, *outcomes) if isinstance(outcome, BaseException)]
+        if failed:
+            raise failed[0]
+        return [step for outcome in outcomes if not isinstance(outcome, BaseException) for step in outcome]
+
+    async def _ask(self, party: PartyId, envelopes: tuple[Envelope, ...]) -> bytes:
         parcel = pack_parcel(envelopes)
-        seconds = self._node_seconds + len(parcel) / BYTES_PER_SECOND
-        reply = await self._switchboard.ask(node, parcel, seconds)
-        return await self._pass_on(await self._gatherer.submit((node, reply)), asker)
+        return await self._switchboard.ask(party, parcel, self._node_seconds + len(parcel) / BYTES_PER_SECOND)
 
     def _route(self, arrivals: Sequence[Arrival]) -> list[Routed | Exception]:
         """Open, verify, log and route a group of parcels, in the gatherer's thread."""
