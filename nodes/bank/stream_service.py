@@ -262,7 +262,7 @@ class StreamBankService:
         """Send the word that ends a question. If it is lost, the log is without an ACK and says so."""
         try:
             async with asyncio.timeout(self._settings.query_seconds):
-                await self._connection.request(parcel)
+                await self._connection.request(parcel, patient=True)
         except (TransportError, TimeoutError) as error:
             logger.warning("an acknowledgement was lost", extra={"error": type(error).__name__})
 

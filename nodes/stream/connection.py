@@ -71,8 +71,10 @@ class Connection:
             raise NotSent("the coordinator has suspended this party", code=SUSPENDED)
         await self._up.wait()
 
-    async def request(self, parcel: bytes) -> bytes:
+    async def request(self, parcel: bytes, *, patient: bool = False) -> bytes:
         """Return the coordinator's reply, waiting for the stream to be up if it is not; the caller sets the limit.
+
+        What is `patient` goes with whatever is sent next.
 
         Raises: TransportError, with the code of the stream's end if it ends meanwhile; NotSent, codes PARCEL_TOO_LARGE,
         STREAM_FULL, PARTY_SUSPENDED.
@@ -80,13 +82,15 @@ class Connection:
         await self.reached()
         end = self._present()
         try:
-            return await end.request(parcel)
+            return await end.request(parcel, patient=patient)
         except TransportError as error:
             if error.code != REPLACED or self._end in (None, end):
                 raise
             left = not isinstance(error, NotSent)
         try:
-            return await self._present().request(parcel)  # the first stream had ended before this was on its way
+            return await self._present().request(
+                parcel, patient=patient
+            )  # the first stream had ended before this was on its way
         except NotSent as error:
             raise (TransportError(str(error), code=error.code) if left else error) from error
 

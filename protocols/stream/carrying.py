@@ -11,11 +11,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from protocols.channel.envelope import pack_refusal
+from protocols.channel.envelope import pack_parcel, pack_refusal
 from protocols.errors import CreditFederationError, TransportError
 from protocols.stream.exchanges import HEARTBEAT, TOO_LARGE, Request, StreamEnd
 
 _LAST_SECONDS: Final = 1.0
+NOTHING: Final = pack_parcel(())
+"""A reply that says no more than that the request was taken: nobody is in a hurry for it."""
+
 Serve = Callable[[bytes], Awaitable[bytes]]
 
 
@@ -109,7 +112,7 @@ async def _read(end: StreamEnd, wire: Wire, serve: Serve, timing: StreamTiming) 
 async def _answer(end: StreamEnd, request: Request, serve: Serve) -> None:
     reply = await serve(request.parcel)
     try:
-        end.reply(request.number, reply)
+        end.reply(request.number, reply, patient=reply == NOTHING)
     except TransportError as error:
         if error.code == TOO_LARGE:
             end.reply(request.number, pack_refusal(TOO_LARGE))

@@ -6,6 +6,9 @@
     for request in end.incoming(frame): …    # the task that reads; `end.reply(request.number, parcel)` answers
     await end.room()                         # before it reads on
 
+What is `patient` goes with whatever else is sent next, or alone a moment later: a frame costs what many small exchanges
+in it do.
+
 An end that is full refuses to take more; a peer that breaks a bound, or answers what was not asked, is an error.
 """
 
@@ -43,11 +46,15 @@ HEARTBEAT: Final[bytes] = Frame(heartbeat=Heartbeat()).SerializeToString()
 
 @dataclass(frozen=True, slots=True)
 class StreamLimits:
-    """What one end keeps at most. Units: bytes of one frame; bytes that wait to be sent; requests in progress."""
+    """What one end keeps at most, and how long what is patient.
+
+    Units: bytes of one frame; bytes that wait to be sent; requests in progress; seconds.
+    """
 
     frame_bytes: int = 4 << 20
     waiting_bytes: int = 16 << 20
     open_requests: int = 512
+    patience: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,7 @@ class StreamEnd:
         self._given_up = 0
         self._serving: set[int] = set()
         self._something, self._room = asyncio.Event(), asyncio.Event()
+        self._due: asyncio.TimerHandle | None = None
         self._room.set()
         self._closed: TransportError | None = None
 
@@ -83,7 +91,7 @@ class StreamEnd:
         """How many bytes wait to be sent."""
         return self._waiting_bytes
 
-    async def request(self, parcel: bytes) -> bytes:
+    async def request(self, parcel: bytes, *, patient: bool = False) -> bytes:
         """Return the peer's reply; whoever stops waiting gives the request up.
 
         Raises: NotSent, codes PARCEL_TOO_LARGE, STREAM_FULL, or that of the close; TransportError with that if it comes
@@ -91,7 +99,7 @@ class StreamEnd:
         """
         number, self._next = self._next, self._next + 1
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._put(Exchange(number=number, reply=False, parcel=parcel))
+        self._put(Exchange(number=number, reply=False, parcel=parcel), patient)
         self._asked[number] = future
         try:
             return await future
@@ -101,12 +109,12 @@ class StreamEnd:
         finally:
             self._asked.pop(number, None)
 
-    def reply(self, number: int, parcel: bytes) -> None:
+    def reply(self, number: int, parcel: bytes, *, patient: bool = False) -> None:
         """Answer a request of the peer's, once. Raises: TransportError as `request`; ValueError if none is open."""
         self._check_open()
         if number not in self._serving:
             raise ValueError(f"request {number} is not open")
-        self._put(Exchange(number=number, reply=True, parcel=parcel))
+        self._put(Exchange(number=number, reply=True, parcel=parcel), patient)
         self._serving.discard(number)
         if len(self._serving) < self._limits.open_requests:
             self._room.set()
@@ -193,7 +201,7 @@ class StreamEnd:
             self._room.clear()
         return Request(exchange.number, exchange.parcel)
 
-    def _put(self, exchange: Exchange) -> None:
+    def _put(self, exchange: Exchange, patient: bool) -> None:
         self._check_open()
         size = len(exchange.parcel) + _OVERHEAD
         if size > self._limits.frame_bytes:
@@ -202,6 +210,13 @@ class StreamEnd:
             raise NotSent(f"{self._waiting_bytes} bytes wait for the other end", code="STREAM_FULL")
         self._waiting.append(exchange)
         self._waiting_bytes += size
+        if not patient:
+            self._something.set()
+        elif self._due is None:
+            self._due = asyncio.get_running_loop().call_later(self._limits.patience, self._send_now)
+
+    def _send_now(self) -> None:
+        self._due = None
         self._something.set()
 
     def _check_open(self) -> None:

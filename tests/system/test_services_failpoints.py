@@ -48,9 +48,9 @@ class AskingBank:
         self.sent: list[bytes] = []
         request = service._connection.request
 
-        async def noted(parcel: bytes) -> bytes:
+        async def noted(parcel: bytes, *, patient: bool = False) -> bytes:
             self.sent.append(parcel)
-            return await request(parcel)
+            return await request(parcel, patient=patient)
 
         service._connection.request = noted  # type: ignore[method-assign]
 

@@ -52,6 +52,31 @@ def test_replies_find_their_requests_in_any_order() -> None:
     run(test)
 
 
+def test_what_is_patient_goes_with_the_next_frame_and_alone_after_a_moment() -> None:
+    async def test() -> None:
+        end, outgoing = StreamEnd(StreamLimits(patience=3600)), list[bytes]()
+        writing = asyncio.create_task(end.outgoing())
+        await asyncio.sleep(0)
+        told = asyncio.create_task(end.request(b"told", patient=True))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not writing.done()
+        asked = asyncio.create_task(end.request(b"asked"))
+        outgoing.append(await writing)
+        assert [e.parcel for e in Frame.FromString(outgoing[0]).delivery.exchanges] == [b"told", b"asked"]
+        hasty = StreamEnd(StreamLimits(patience=0.01))
+        writing = asyncio.create_task(hasty.outgoing())
+        await asyncio.sleep(0)
+        alone = asyncio.create_task(hasty.request(b"alone", patient=True))
+        outgoing.append(await writing)  # although nothing else is ever sent
+        assert [e.parcel for e in Frame.FromString(outgoing[1]).delivery.exchanges] == [b"alone"]
+        for each in (end, hasty):
+            each.close("SHUTTING_DOWN")
+        await asyncio.gather(told, asked, alone, return_exceptions=True)
+
+    run(test)
+
+
 def test_what_waits_for_a_peer_that_reads_nothing_is_bounded() -> None:
     async def test() -> None:
         end = StreamEnd(SMALL)
