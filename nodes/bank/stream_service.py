@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar, cast
 from prometheus_client import Counter, Histogram
 
 from nodes.bank.agent import BankAgent, Turn
+from nodes.bank.convoys import Convoys
 from nodes.bank.model_file import ModelFile
 from nodes.bank.model_in_force import ModelInForce
 from nodes.bank.opener import Opener
@@ -65,7 +66,7 @@ class StreamBankService:
             lambda: self._do(site.ring.refresh),
             further_keys(home, home / settings.cards, settings.door, site.ring, site.witness),
         )
-        self._slots = asyncio.Semaphore(settings.open_queries)
+        self._slots, self._convoys = asyncio.Semaphore(settings.open_queries), Convoys()
         self._telling: set[asyncio.Task[None]] = set()
 
     @property
@@ -161,7 +162,7 @@ class StreamBankService:
         """Carry a question to its end, and count what came of it."""
         try:
             with _stage("total").time():
-                async with self._slots:
+                async with self._slots, self._convoys.joined():
                     await self._reach(seconds)
                     transcript, parcel = await self._pose(pose)
                     found = await self._conduct(transcript, parcel, results, seconds)
