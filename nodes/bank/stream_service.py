@@ -56,7 +56,7 @@ class StreamBankService:
         self._models = ModelInForce(model, home / settings.model, site.pins)
         self._agent = BankAgent(site)
         self._work: Gatherer[Callable[[], object], object] = Gatherer("agent", self._call_all)
-        self._opener = Opener(site.ring.opening)
+        self._opener = Opener(site.ring.opening, site.randomness)
         self._connection = Connection(home, settings.coordinator, self._serve, lambda: site.pins.sequence)
         self._upkeep = Upkeep(
             home,

@@ -1,6 +1,6 @@
 """The Paillier engine: keys, three ways to encrypt, vectors of ciphertexts and their sums. See docs/paillier.md."""
 
-from protocols.paillier.decrypt import decrypt, decrypt_below, decrypt_signed
+from protocols.paillier.decrypt import decrypt, decrypt_below, decrypt_signed, decrypt_together
 from protocols.paillier.encrypt import Encryptor, OwnerEncryptor, rerandomise
 from protocols.paillier.key_proof import prove_key, verify_key_proof
 from protocols.paillier.keys import PrivateKey, PublicKey
@@ -21,6 +21,7 @@ __all__ = [
     "decrypt",
     "decrypt_below",
     "decrypt_signed",
+    "decrypt_together",
     "prove_key",
     "rerandomise",
     "verify_key_proof",

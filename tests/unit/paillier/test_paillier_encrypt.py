@@ -20,9 +20,11 @@ from protocols.paillier import (
     decrypt,
     decrypt_below,
     decrypt_signed,
+    decrypt_together,
     rerandomise,
 )
 from protocols.paillier import modular_power as modular_power_module
+from protocols.paillier.decrypt import CHECK_BITS
 from protocols.paillier.fixed_base import FixedBase
 from protocols.paillier.modular_power import _powers_by_gmpy2, _powers_by_libcrypto, libcrypto, modular_powers
 from protocols.paillier.obfuscators import OwnerResidues
@@ -132,6 +134,36 @@ def test_what_passes_for_small_differs_from_it_by_a_factor_of_the_modulus(kilobi
     p = int(kilobit_key.p)
     vector = OwnerEncryptor(kilobit_key, secrets.token_bytes).encrypt([p + 5, 3 * p])
     assert decrypt_below(kilobit_key, vector, SMALL_BITS) == [5, 0]
+
+
+TINY_BITS = 20
+"""So narrow that a test's key has room for two of them and their random factors."""
+
+
+def test_small_plaintexts_open_together_and_wrong_ones_spoil_no_others(kilobit_key: PrivateKey) -> None:
+    n, p, top = kilobit_key.public_key.n, int(kilobit_key.p), (1 << TINY_BITS) - 1
+    owner = OwnerEncryptor(kilobit_key, secrets.token_bytes)
+    for values in ([0, top], [1, 2, 3], [7], [top, 0, top, 5, top]):
+        assert decrypt_together(kilobit_key, owner.encrypt(values), TINY_BITS, secrets.token_bytes) == values
+    for wrong in (top + 1, p - 1, n - 1, secrets.randbelow(n) | 1 << 1000):
+        opened = decrypt_together(kilobit_key, owner.encrypt([5, wrong, 6, 7]), TINY_BITS, secrets.token_bytes)
+        assert opened[0] == 5
+        assert opened[2:] == [6, 7]
+        assert opened[1] >> TINY_BITS
+
+
+def test_what_is_added_above_one_plaintext_does_not_reach_the_next(kilobit_key: PrivateKey) -> None:
+    owner, width = OwnerEncryptor(kilobit_key, secrets.token_bytes), TINY_BITS + CHECK_BITS
+    for carried in (1 << width, 3 << width, (1 << width) * ((1 << CHECK_BITS) - 1), -1 << width):
+        vector = owner.encrypt([5 + carried, 6])
+        opened = decrypt_together(kilobit_key, vector, TINY_BITS, secrets.token_bytes)
+        assert opened[1] == 6
+        assert opened[0] >> TINY_BITS
+
+
+def test_with_factors_that_are_known_a_plaintext_does_reach_the_next(kilobit_key: PrivateKey) -> None:
+    vector = OwnerEncryptor(kilobit_key, secrets.token_bytes).encrypt([5 + (1 << TINY_BITS + CHECK_BITS), 6])
+    assert decrypt_together(kilobit_key, vector, TINY_BITS, bytes) == [5, 7]
 
 
 @pytest.mark.parametrize("bits", [257, 384, 1024])

@@ -1,4 +1,4 @@
-"""Opening a batch keeps no single answer waiting."""
+"""Opening a batch keeps no single answer waiting; single ones that wait together open as each does alone."""
 
 from __future__ import annotations
 
@@ -49,6 +49,20 @@ def test_a_burst_of_batches_delays_no_single_answer(key: PrivateKey) -> None:
         for batch in batches:
             batch.released.set()
         assert await asyncio.gather(*opening) == [[1, 2, 3]] * len(batches)
+        opener.close()
+
+    asyncio.run(run())
+
+
+def test_single_answers_of_two_keys_open_together(key: PrivateKey) -> None:
+    keys = {key.public_key: key, (other := PrivateKey.generate(512, secrets.token_bytes)).public_key: other}
+    encryptors = [OwnerEncryptor(secret, secrets.token_bytes) for secret in (key, other)]
+    sums = [SealedSum(encryptors[value % 3 == 0].encrypt([value]), 64) for value in range(11)]
+
+    async def run() -> None:
+        opener = Opener(keys.__getitem__)
+        opened = await asyncio.wait_for(asyncio.gather(*map(opener.open, sums)), DEADLINE)
+        assert opened == [[value] for value in range(11)]
         opener.close()
 
     asyncio.run(run())
