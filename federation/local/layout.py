@@ -32,6 +32,9 @@ RESERVED: Final = frozenset(
         "cards",
         CONSOLE,
         "data",
+        "flower",  # these three of `credfed up`
+        "run",
+        "superlink",
         FEDERATION_FILE,
         "results.json",
         "report.html",

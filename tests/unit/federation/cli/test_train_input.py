@@ -56,6 +56,12 @@ def domain_without_file(data: Path) -> None:
     write_description(data, {**text, "customs": ["x"]})
 
 
+def domain_named_like_a_folder_of_the_federation(data: Path) -> None:
+    domains = json.loads((data / "domains.json").read_text())["domains"]
+    write_description(data, {"run": domains.pop("tax"), **domains})
+    (data / "node_tax.csv").rename(data / "node_run.csv")
+
+
 def one_domain_alone(data: Path) -> None:
     for name in ("electricity", "housing", "social"):
         (data / f"node_{name}.csv").unlink()
@@ -100,6 +106,7 @@ INPUTS: dict[str, tuple[Callable[[Path], object], str, tuple[str, ...]]] = {
         "LABEL_IN_DATA_NODE",
         ("node_tax.csv", "'defaulted'"),
     ),
+    "a domain named like a folder": (domain_named_like_a_folder_of_the_federation, "UNKNOWN_DOMAIN", ("run",)),
     "one data node alone": (one_domain_alone, "TOO_FEW_NODES", ("data",)),
     "no description": (lambda d: (d / "domains.json").unlink(), "MISSING_FILE", ("domains.json",)),
 }
