@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import re
 import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -26,6 +27,8 @@ from protocols.channel.pins import Pins
 from protocols.consent import Consent, ConsentDemand, Purpose, split_consent, unverified_claims, verify_consent
 from protocols.enrolment.token import check_name
 from protocols.errors import ConfigurationError, PolicyDenied
+
+_TOKEN_ID: Final = re.compile("[0-9a-f]{32}")
 
 app = typer.Typer(help="Issue, revoke, publish and read consents.", no_args_is_help=True)
 
@@ -150,7 +153,9 @@ def vouch(
 @app.command()
 def revoke(
     home: Home,
-    consents: Annotated[list[str], typer.Argument(metavar="CONSENT…", help="Ids, consents, or files that hold one.")],
+    consents: Annotated[
+        list[str], typer.Argument(metavar="CONSENT…", help="Ids (32 hex digits), consents, or files that hold one.")
+    ],
     cards: Cards = None,
     as_json: AsJson = False,
 ) -> None:
@@ -160,7 +165,7 @@ def revoke(
     """
     with reported_errors(as_json):
         service = _service(home, cards)
-        ids = [_token_id(value) for value in consents]
+        ids = [_token_id(value, read_keys(home).party) for value in consents]
         for token_id in ids:
             service.revoke(token_id)
     if as_json:
@@ -242,11 +247,14 @@ def _domains(folder: Path, pins: Pins) -> tuple[str, ...]:
     return tuple(dict.fromkeys(stated.get(name) or name for name in nodes))
 
 
-def _token_id(value: str) -> str:
-    """Return the id that a person means: an id as it is, or that of a consent."""
-    if "." not in value and "/" not in value:
+def _token_id(value: str, issuer: str) -> str:
+    """Return the id that a person means: an id as it is, or that of a consent of `issuer`; or ConfigurationError."""
+    if _TOKEN_ID.fullmatch(value):
         return value
-    return str(_read(split_consent(read_consent_text(value))[0]).get("jti", ""))
+    claims = _read(split_consent(read_consent_text(value))[0])
+    if claims.get("iss") != issuer:
+        raise ConfigurationError("another service issued it, and alone revokes it", code="NO_CONSENT")
+    return str(claims.get("jti", ""))
 
 
 def _read(token: str) -> dict[str, object]:

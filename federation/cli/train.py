@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -137,6 +138,8 @@ def train(
             raise ConfigurationError(f"unknown model {model!r}; known: {', '.join(FAMILIES)}", code="UNKNOWN_MODEL")
         if not 0 < test_size < 1:
             raise ConfigurationError(f"--test-size {test_size} is not between 0 and 1", code="BAD_SPLIT")
+        if not (math.isfinite(rho) and math.isfinite(learning_rate or 0)):
+            raise ConfigurationError("--rho and --learning-rate are numbers", code="USAGE")
         description = _description(data, out, federation)
         rules, spent = binning_rules(description, monotone), round(rho * NANO)
         plan = (

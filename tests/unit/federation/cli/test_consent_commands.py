@@ -69,6 +69,22 @@ def test_what_is_revoked_is_taken_no_longer(service: Path, federation_folder: Pa
     assert ask(federation_folder, other) == ("ok", "")
 
 
+def test_what_is_no_consent_of_this_service_is_not_said_to_be_revoked(
+    service: Path, federation_folder: Path, tmp_path: Path
+) -> None:
+    cards = federation_folder / "cards"
+    run("init", tmp_path / "other", "--name", "chamber")
+    foreign = json.loads(
+        run("issue", tmp_path / "other", codes()[0], "--bank", "bank", "--cards", cards, "--json").stdout
+    )
+    before = (service / "revocations.jwt").read_bytes() if (service / "revocations.jwt").exists() else b""
+    for value in ("garbage", "consent", foreign["consent"], foreign["id"][:-1]):
+        result = run("revoke", service, value)
+        assert result.exit_code == 2
+        assert result.stderr.startswith("error NO_CONSENT: ")
+    assert ((service / "revocations.jwt").read_bytes() if before else b"") == before
+
+
 def test_show_prints_the_claims_and_verifies_them(service: Path, federation_folder: Path) -> None:
     consent = issue(service, "--days", 1, "--purpose", "assessment")["consent"]
     shown = json.loads(run("show", consent, "--json").stdout)

@@ -56,12 +56,6 @@ def domain_without_file(data: Path) -> None:
     write_description(data, {**text, "customs": ["x"]})
 
 
-def domain_named_like_a_folder_of_the_federation(data: Path) -> None:
-    domains = json.loads((data / "domains.json").read_text())["domains"]
-    write_description(data, {"run": domains.pop("tax"), **domains})
-    (data / "node_tax.csv").rename(data / "node_run.csv")
-
-
 def one_domain_alone(data: Path) -> None:
     for name in ("electricity", "housing", "social"):
         (data / f"node_{name}.csv").unlink()
@@ -106,7 +100,6 @@ INPUTS: dict[str, tuple[Callable[[Path], object], str, tuple[str, ...]]] = {
         "LABEL_IN_DATA_NODE",
         ("node_tax.csv", "'defaulted'"),
     ),
-    "a domain named like a folder": (domain_named_like_a_folder_of_the_federation, "UNKNOWN_DOMAIN", ("run",)),
     "one data node alone": (one_domain_alone, "TOO_FEW_NODES", ("data",)),
     "no description": (lambda d: (d / "domains.json").unlink(), "MISSING_FILE", ("domains.json",)),
 }
@@ -149,6 +142,8 @@ def test_bad_input_as_json(tmp_path: Path, data: Path, case: str) -> None:
         (("--test-size", "1"), "BAD_SPLIT"),
         (("--test-size", "nan"), "BAD_SPLIT"),
         (("--key-bits", "2050"), "KEY_LENGTH"),
+        (("--rho", "nan"), "USAGE"),
+        (("--model", "boosting", "--learning-rate", "nan"), "USAGE"),
     ],
 )
 def test_an_option_that_cannot_be_is_refused(tmp_path: Path, data: Path, options: tuple[str, ...], code: str) -> None:
@@ -163,7 +158,10 @@ def test_an_option_out_of_range_is_a_usage_error(tmp_path: Path, data: Path, opt
     assert not (tmp_path / "site").exists()
 
 
-@pytest.mark.parametrize("name", ["coordinator", "consent_service", "cards", "_everyone", "results.json", "../tax"])
+@pytest.mark.parametrize(
+    "name",
+    ["coordinator", "consent_service", "cards", "run", "flower", "superlink", "_everyone", "results.json", "../tax"],
+)
 def test_a_domain_cannot_take_the_name_of_something_else(tmp_path: Path, data: Path, name: str) -> None:
     domains = json.loads((data / "domains.json").read_text())["domains"]
     domains[name] = domains.pop("tax")
