@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 import pytest
 from flwr.app import Message
 
-from federation.coordinator import Coordinator, Routed
+from federation.coordinator import Coordinator
 from federation.grid import EmbeddedGrid
 from federation.rounds import Mailroom, addresses, exchange
-from federation.traffic import RoundEvent, Traffic
+from federation.traffic import RoundEvent, Routed, Traffic
 from nodes.flower_relay import make_client_app
 from protocols.channel.envelope import Envelope, open_parcel, pack_parcel, pack_refusal
 from protocols.channel.identity import PartyId
