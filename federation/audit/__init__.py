@@ -7,8 +7,9 @@ keys       the log's key, and the public keys by which others verify
 verify     recompute everything from the leaves and name the first bad one
 """
 
+from federation.audit.contents import Entry
 from federation.audit.keys import create_log_signer, read_log_keys, read_log_signer, write_log_keys
-from federation.audit.log import AuditLog, Entry
+from federation.audit.log import AuditLog
 from federation.audit.verify import LogFailure, LogReport, verify_directory, verify_log
 
 __all__ = [

@@ -14,7 +14,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ from threading import Lock
 from types import TracebackType
 from typing import Final
 
+from federation.audit.contents import LogContents
 from federation.audit.errors import LOCKED, NOT_COVERED, NOT_WRITABLE
 from federation.audit.location import LogLocation, as_location
 from federation.audit.recovery import Tail, check_witnessed, empty_tail, known_checkpoints, newest_witnessed, read_tail
@@ -37,22 +38,13 @@ from protocols.transparency.checkpoints import (
     verify_log_signature,
 )
 from protocols.transparency.hashing import EMPTY_ROOT, leaf_hash
-from protocols.transparency.leaves import Leaf, LeafCommitment, decode_commitment, decode_leaf, encode_leaf
+from protocols.transparency.leaves import Leaf, encode_leaf
 from protocols.transparency.log_proofs import LogProof, Receipt
 from protocols.transparency.notes import NoteSigner, VerifierKey, parse_note, parse_signature_lines
-from protocols.transparency.prover import CompletedNode, consistency_path, inclusion_path, tree_root
+from protocols.transparency.prover import CompletedNode
 from protocols.transparency.witness import AddCheckpoint
 
 _MAX_GROUP: Final = 4096
-_PAGE: Final = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A leaf and where it stands."""
-
-    index: int
-    leaf: Leaf
 
 
 @dataclass(slots=True)
@@ -65,7 +57,7 @@ class _Pending:
     error: BaseException | None = field(default=None, repr=False)
 
 
-class AuditLog:
+class AuditLog(LogContents):
     """An append-only log in one SQLite file or PostgreSQL database, under one signing key, for one process at a time.
 
     Reveals: to whoever reads that, all of every leaf but the content of its sealed body.
@@ -95,7 +87,7 @@ class AuditLog:
             opening.callback(os.close, _lock(location.path))
             self._writer = LogWriter(location)
             opening.callback(self._writer.close)
-            self._reader = LogReader(location)
+            super().__init__(LogReader(location))
             opening.callback(self._reader.close)
             tail = self._recover()
             record, claims = known_checkpoints(location.path, self._reader, self.keys, known)
@@ -117,11 +109,6 @@ class AuditLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    @property
-    def size(self) -> int:
-        """How many leaves are durable."""
-        return self._reader.size()
 
     @property
     def witnessed_size(self) -> int:
@@ -200,36 +187,6 @@ class AuditLog:
             self._writer.commit_group((), (), tail.head)
         return tail
 
-    def inclusion_proof(self, index: int, size: int) -> tuple[bytes, ...]:
-        """Return the path from leaf `index` to the root of the first `size` leaves. Raises: ValueError."""
-        self._check_size(size)
-        return inclusion_path(self._reader, index, size)
-
-    def consistency_proof(self, old: int, new: int) -> tuple[bytes, ...]:
-        """Return the path that shows the first `new` leaves to begin with the first `old`. Raises: ValueError."""
-        self._check_size(new)
-        return consistency_path(self._reader, old, new)
-
-    def root(self, size: int | None = None) -> bytes:
-        """Return the root of the first `size` leaves, of all by default. Raises: ValueError."""
-        wanted = self.size if size is None else size
-        self._check_size(wanted)
-        return tree_root(self._reader, wanted)
-
-    def _check_size(self, size: int) -> None:
-        if not 0 <= size <= self.size:
-            raise ValueError(f"a tree of {size} leaves is not part of a log of {self.size}")
-
-    def entries(self, start: int = 0, end: int | None = None) -> Iterator[Entry]:
-        """Yield leaves `[start, end)` in order, a page in memory at a time; a body that was erased is empty.
-
-        Raises: MalformedMessage for a leaf that is not canonical or does not fit its body; it proves no hash.
-        """
-        stop = self.size if end is None else min(end, self.size)
-        for page in range(max(start, 0), stop, _PAGE):
-            for index, leaf, body, _ in self._reader.leaves(page, min(page + _PAGE, stop)):
-                yield Entry(index, decode_leaf(leaf, body))
-
     def erase_bodies(self, before_year: int) -> int:
         """Delete the bodies of all leaves of the years before one; return how many leaves those are.
 
@@ -247,20 +204,6 @@ class AuditLog:
         except self._writer.error as error:
             raise ConfigurationError(f"the audit log {self._location} cannot be written", code=NOT_WRITABLE) from error
         return erased
-
-    def commitments(self, start: int = 0, end: int | None = None) -> Iterator[LeafCommitment]:
-        """Yield what leaves `[start, end)` say, without their bodies. Raises: MalformedMessage; it proves no hash."""
-        stop = self.size if end is None else min(end, self.size)
-        for page in range(max(start, 0), stop, _PAGE):
-            for data in self._reader.leaf_bytes(page, min(page + _PAGE, stop)):
-                yield decode_commitment(data)
-
-    def leaf_bytes(self, index: int) -> bytes:
-        """Return the canonical bytes of one leaf, which a `LogProof` verifies. Raises: ValueError."""
-        rows = self._reader.leaf_bytes(index, index + 1)
-        if not rows:
-            raise ValueError(f"leaf {index} is outside a log of {self.size}")
-        return rows[0]
 
     def checkpoint(self) -> bytes:
         """Return the log's signed note over all leaves, kept for good, with the cosignatures it already has."""
