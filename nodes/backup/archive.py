@@ -56,22 +56,30 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def write_backup(home: Path, target: Path, passphrase: bytes, now: int) -> Manifest:
     """Write a directory's backup to a new file, for the owner alone, and return what it holds.
 
-    Raises: ConfigurationError for what cannot be read, or a target that exists.
+    Raises: ConfigurationError for what cannot be read or written, or a target that exists; no half file is left.
     """
-    with tempfile.TemporaryDirectory(prefix="credfed-backup-", dir=target.parent) as scratch:
-        found = dict(_collect(home, Path(scratch)))
-        files = {name: _entry(path, source) for name, (path, source) in sorted(found.items())}
-        manifest = Manifest(home.resolve().name, now, len(MIGRATIONS), files)
-        try:
-            descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except OSError as error:
-            raise ConfigurationError(f"{target}: {error.strerror}", code="NOT_WRITABLE") from error
+    try:
+        with tempfile.TemporaryDirectory(prefix="credfed-backup-", dir=target.parent) as scratch:
+            found = dict(_collect(home, Path(scratch)))
+            files = {name: _entry(path, source) for name, (path, source) in sorted(found.items())}
+            manifest = Manifest(home.resolve().name, now, len(MIGRATIONS), files)
+            _write(target, passphrase, manifest, {name: path for name, (path, _) in found.items()})
+    except OSError as error:
+        raise ConfigurationError(f"{error.filename or target}: {error.strerror}", code="NOT_WRITABLE") from error
+    return manifest
+
+
+def _write(target: Path, passphrase: bytes, manifest: Manifest, paths: dict[str, Path]) -> None:
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
         with os.fdopen(descriptor, "wb") as file:
             with SealedWriter(file, passphrase, os.urandom(SALT_BYTES)) as sealed:
-                _pack(sealed, manifest, {name: path for name, (path, _) in found.items()})
+                _pack(sealed, manifest, paths)
             file.flush()
             os.fsync(file.fileno())
-    return manifest
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
 
 
 def read_backup(source: Path, passphrase: bytes, home: Path) -> Manifest:
@@ -79,7 +87,10 @@ def read_backup(source: Path, passphrase: bytes, home: Path) -> Manifest:
 
     Raises: VerificationFailed, code BACKUP_DAMAGED: nothing of the directory is then to be used; ConfigurationError.
     """
-    home.mkdir(mode=0o700)
+    try:
+        home.mkdir(mode=0o700)
+    except OSError as error:
+        raise ConfigurationError(f"{home}: {error.strerror}", code="NOT_WRITABLE") from error
     seen: set[str] = set()
     try:
         with source.open("rb") as file, tarfile.open(fileobj=_Plain(SealedReader(file, passphrase)), mode="r|") as tar:

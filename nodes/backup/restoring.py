@@ -40,8 +40,7 @@ def restore(source: Path, home: Path, passphrase: bytes, note: bytes | None, acc
     VerificationFailed, codes BACKUP_DAMAGED, and LEDGER_OLDER unless that is accepted; ConfigurationError, codes
     LEDGER_TOO_NEW for a backup of newer software, and STILL_RUNNING. `home` is then as it was.
     """
-    draft = home.with_name(f".{home.name}.restoring")
-    shutil.rmtree(draft, ignore_errors=True)
+    draft = _room_for_draft(home)
     try:
         manifest = read_backup(source, passphrase, draft)
         if manifest.schema > len(MIGRATIONS):
@@ -61,6 +60,17 @@ def restore(source: Path, home: Path, passphrase: bytes, note: bytes | None, acc
         raise
     restore_postgres(home)
     return Restored(manifest, standing, stopped)
+
+
+def _room_for_draft(home: Path) -> Path:
+    """Return a place beside `home` where nothing is; on a new machine its folder may not be there yet."""
+    draft = home.with_name(f".{home.name}.restoring")
+    try:
+        home.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"{home}: {error.strerror}", code="NOT_WRITABLE") from error
+    shutil.rmtree(draft, ignore_errors=True)
+    return draft
 
 
 def _has_ledger(home: Path) -> bool:

@@ -167,6 +167,38 @@ def test_nothing_is_put_back_under_a_process_that_runs(federation_folder: Path, 
     restore(file, home, PASSPHRASE, None, True, NOW)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_backup_that_finds_no_room_is_an_error_and_leaves_no_half_of_itself(
+    federation_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, file = federation_folder / "tax", tmp_path / "tax.backup"
+    for target in (tmp_path / "nowhere" / "tax.backup", tmp_path):
+        with pytest.raises(ConfigurationError) as caught:
+            write_backup(home, target, PASSPHRASE, NOW)
+        assert caught.value.code == "NOT_WRITABLE"
+
+    def full(_: int) -> None:
+        with Path("/dev/full").open("wb", buffering=0) as device:
+            device.write(b"x")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ConfigurationError) as caught:
+        write_backup(home, file, PASSPHRASE, NOW)
+    assert caught.value.code == "NOT_WRITABLE"
+    assert not file.exists()
+
+
+def test_a_new_machine_needs_no_folder_made_before(federation_folder: Path, tmp_path: Path) -> None:
+    home, file = federation_folder / "tax", tmp_path / "tax.backup"
+    write_backup(home, file, PASSPHRASE, NOW)
+    restore(file, tmp_path / "var" / "lib" / "tax", PASSPHRASE, None, False, NOW)
+    assert read_keys(tmp_path / "var" / "lib" / "tax").to_bytes() == read_keys(home).to_bytes()
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError) as caught:
+        restore(file, tmp_path / "file" / "tax", PASSPHRASE, None, False, NOW)
+    assert caught.value.code == "NOT_WRITABLE"
+
+
 def test_the_logs_own_checkpoint_shows_that_a_ledger_is_older(federation_folder: Path, tmp_path: Path) -> None:
     home, file, note = federation_folder / "tax", tmp_path / "tax.backup", witnessed(federation_folder)
     size = recorded_size(home)
