@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from federation.local.federation import LocalFederation, Training
 from tests.mariadb_server import mariadb_server
@@ -17,7 +17,7 @@ from tests.postgres_server import PostgresServer, postgres_server
 from tests.small_federation import MINIMUM_BIN, NOW, PLAN, default_split, make_federation, quick_keys
 
 # Every run tries the same examples, however slow the machine; `pytest --hypothesis-profile search` looks for new ones.
-settings.register_profile("steady", deadline=None, derandomize=True)
+settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("search", deadline=None)
 settings.load_profile("steady")
 

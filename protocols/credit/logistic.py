@@ -28,7 +28,10 @@ RIDGE: Final = 1e-6
 """Relative ridge on the Hessian: keeps collinear columns solvable, moves no coefficient that the data determine."""
 
 BASE_RATE_SHARE: Final = 0.1
-"""How much of a refinement's curvature is that of the base rate."""
+"""How much of a refinement's curvature is that of the base rate, where only the Hessian's diagonal is known."""
+
+BLOCK_BASE_RATE_SHARE: Final = 0.05
+"""The same, where each party's own block of the Hessian is known."""
 
 MAXIMUM_STEPS: Final = 200
 
@@ -92,11 +95,12 @@ def refine(
 ) -> Floats:
     """Return the candidate after one more Newton step, which sets the columns not in `kept`, if given, to 0.
 
-    The Gram matrix stands for the Hessian, rescaled to the curvature with a tenth of the base rate's: where few rows
+    The Gram matrix stands for the Hessian, rescaled to the curvature with a share of the base rate's: where few rows
     carry a candidate's own curvature, it keeps the step short.
     """
-    share = moments.good / max(1, moments.rows)
-    hessian = rescaled(moments.hessian_basis(), curvature, share * (1 - share), BASE_RATE_SHARE)
+    good = moments.good / max(1, moments.rows)
+    share = BASE_RATE_SHARE if curvature.own is None else BLOCK_BASE_RATE_SHARE
+    hessian = rescaled(moments.hessian_basis(), curvature, good * (1 - good), share)
     target = hessian @ coefficients + curvature.gradient
     places = np.arange(len(coefficients)) if kept is None else np.concatenate([[0], kept + 1])
     result = np.zeros_like(coefficients)

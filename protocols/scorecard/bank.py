@@ -115,6 +115,7 @@ class BankTraining(BankRole):
     def _send_woe(self, fitting: Fitting) -> Sent:
         tables = {p: tuple(f.woe if f.selected else None for f in fs) for p, fs in fitting.features.items()}
         self._own_columns = WoeColumns.build(self._data.rows, self._data.training_rows, tables[self._me])
+        fitting.take_own(self._me, self._own_columns.values())
         self._woe_columns = {party: sum(t is not None for t in table) for party, table in tables.items()}
         rows = self.spec.training_rows
         slack = self._districts.product_slack(rows)

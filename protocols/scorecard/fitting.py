@@ -1,7 +1,8 @@
 """The fit of a scorecard, from exact sums to integer points: the same arithmetic for the bank and for the oracle.
 
-Who collects the sums calls these methods in order: `start` (if a release can be spared for it) and `take_totals`,
-`take_gram`, then `first` or `refine` until the last release, whose totals calibrate the model that will be served.
+Who collects the sums calls these methods in order: `take_own`, `start` (if a release can be spared for it),
+`take_totals`, `take_gram`, then `first` or `refine` until the last release, whose totals calibrate the model that will
+be served.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from protocols.channel.identity import PartyId
 from protocols.credit.binning import BinnedFeature
 from protocols.credit.logistic import Calibration, Moments, Signs, calibrate, first_step, moved, refine
-from protocols.credit.woe import Outcomes
+from protocols.credit.woe import WOE_SCALE, Outcomes
 from protocols.scorecard.candidate import Candidate, Span, check_gram, column_sums, moments, prune_correlated, restrict
 from protocols.scorecard.curvature import residuals, to_curvature
 from protocols.scorecard.start import WEIGHT_SCALE, gaps_of, start_weights
@@ -50,6 +51,20 @@ class Fitting:
         sums, good_sums = column_sums(self._offered[party])
         return tuple(sums.tolist()), gaps_of(sums, good_sums, self._everyone)
 
+    def take_own(self, owner: PartyId, columns: Integers) -> None:
+        """Take the fitter's own columns, known row by row: a combination of candidates then weighs each by itself.
+
+        Under constrained signs a combination is of few candidates, and they stay out. Shapes: (training rows, own d).
+        """
+        if self._signs is not Signs.FREE:
+            return
+        parties = list(self._columns)
+        first = 1 + sum(self._columns[party] for party in parties[: parties.index(owner)])
+        for place, column in enumerate(columns.T, start=first):
+            alone = np.zeros(1 + sum(self._columns.values()))
+            alone[place] = 1.0
+            self._span.add(alone, column / WOE_SCALE)
+
     def start(self, grams: Mapping[PartyId, Integers]) -> Candidate:
         """Return the first candidate, of every party's own weights. Shapes: one Gram block a party with columns."""
         weights: list[float] = []
@@ -67,9 +82,9 @@ class Fitting:
 
         Shapes: `totals` (rows,), training rows first; both results (training rows,).
         """
-        self._span.add(self._at, candidate.calibration().log_odds(totals))
+        self._span.add(self._at, candidate.calibration().log_odds(totals[: len(self._bad)]))
         self._coefficients, log_odds = self._span.fit(1 - self._bad)
-        return residuals(log_odds[: len(self._bad)], self._bad)
+        return residuals(log_odds, self._bad)
 
     def take_gram(self, gram: Integers, slack: int = 0, ridge: int = 0) -> None:
         """Take the whole Gram matrix, and drop near-copies. Raises: VerificationFailed if it cannot be these columns'.

@@ -49,6 +49,7 @@ def train_pooled(
     }
     matrix = np.column_stack([c.values() for c in columns.values()])
     fitting = Fitting(features, bad, len(nodes), plan.signs)
+    fitting.take_own(bank, columns[bank].values())
     start = fitting.start({party: c.gram() for party, c in columns.items()})
     fitting.take_gram(matrix.T @ matrix)
     candidate = start if plan.refinements else fitting.first()
