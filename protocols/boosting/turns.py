@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from protocols.boosting.growth import Grower
+from protocols.boosting.growth import PATIENCE, Grower
 from protocols.boosting.local import grow_turn, shapes_of
 from protocols.boosting.model import BoostingPlan
 from protocols.boosting.noise import EXACT
@@ -39,11 +39,17 @@ class Turns:
         Later turns start from all parties' labels, so that no row can watch over them: none takes more steps than were
         worth keeping, in the first, to the party that had most to say.
         """
-        rules = self._plan.growth(turn, self._first_folds, self.ensemble.first_weight)
+        weight = self.ensemble.first_weight if self._unstopped else 1.0
+        rules = self._plan.growth(turn, self._first_folds, weight)
         if party == self._bank:
             rules = replace(rules, noise=EXACT)
         steps = self._plan.steps()[turn]
         return Grower(party, turn, min(steps, self._kept) if turn else steps, shapes, rules)
+
+    @property
+    def _unstopped(self) -> bool:
+        """Whether in the first turn some party would have grown on, for all that the rows that watched had to say."""
+        return self._kept + PATIENCE > self._plan.steps()[0]
 
     def partition_folds(self, turn: int) -> int:
         """Return in how many folds the training rows are in a turn."""

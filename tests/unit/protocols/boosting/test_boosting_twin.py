@@ -119,3 +119,24 @@ def test_what_is_taken_off_the_points_comes_back_by_row() -> None:
     ]
     whole = honest_totals(lifted, rows(codes), ROWS, TRAINING, 4) + offsets(lowest, ROWS, TRAINING, 4)
     np.testing.assert_array_equal(whole, honest_totals(trees, rows(codes), ROWS, TRAINING, 4))
+
+
+def test_parties_that_know_alike_do_not_memorise_side_by_side() -> None:
+    """Eight of them, one signal and few defaults: what unseen rows stopped in the first turn is not taken up later."""
+    rng = np.random.default_rng(3)
+    shared = rng.normal(size=ROWS)
+    bad = (rng.random(ROWS) < 1 / (1 + np.exp(3.0 - 1.5 * shared))).astype(np.int64)
+
+    def knows() -> np.ndarray:
+        seen = shared + 0.5 * rng.normal(size=ROWS)
+        column = np.searchsorted(np.quantile(seen, np.linspace(0, 1, BINS + 1)[1:-1]), seen)
+        return np.column_stack([column, *rng.integers(0, BINS, size=(2, ROWS))])
+
+    nodes = {PartyId(f"office{i}"): ("tax", rows(knows())) for i in range(8)}
+    data = BankRows(rows(np.empty((ROWS, 0))), bad, TRAINING)
+
+    def quality(turns: int) -> float:
+        plan = BoostingPlan(row_totals=turns)
+        return auc(train_pooled(BANK, data, nodes, plan, MINIMUM).log_odds[TRAINING:], bad[TRAINING:])
+
+    assert quality(3) > quality(1) - 0.015
