@@ -235,7 +235,9 @@ def show(
 
 def _service(home: Path, cards: Path | None) -> ConsentService:
     pins = read_cards(cards if cards is not None else home.resolve().parent / "cards")
-    read_keys(home)  # a directory that is no party's is named first
+    party = read_keys(home).party  # a directory that is no party's is named first
+    if party in pins.cards and pins.cards[party].role is not PartyRole.CONSENT_SERVICE:
+        raise ConfigurationError(f"{home}: {party} is no consent service; nobody believes it", code="NOT_AN_ISSUER")
     return ConsentService(home, (), pins, lambda: int(time.time()))
 
 

@@ -114,6 +114,7 @@ def test_a_wrong_directory_bank_or_consent_gets_one_line(
     for arguments in (
         ("issue", federation_folder / "cards", "x", "--bank", "bank"),
         ("issue", service, "x", "--bank", "tax"),
+        ("issue", federation_folder / "tax", "x", "--bank", "bank"),
         ("show", "nothing"),
         ("show", tmp_path),
         ("revoke", service, "a.b.c"),
