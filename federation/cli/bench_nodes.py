@@ -56,7 +56,7 @@ def nodes(
         raise typer.BadParameter(f"{FEWEST} to {MOST} data nodes", param_hint="--nodes")
     effort = Effort(rows, key_bits, assessments, process_seconds, rate, deployed)
     found: list[NodesFigures] = []
-    with reported_errors(as_json), _ended_in_time(60 * minutes), _telling() as tell:
+    with reported_errors(as_json), ended_in_time(60 * minutes), _telling() as tell:
         for count in chosen:
             with tempfile.TemporaryDirectory(prefix="credfed-") as made:
                 found.append(measure_nodes(Path(made) / "federation", count, effort, tell))
@@ -67,7 +67,7 @@ def nodes(
 
 
 @contextmanager
-def _ended_in_time(seconds: int) -> Iterator[None]:
+def ended_in_time(seconds: int) -> Iterator[None]:
     """Have the block end by an exception, so that it tidies up: after `seconds`, or when a signal asks for its end."""
 
     def too_late(*_: object) -> None:

@@ -42,10 +42,14 @@ class FleetOnly:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's scope."""
-        if scope["type"] == "lifespan" or scope["path"].startswith(FLEET) or _from_here(scope):
+        if scope["type"] == "lifespan" or _is_fleet(scope["path"]) or _from_here(scope):
             await self._app(scope, receive, send)
         else:
             await PlainTextResponse("not found", _NOT_FOUND)(scope, receive, send)
+
+
+def _is_fleet(path: str) -> bool:
+    return path.startswith(FLEET) and ".." not in path
 
 
 def _from_here(scope: Scope) -> bool:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from federation.bench.districts import DOMAINS, offices, write_districts
+from federation.cli.bench_nodes import ended_in_time
 from federation.cli.main import app
 from federation.local.nodes_bench import Effort, measure_nodes
 from nodes.sources import read_bank_source, read_description, read_node_source
+from protocols.errors import TransportError
 from tests.small_federation import KEY_BITS, quick_keys
 
 
@@ -40,6 +43,16 @@ def test_six_offices_train_and_answer(tmp_path: Path) -> None:
     assert (found.nodes, found.domains) == (6, 5)
     assert found.bytes > 0 < found.assessment_bytes
     assert found.process_p50_ms is None
+
+
+def test_a_signal_or_the_end_of_its_time_ends_a_measurement_by_an_exception() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)]
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        with pytest.raises(SystemExit), ended_in_time(3600):
+            signal.raise_signal(number)
+    with pytest.raises(TransportError, match="not done after 3600 s"), ended_in_time(3600):
+        signal.raise_signal(signal.SIGALRM)
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)] == before
 
 
 def test_a_number_of_nodes_that_cannot_be_is_refused() -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from federation.local.deployed.flower import LOOPBACK, equip_flower
+from federation.local.deployed.flower import LOOPBACK, equip_flower, flower_parties, runtime_socket
 from federation.local.deployed.members import namespaces_of
 from federation.local.deployed.namespaces import Placement, remove
 from federation.local.deployed.supervisor import Status, await_ready, end_orphans, start_supervisor
 from federation.local.services import Ports, equip
+from protocols.errors import ConfigurationError
+
+LONGEST_SOCKET: Final = 107
+"""How many bytes a system takes as the path of a Unix socket."""
 
 PORTS: Final = 40
 """How many ports from a federation's first one on are its own."""
@@ -19,8 +24,9 @@ PORTS: Final = 40
 def prepare(folder: Path, port: int, namespaces: bool = False) -> tuple[Ports, Placement]:
     """Configure every party for this machine, with ports from `port` on; what an earlier start left behind is ended.
 
-    Raises: ConfigurationError.
+    Raises: ConfigurationError, code PATH_TOO_LONG among them.
     """
+    _require_room_for_sockets(folder)
     end_orphans(folder)
     remove(folder)
     if namespaces:
@@ -39,6 +45,14 @@ def prepare(folder: Path, port: int, namespaces: bool = False) -> tuple[Ports, P
     equip(folder, ports)
     equip_flower(folder, ports.superlink, placement)
     return ports, placement
+
+
+def _require_room_for_sockets(folder: Path) -> None:
+    paths = [runtime_socket(folder.resolve(), party) for party in flower_parties(folder)]
+    longest = max(len(os.fsencode(path)) for path in paths)
+    if longest > LONGEST_SOCKET:
+        text = f"{folder}: the path is {longest - LONGEST_SOCKET} bytes too long for the sockets of its processes"
+        raise ConfigurationError(text, code="PATH_TOO_LONG")
 
 
 def bring_up(folder: Path, port: int, namespaces: bool, on_change: Callable[[Status], None]) -> Status:
