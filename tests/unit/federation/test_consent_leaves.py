@@ -12,6 +12,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from federation.audit.alarms import AlarmRules, Period, watch
+from federation.audit.alarms.facts import facts
+from federation.audit.alarms.rules import ConsentReuse
 from federation.audit.reconcile import reconcile
 from federation.audit.search import Criteria, search
 from federation.audit.shredder import SHRED_FILE, Shredder
@@ -403,6 +406,11 @@ def test_search_by_consent_finds_its_leaves_and_all_that_was_asked_under_it_also
     assert [dict(leaf.attributes).get("enterprises", 1) for leaf in requests] == [1, 3, 2]
     assert {reference for _, reference in kinds[1:]} == {single.request, requests[1].reference.hex()}
     assert {result.status for result in batch} == {"ok"}
+    rules = AlarmRules(consent_reuse=ConsentReuse(queries=2, days=1))
+    with facts(logged_leaves(federation, start)) as work:
+        alarms = watch(work, rules, Period(1000 * NOW + 1), ())
+    reused = {one.about for one in alarms if one.rule == "consent_reuse"}
+    assert reused == {f"consent {handle(f'the id of {one}')}" for one in trained.ids[:3]}
 
 
 @pytest.mark.usefixtures("two_are_a_batch")
