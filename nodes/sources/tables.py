@@ -67,7 +67,7 @@ def read_raw(description: DatasetDescription, domain: str) -> Records:
     path, names = description.source(domain), description.node_columns(domain)
     if path.is_dir():
         table = _selected(path, compute_features(description.nodes[domain], path), names)
-        return Records(list(table.ids), dict(table.columns), _modified(*path.glob("*.parquet")))
+        return Records(list(table.ids), dict(table.columns), DEFAULT_AS_OF)
     raw = _Raw(path)
     raw.require(description.id_column, names)
     ids = [None if value is None else str(value).strip() for value in raw.columns[description.id_column].tolist()]

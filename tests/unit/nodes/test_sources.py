@@ -20,6 +20,7 @@ from nodes.sources import (
     require_usccs,
     uses_usccs,
 )
+from nodes.sources.tables import read_raw
 from protocols.errors import ConfigurationError
 from protocols.uscc import synthetic
 from tests.small_federation import codes, write_dataset, write_description
@@ -322,7 +323,9 @@ def test_a_folder_of_raw_records_yields_the_columns_that_are_asked_for(tmp_path:
     text["domains"]["tax"] = text["domains"]["tax"][:2]
     (tmp_path / "domains.json").write_text(json.dumps(text))
     description = read_description(tmp_path)
-    assert tuple(read_node_source(description, "tax").columns) == description.domains["tax"]
+    tax = read_node_source(description, "tax")
+    assert tuple(tax.columns) == description.domains["tax"]
+    assert read_raw(description, "tax").newest == tax.as_of  # what a check says is what answers say
     table, outcomes = read_bank_source(description)
     assert description.label_column not in table.columns
     assert set(outcomes.tolist()) == {0, 1}
