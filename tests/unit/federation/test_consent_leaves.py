@@ -450,12 +450,13 @@ def test_reconciliation_misses_a_consent_and_finds_one_twice(
 ) -> None:
     start = federation.log.size
     federation.assess(trained.ids[:1])
-    found = logged_leaves(federation, start)
+    found = logged_leaves(federation, 0)
+    before, consent, after = found[:start], found[start], found[start + 1 :]
     assert reconcile(found, {}).ok
-    assert [one.code for one in reconcile(found[1:], {}).discrepancies] == ["CONSENT_MISSING"]
-    twice = reconcile([found[0], *found], {}).discrepancies
+    assert [one.code for one in reconcile([*before, *after], {}).discrepancies] == ["CONSENT_MISSING"]
+    twice = reconcile([*before, consent, consent, *after], {}).discrepancies
     assert [one.code for one in twice] == ["CONSENT_REPEATED"]
-    assert twice[0].query == found[1].commitment().reference.hex()
+    assert twice[0].query == after[0].commitment().reference.hex()
 
 
 def test_an_issuer_whose_name_no_leaf_can_hold_is_refused_at_the_start(federation: LocalFederation) -> None:
