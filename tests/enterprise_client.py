@@ -37,7 +37,10 @@ class Moving:
 
 @dataclass
 class AtEnterprise:
-    """One enterprise's client; `change` may alter what goes to the coordinator, `alter` what comes back."""
+    """One enterprise's client; `change` may alter what goes to the coordinator, `alter` what comes back.
+
+    It has pinned what the federation has, unless `pinned` says otherwise.
+    """
 
     federation: LocalFederation
     identity: Identity
@@ -45,6 +48,7 @@ class AtEnterprise:
     change: Callable[[bytes], bytes] = lambda parcel: parcel
     alter: Callable[[bytes], bytes] = lambda parcel: parcel
     sent: list[bytes] = field(default_factory=list)
+    pinned: Trust | None = None
 
     def reach(self, parcel: bytes) -> bytes:
         self.sent.append(parcel)
@@ -52,7 +56,7 @@ class AtEnterprise:
 
     @property
     def trust(self) -> Trust:
-        return Trust(self.federation.pins.cards, read_log_keys(self.federation.folder / COORDINATOR))
+        return self.pinned or Trust(self.federation.pins, read_log_keys(self.federation.folder / COORDINATOR))
 
     @property
     def client(self) -> EnterpriseClient:

@@ -20,7 +20,9 @@ from federation.local.layout import COORDINATOR
 from nodes.enterprise.fetching import EnterpriseClient, Reach
 from nodes.enterprise.home import AUTHORITY_FILE, read_facts, read_identity
 from nodes.enterprise.https import over_https
-from nodes.keystore import read_cards
+from nodes.keystore import read_cards, read_roster, write_roster
+from protocols.channel.pins import Pins
+from protocols.enrolment.roster import pin_next
 from protocols.enterprise.asking import Trust
 from protocols.errors import ConfigurationError
 
@@ -42,7 +44,7 @@ def reached(home: Path, federation: Path | None) -> Iterator[Reached]:
     """
     newer = () if federation is None else read_successions(federation / COORDINATOR)
     identity = read_identity(home)
-    trust = Trust(read_cards(home / "cards").cards, read_log_keys(home, also=newer))
+    trust = Trust(pinned_by(home, federation), read_log_keys(home, also=newer))
     address = read_facts(home).coordinator
     if federation is None and not address:
         raise ConfigurationError(f"{home}: no coordinator is noted; name a --federation", code="NO_COORDINATOR")
@@ -59,6 +61,19 @@ def reached(home: Path, federation: Path | None) -> Iterator[Reached]:
     place = LOOPBACK if federation is None else placement_of(federation)
     with place.inside(COORDINATOR), over_https(url, authority if authority.exists() else None) as reach:
         yield client(reach)
+
+
+def pinned_by(home: Path, federation: Path | None) -> Pins:
+    """Return what the enterprise in `home` has pinned, brought up to the federation's roster, if it follows from that.
+
+    Raises: ConfigurationError; VerificationFailed for a roster that another coordinator signed, or with other keys.
+    """
+    pins = read_cards(home / "cards")
+    newest = None if federation is None else read_roster(federation / "cards")
+    if newest is not None and newest.roster.sequence > pins.sequence:
+        pin_next(pins, newest)
+        write_roster(home / "cards", newest)
+    return pins
 
 
 def _now() -> int:

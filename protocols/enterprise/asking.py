@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from protocols.channel.envelope import EVERYONE, Channel, Envelope
 from protocols.channel.identity import PartyCard, PartyId, PartyKeys, PartyRole, Randomness
+from protocols.channel.pins import Pins
 from protocols.enterprise.messages import (
     REQUEST_SECONDS,
     LoggedEntries,
@@ -52,10 +53,15 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What an enterprise has pinned of a federation: every party's card, and the log's keys."""
+    """What an enterprise has pinned of a federation: every party's cards, and the log's keys."""
 
-    cards: Mapping[PartyId, PartyCard] = field(repr=False)
+    pins: Pins = field(repr=False)
     log: LogKeys
+
+    @property
+    def cards(self) -> Mapping[PartyId, PartyCard]:
+        """Every party's newest card."""
+        return self.pins.cards
 
     @property
     def nodes(self) -> tuple[PartyId, ...]:
@@ -138,7 +144,7 @@ class RecordRole:
                 answers[sender] = self._channel.unwrap(envelope, RecordEntries)
         if logged is None:
             raise UnexpectedMessage("the coordinator has shown no leaves")
-        leaves = verify_leaves(logged, self._trust.log, self._trust.cards, self._identity.readers)
+        leaves = verify_leaves(logged, self._trust.log, self._trust.pins.lineage, self._identity.readers)
         return Page(answers, refusals, tuple(leaves))
 
 
@@ -201,4 +207,5 @@ class ObjectionRole:
 
 
 def _channel(identity: Identity, trust: Trust, transcript: bytes) -> Channel:
-    return Channel(identity.keys, {**trust.cards, identity.keys.party: identity.card}, transcript)
+    cards = {**trust.cards, identity.keys.party: identity.card}
+    return Channel(identity.keys, cards, transcript, trust.pins.signers)

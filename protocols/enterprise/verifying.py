@@ -7,7 +7,7 @@ out; and one node's omission convicts it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
@@ -32,6 +32,8 @@ from protocols.transparency.statements import (
 TRAINING: Final = "training"
 GRACE_SECONDS: Final = 300
 _ANSWERS: Final = (LeafKind.RELEASE, LeafKind.DENY)
+
+Cards = Callable[[PartyId], Sequence[PartyCard]]
 
 
 class Finding(StrEnum):
@@ -72,11 +74,12 @@ class VerifiedLeaf:
 def verify_leaves(
     logged: LoggedEntries,
     keys: LogKeys,
-    cards: Mapping[PartyId, PartyCard],
+    cards: Cards,
     readers: Sequence[X25519PrivateKey],
 ) -> list[VerifiedLeaf]:
     """Return every leaf that was shown, each proved under the log's key and, as far as it goes, the witnesses'.
 
+    `cards` tells every card of a party, newest first: a leaf was stated under the one of its day.
     `readers` are the keys with which the enterprise opens what parties state about it; that a consent was withdrawn, it
     opens by what its CONSENT, which stands before, says.
     Raises: MalformedMessage, VerificationFailed for the first that is not proved, or stated by another than its party.
@@ -95,13 +98,13 @@ def verify_leaves(
     return found
 
 
-def _stated(shown: ProvedLeaf, leaf: LeafCommitment, cards: Mapping[PartyId, PartyCard]) -> SealedStatements | None:
+def _stated(shown: ProvedLeaf, leaf: LeafCommitment, cards: Cards) -> SealedStatements | None:
     if not shown.statements:
         return None
-    sealed, card = decode(shown.statements, SealedStatements), cards.get(PartyId(leaf.actor))
-    if card is None or sealed.head.leaf is not leaf.kind:
+    sealed, signers = decode(shown.statements, SealedStatements), cards(PartyId(leaf.actor))
+    if not signers or sealed.head.leaf is not leaf.kind:
         raise VerificationFailed("a statement is of another leaf than the one that it came with", code="BODY_INVALID")
-    verify_statements(sealed, card)
+    verify_statements(sealed, *signers)
     return sealed
 
 

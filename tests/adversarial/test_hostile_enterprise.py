@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,12 +26,16 @@ from federation.local.layout import BANK, CONSENT_SERVICE, COORDINATOR
 from nodes.data_node import records as node_records
 from nodes.data_node.agent import DataNodeAgent
 from nodes.data_node.deciding import signed_decision
-from nodes.enterprise.record import EnterpriseRecord
+from nodes.enterprise.fetching import Fetched
+from nodes.enterprise.record import EnterpriseRecord, describe
+from nodes.keystore import read_keys
 from protocols.channel.envelope import Envelope, open_parcel, pack_parcel
-from protocols.channel.identity import PartyId
+from protocols.channel.identity import PartyId, PartyRole, make_card
+from protocols.channel.pins import Pins
+from protocols.channel.succession import Lineage, endorse
 from protocols.channel.wire import decode, encode
 from protocols.consent import split_consent, unverified_claims
-from protocols.enterprise.asking import Grievance, ObjectionRole, RecordRole
+from protocols.enterprise.asking import Grievance, ObjectionRole, RecordRole, Trust
 from protocols.enterprise.credential import draw_keys, make_enterprise_card
 from protocols.enterprise.messages import LoggedEntries, Objection, ObjectionDecision
 from protocols.enterprise.objections import Ground, Verdict
@@ -116,6 +121,27 @@ def test_every_party_states_under_its_own_signature_what_it_did_and_the_enterpri
     record = enterprise.record()
     assert said(record, "assessment") == {*ASKED, ("bank", "ACK", "ACCEPTED")}
     assert said(record, "batch") == ASKED
+
+
+def test_what_was_stated_under_a_key_that_its_party_has_replaced_is_believed_as_long_as_the_log_stands(
+    enterprise: AtEnterprise,
+) -> None:
+    federation, until = enterprise.federation, enterprise.clock.now + 1000
+    keys = read_keys(federation.folder / TAX)
+    successor = make_card(dataclasses.replace(keys, signing=Ed25519PrivateKey.generate()), PartyRole.DATA_NODE)
+    pins = Pins(federation.pins.cards.values())
+    unrelated = Pins([*(card for card in pins.cards.values() if card.party != TAX), successor])
+    pins.take([Lineage(successor, (endorse(keys, pins.cards[TAX], successor, until),))])
+
+    def fetch(known: Pins) -> Fetched:
+        trust = Trust(known, enterprise.trust.log)
+        return dataclasses.replace(enterprise, pinned=trust).fetch()
+
+    record = describe(fetch(pins), MINE, enterprise.clock.now)
+    assert record.ok
+    assert ("tax", "RELEASE", "RELEASE") in said(record, "assessment")
+    with pytest.raises(CreditFederationError):
+        fetch(unrelated)
 
 
 def test_who_reads_a_record_leaves_a_leaf_that_does_not_say_whose(enterprise: AtEnterprise) -> None:
