@@ -45,6 +45,8 @@ _FOUND: Final = """
     WHERE c.relnamespace = current_schema()::regnamespace AND a.attnum > 0 AND NOT a.attisdropped
         AND c.relname IN ('leaves', 'nodes', 'checkpoints', 'head')"""
 _WRITER: Final = "hashtext(current_schema()), hashtext('credit-federation log')"
+_LOCK_MS: Final = 1000
+"""How long to wait for the writer before: a server takes a moment to notice that one has gone."""
 _CONNECT_SECONDS: Final = 10
 _PAGE: Final = 64
 
@@ -132,8 +134,12 @@ class PostgresWriting(_Session):
 
     def _begin(self, connection: psycopg.Connection[Row]) -> None:
         """Become the one writer, and make or bring up to date what the database holds. Raises: ConfigurationError."""
-        if connection.execute(f"SELECT pg_try_advisory_lock({_WRITER})".encode()).fetchone() != (True,):
-            raise ConfigurationError(f"another process has the audit log {self._location} open", code=LOCKED)
+        try:
+            connection.execute(f"SET lock_timeout = {_LOCK_MS}".encode())
+            connection.execute(f"SELECT pg_advisory_lock({_WRITER})".encode())
+            connection.execute("SET lock_timeout = 0")
+        except psycopg.errors.LockNotAvailable:
+            raise ConfigurationError(f"another process has the audit log {self._location} open", code=LOCKED) from None
         with connection.transaction():
             connection.execute("CREATE TABLE IF NOT EXISTS log_schema (version BIGINT PRIMARY KEY)")
             for version in range(_version(connection), len(MIGRATIONS)):
