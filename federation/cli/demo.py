@@ -10,15 +10,15 @@ import typer
 from rich.table import Table
 
 from federation.audit import LogReport, verify_directory
-from federation.cli.assess import show_assessments
+from federation.cli.bank.assess import show_assessments
 from federation.cli.output import console, print_json, quiet_libraries, reported_errors
 from federation.cli.parties import party_views
 from federation.cli.progress import round_progress
-from federation.cli.reporting import run_report
-from federation.cli.results import Results
-from federation.cli.train import KEY_BITS, SEED
-from federation.cli.training_job import Job, Outcome, binning_rules, catalogue_themes
-from federation.cli.training_shown import show_results
+from federation.cli.training.job import Job, Outcome, binning_rules, catalogue_themes
+from federation.cli.training.reporting import run_report
+from federation.cli.training.results import Results
+from federation.cli.training.shown import show_results
+from federation.cli.training.train import KEY_BITS, SEED
 from federation.cli.workspace import whole_folder
 from federation.local.federation import LocalFederation
 from federation.report import render

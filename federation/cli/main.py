@@ -15,17 +15,17 @@ BANK: Final = Menu(
     "A bank node: asks, and alone can read the answers.",
     {
         "Setting it up": [
-            Entry("init", "founding:init_bank", "Make a bank's directory: its keys and bank.yaml."),
-            Entry("enrol", "enrol:enrol_bank", "Ask the coordinator to enrol this bank."),
+            Entry("init", "membership.founding:init_bank", "Make a bank's directory: its keys and bank.yaml."),
+            Entry("enrol", "membership.enrol:enrol_bank", "Ask the coordinator to enrol this bank."),
         ],
         "Running it": [
-            Entry("run", "bank:run", "Run a bank node, with its REST API if bank.yaml names one."),
-            Entry("supernode", "engine:bank_supernode", "Run the bank's SuperNode, which relays training."),
+            Entry("run", "bank.run:run", "Run a bank node, with its REST API if bank.yaml names one."),
+            Entry("supernode", "membership.engine:bank_supernode", "Run the bank's SuperNode, which relays training."),
         ],
         "Its REST API": [
-            Entry("api", "bank_api:api", "Serve the REST API over all parties in this process, for trying out."),
-            Entry("api-key", "bank_api:keys_app", "Make, list and revoke the keys that callers need."),
-            Entry("labels", "bank_api:labels", "Write the bank's file anew, with outcomes reported as labels."),
+            Entry("api", "bank.api:api", "Serve the REST API over all parties in this process, for trying out."),
+            Entry("api-key", "bank.api:keys_app", "Make, list and revoke the keys that callers need."),
+            Entry("labels", "bank.api:labels", "Write the bank's file anew, with outcomes reported as labels."),
         ],
     },
 )
@@ -35,20 +35,26 @@ NODE: Final = Menu(
     "A data node: answers by its owner's own rules.",
     {
         "Setting it up": [
-            Entry("init", "founding:init_node", "Make a data node's directory: its keys, node.yaml and policy.yaml."),
-            Entry("enrol", "enrol:enrol_node", "Ask the coordinator to enrol this data node."),
-            Entry("check", "sources:check", "Dry-run the node's source: how good its features are."),
+            Entry(
+                "init",
+                "membership.founding:init_node",
+                "Make a data node's directory: its keys, node.yaml and policy.yaml.",
+            ),
+            Entry("enrol", "membership.enrol:enrol_node", "Ask the coordinator to enrol this data node."),
+            Entry("check", "node.sources:check", "Dry-run the node's source: how good its features are."),
         ],
         "Running it": [
-            Entry("run", "node:run", "Run a data node; it dials the coordinator and listens nowhere."),
-            Entry("supernode", "engine:node_supernode", "Run the data node's SuperNode, which relays training."),
+            Entry("run", "node.run:run", "Run a data node; it dials the coordinator and listens nowhere."),
+            Entry(
+                "supernode", "membership.engine:node_supernode", "Run the data node's SuperNode, which relays training."
+            ),
         ],
         "The owner's hand": [
-            Entry("log", "owner:log", "Show what left the node, for whom, under which rule; and what it denied."),
-            Entry("stop-answering", "owner:stop_answering", "Let nothing more leave the node."),
-            Entry("resume", "owner:resume", "Let a stopped node answer again, by its policy."),
-            Entry("objections", "node_objections:app", "List and decide enterprises' objections to your records."),
-            Entry("repair", "node_repair:app", "Put records right: corrected values, repaired events."),
+            Entry("log", "node.owner:log", "Show what left the node, for whom, under which rule; and what it denied."),
+            Entry("stop-answering", "node.owner:stop_answering", "Let nothing more leave the node."),
+            Entry("resume", "node.owner:resume", "Let a stopped node answer again, by its policy."),
+            Entry("objections", "node.objections:app", "List and decide enterprises' objections to your records."),
+            Entry("repair", "node.repair:app", "Put records right: corrected values, repaired events."),
         ],
     },
 )
@@ -58,13 +64,17 @@ COORDINATOR: Final = Menu(
     "The coordinator: relays what it cannot read, and logs it.",
     {
         "Setting it up": [
-            Entry("init", "founding:init_coordinator", "Make the coordinator's directory: keys, authority, settings."),
-            Entry("invite", "party:invite", "Print a one-time token for a new party."),
+            Entry(
+                "init",
+                "membership.founding:init_coordinator",
+                "Make the coordinator's directory: keys, authority, settings.",
+            ),
+            Entry("invite", "membership.party:invite", "Print a one-time token for a new party."),
         ],
         "Running it": [
-            Entry("run", "coordinator:run", "Run the coordinator, which parties dial."),
-            Entry("superlink", "engine:superlink", "Run Flower's SuperLink, which carries training."),
-            Entry("authority", "authority:app", "Replace the certificate authority, step by step."),
+            Entry("run", "deployment.coordinator:run", "Run the coordinator, which parties dial."),
+            Entry("superlink", "membership.engine:superlink", "Run Flower's SuperLink, which carries training."),
+            Entry("authority", "membership.authority:app", "Replace the certificate authority, step by step."),
         ],
     },
 )
@@ -74,12 +84,12 @@ BENCH: Final = Menu(
     "Measure this machine, beside a baseline in the same run.",
     {
         "What to measure": [
-            Entry("paillier", "bench_paillier:paillier", "The Paillier engine, next to naive phe."),
-            Entry("training", "bench_training:training", "A scorecard, one tree, and a boosting run."),
-            Entry("nodes", "bench_nodes:nodes", "One cohort with few data nodes and with many."),
-            Entry("assessment", "bench_assessment:assessment", "Assessments over six processes."),
-            Entry("audit", "bench_audit:audit", "The audit log: appends, proofs, verification of the whole."),
-            Entry("console", "bench_console:console_pages", "Every page of the console, over a large log."),
+            Entry("paillier", "bench.paillier:paillier", "The Paillier engine, next to naive phe."),
+            Entry("training", "bench.training:training", "A scorecard, one tree, and a boosting run."),
+            Entry("nodes", "bench.nodes:nodes", "One cohort with few data nodes and with many."),
+            Entry("assessment", "bench.assessment:assessment", "Assessments over six processes."),
+            Entry("audit", "bench.audit:audit", "The audit log: appends, proofs, verification of the whole."),
+            Entry("console", "bench.console:console_pages", "Every page of the console, over a large log."),
         ]
     },
 )
@@ -93,31 +103,37 @@ CREDFED: Final = Menu(
             Entry("demo", "demo:demo", "Make an economy, train a federation on it, assess four firms, verify the log."),
         ],
         "For banks": [
-            Entry("train", "train:train", "Train a scorecard or boosted trees on encrypted aggregates of all parties."),
-            Entry("assess", "assess:assess", "Ask all nodes how risky a loan to each enterprise is."),
-            Entry("model", "model:app", "Show a trained model: its points, its validation and what it cost."),
+            Entry(
+                "train",
+                "training.train:train",
+                "Train a scorecard or boosted trees on encrypted aggregates of all parties.",
+            ),
+            Entry("assess", "bank.assess:assess", "Ask all nodes how risky a loan to each enterprise is."),
+            Entry("model", "training.model:app", "Show a trained model: its points, its validation and what it cost."),
             BANK,
         ],
         "For data owners": [
             NODE,
-            Entry("policy", "policy:app", "Check, show and question a data owner's policy."),
+            Entry("policy", "node.policy:app", "Check, show and question a data owner's policy."),
         ],
         "For coordinators and auditors": [
             COORDINATOR,
-            Entry("party", "party:app", "Who takes part: list, approve, suspend, rotate."),
-            Entry("audit", "audit:app", "Read and verify the audit log."),
-            Entry("console", "console:app", "The auditor's console: the log in a browser, and who may enter."),
+            Entry("party", "membership.party:app", "Who takes part: list, approve, suspend, rotate."),
+            Entry("audit", "audit.commands:app", "Read and verify the audit log."),
+            Entry("console", "audit.console:app", "The auditor's console: the log in a browser, and who may enter."),
         ],
         "For enterprises, and who vouches for them": [
-            Entry("enterprise", "enterprise:app", "An enterprise's own rights: its record, its objections."),
-            Entry("consent", "consent:app", "Issue, revoke, publish and read consents."),
+            Entry("enterprise", "enterprise.commands:app", "An enterprise's own rights: its record, its objections."),
+            Entry("consent", "enterprise.consent:app", "Issue, revoke, publish and read consents."),
         ],
         "Running it": [
-            Entry("up", "up:up", "Start a federation of separate processes on this machine."),
-            Entry("status", "up:status", "Show which of its processes run, and whether they are ready."),
-            Entry("down", "up:down", "Stop them all."),
-            Entry("backup", "backup:backup", "Put a party's directory into one encrypted file, while it runs."),
-            Entry("restore", "backup:restore", "Put a party's directory back, whole or not at all."),
+            Entry("up", "deployment.up:up", "Start a federation of separate processes on this machine."),
+            Entry("status", "deployment.up:status", "Show which of its processes run, and whether they are ready."),
+            Entry("down", "deployment.up:down", "Stop them all."),
+            Entry(
+                "backup", "deployment.backup:backup", "Put a party's directory into one encrypted file, while it runs."
+            ),
+            Entry("restore", "deployment.backup:restore", "Put a party's directory back, whole or not at all."),
         ],
         "Measuring and proving it": [
             BENCH,

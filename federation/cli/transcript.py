@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from federation.cli.output import FAILED, console, print_json, quiet_libraries, reported_errors
 from federation.cli.progress import round_progress
-from federation.cli.train import KEY_BITS, SEED
+from federation.cli.training.train import KEY_BITS, SEED
 from federation.local.consortium import train_consortium
 from federation.local.federation import LocalFederation, split_rows
 from federation.local.founding import create_federation

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from federation.audit import AuditLog, read_log_keys, read_log_signer, verify_directory
-from federation.cli.ledgers import open_ledgers
+from federation.cli.audit.ledgers import open_ledgers
 from federation.grid import EmbeddedGrid
 from federation.local.federation import LocalFederation
 from federation.local.layout import BANK, COORDINATOR, LOG_NAME, witness_name

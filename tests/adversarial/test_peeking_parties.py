@@ -19,7 +19,7 @@ from flwr.app import Array, ArrayRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 
-from federation.cli.results import build_results
+from federation.cli.training.results import build_results
 from federation.local.federation import LocalFederation
 from federation.local.layout import BANK, COORDINATOR
 from nodes.bank.model_file import read_model_file

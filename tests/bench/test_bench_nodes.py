@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from federation.bench.districts import DOMAINS, offices, write_districts
-from federation.cli.bench_nodes import ended_in_time
+from federation.cli.bench.nodes import ended_in_time
 from federation.cli.main import app
 from federation.local.nodes_bench import Effort, measure_nodes
 from nodes.sources import read_bank_source, read_description, read_node_source

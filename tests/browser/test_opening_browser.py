@@ -14,7 +14,7 @@ import pytest
 from federation.audit.auditors import AUDITOR_FILE, create_auditor
 from federation.audit.reading import StoredLog
 from federation.audit.verify import verify_directory
-from federation.cli.console_sources import sources_of
+from federation.cli.audit.console_sources import sources_of
 from federation.console.accounts import Accounts
 from federation.console.app import make_console, wall_clock
 from federation.console.context import Console

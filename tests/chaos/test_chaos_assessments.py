@@ -19,8 +19,8 @@ import pytest
 
 from federation.audit import verify_directory
 from federation.audit.reconcile import reconcile
-from federation.cli.ledgers import open_ledgers, own_entries
-from federation.cli.logs import open_log
+from federation.cli.audit.ledgers import open_ledgers, own_entries
+from federation.cli.audit.logs import open_log
 from federation.local.consents import ConsentService
 from federation.local.federation import LocalFederation
 from federation.local.layout import BANK, CONSENT_SERVICE, COORDINATOR, read_federation

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from federation.audit import verify_directory
 from federation.audit.reconcile import reconcile
-from federation.cli.ledgers import open_ledgers, own_entries
-from federation.cli.logs import open_log
+from federation.cli.audit.ledgers import open_ledgers, own_entries
+from federation.cli.audit.logs import open_log
 from federation.local.layout import BANK
 from nodes.ledger import ledger_location
 from nodes.ledger.quotas import QuotaRecords

@@ -18,7 +18,7 @@ from federation.audit import verify_directory
 from federation.audit.discrepancy import Discrepancy
 from federation.audit.reading import StoredLog
 from federation.audit.reconcile import reconcile
-from federation.cli.ledgers import open_ledgers, own_entries
+from federation.cli.audit.ledgers import open_ledgers, own_entries
 from federation.local.federation import LocalFederation
 from federation.traffic import RoundEvent
 from nodes.bank.agent import BankAgent

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from federation.cli.results import build_results
-from federation.cli.training_job import Job
+from federation.cli.training.job import Job
+from federation.cli.training.results import build_results
 from federation.local.federation import LocalFederation, split_rows
 from federation.local.layout import BANK
 from nodes.bank.reported import ReportedCounts

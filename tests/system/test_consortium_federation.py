@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from federation.cli.main import app
-from federation.cli.model import verified_model
+from federation.cli.training.model import verified_model
 from federation.cli.transcript import sampled_canaries
 from federation.local.consortium import ConsortiumTraining, train_consortium
 from federation.local.federation import LocalFederation, split_rows

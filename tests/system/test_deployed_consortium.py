@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from federation.audit import verify_directory
-from federation.cli.model import verified_model
+from federation.cli.training.model import verified_model
 from federation.local.consortium import train_consortium
 from federation.local.deployed.training import DeployedBanks
 from federation.local.federation import LocalFederation

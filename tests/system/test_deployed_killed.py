@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from federation.audit.reading import StoredLog
-from federation.cli.model import verified_model
+from federation.cli.training.model import verified_model
 from federation.local.deployed.supervisor import read_status
 from federation.local.layout import BANK, read_federation
 from nodes.policy import TrainingRules, usual_policy

@@ -12,7 +12,7 @@ import pytest
 
 from federation.audit.reading import StoredLog
 from federation.audit.reconcile import reconcile
-from federation.cli.ledgers import open_ledgers, own_entries
+from federation.cli.audit.ledgers import open_ledgers, own_entries
 from federation.local.layout import BANK
 from federation.process.settings import read_settings
 from nodes.bank.service import Applicant

@@ -12,7 +12,7 @@ from federation.audit.export import export_log
 from federation.audit.exported import ExportedLog
 from federation.audit.reading import LogView, StoredLog
 from federation.audit.reconcile import reconcile
-from federation.cli.ledgers import open_ledgers, own_entries
+from federation.cli.audit.ledgers import open_ledgers, own_entries
 from federation.coordinator.policies import PolicyBook
 from federation.local.federation import LocalFederation
 from tests.conftest import TrainedFederation

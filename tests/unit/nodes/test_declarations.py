@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.cli.training_job import Monotone, binning_rules
+from federation.cli.training.job import Monotone, binning_rules
 from nodes.sources import read_description
 from protocols.credit.binning import Direction
 from protocols.errors import ConfigurationError

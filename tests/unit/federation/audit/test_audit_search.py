@@ -6,7 +6,7 @@ import pytest
 from stories import HOUR_MS, START_MS, logged, model_hash, query
 
 from federation.audit.search import Criteria, search
-from federation.cli.criteria import read_criteria
+from federation.cli.audit.criteria import read_criteria
 from protocols.errors import ConfigurationError
 from protocols.transparency import LeafKind
 

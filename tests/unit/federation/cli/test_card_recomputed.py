@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from federation.cli.cards import card_validation, model_card
+from federation.cli.training.cards import card_validation, model_card
 from federation.local.federation import LocalFederation
 from federation.local.layout import BANK
 from federation.report.card_data import CardValidation, ModelCard

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 from typer.testing import CliRunner, Result
 
-from federation.cli.cards import CARD_HTML, CARD_JSON, model_card, write_card
 from federation.cli.main import app
+from federation.cli.training.cards import CARD_HTML, CARD_JSON, model_card, write_card
 from federation.local.layout import read_federation
 from federation.report.card import render_card
 from federation.report.card_data import ModelCard

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.cli.reaching import pinned_by
+from federation.cli.enterprise.reaching import pinned_by
 from nodes.keystore import read_cards, write_roster
 from protocols.channel.identity import PartyCard, PartyId, PartyKeys, PartyRole, make_card
 from protocols.channel.succession import Lineage, endorse

@@ -18,7 +18,7 @@ from federation.audit.auditors import AUDITOR_FILE, CONSOLE_FILE, create_auditor
 from federation.audit.export import export_log
 from federation.audit.reading import StoredLog
 from federation.audit.views import selection_hash
-from federation.cli.console_sources import sources_of
+from federation.cli.audit.console_sources import sources_of
 from federation.cli.main import app as credfed
 from federation.console import accounts as rules
 from federation.console.accounts import Accounts, Role

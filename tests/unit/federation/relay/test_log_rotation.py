@@ -12,7 +12,7 @@ from federation.audit import AuditLog, read_log_keys, read_log_signer
 from federation.audit.export import export_log
 from federation.audit.keys import SUCCESSION_FILE, draw_next_signer, read_successions
 from federation.audit.verify import verify_log
-from federation.cli.logs import judge
+from federation.cli.audit.logs import judge
 from federation.local.layout import COORDINATOR
 from federation.relay import log_rotation
 from federation.relay.log_rotation import LogRotation

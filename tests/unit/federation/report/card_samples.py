@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 from report_samples import features as report_features
 
-from federation.cli.cards import card_validation
+from federation.cli.training.cards import card_validation
 from federation.report.card_data import (
     CardBin,
     CardCoverage,

@@ -13,9 +13,9 @@ import numpy as np
 import typer
 from rich.markup import escape
 
-from federation.cli.node_objections import find_objection, node_ledger
+from federation.cli.node.objections import find_objection, node_ledger
+from federation.cli.node.sources import data_of
 from federation.cli.output import console, print_json, reported_errors
-from federation.cli.sources import data_of
 from nodes.features import FeatureTable
 from nodes.keystore import read_keys
 from nodes.ledger import NodeLedger, Repair, RepairKind

@@ -9,11 +9,11 @@ from pathlib import Path
 from federation.audit.exported import is_export
 from federation.audit.keys import SIGNER_FILE, read_log_keys
 from federation.audit.location import LOG_FILE, coordinator_home, log_location
-from federation.cli.audit_alarms import read_rules
-from federation.cli.ledgers import open_ledgers, own_entries
-from federation.cli.logs import judge, open_log
-from federation.cli.pinned import pinned_cards
-from federation.cli.viewing import open_desk
+from federation.cli.audit.alarms import read_rules
+from federation.cli.audit.ledgers import open_ledgers, own_entries
+from federation.cli.audit.logs import judge, open_log
+from federation.cli.audit.pinned import pinned_cards
+from federation.cli.audit.viewing import open_desk
 from federation.console.health import Health, coordinator_health, unknown_health
 from federation.console.look_book import Cards, LocalLookBook, LoggedLookBook
 from federation.console.sources import LookBook, Records, Sources

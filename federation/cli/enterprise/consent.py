@@ -14,7 +14,7 @@ import typer
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from rich.markup import escape
 
-from federation.cli.consent_text import read_consent_text
+from federation.cli.enterprise.consent_text import read_consent_text
 from federation.cli.output import FAILED, console, print_json, reported_errors
 from federation.local.consents import WITHHELD_FILE, ConsentService, write_list
 from federation.local.layout import CONSENT_SERVICE

@@ -14,10 +14,10 @@ from federation.audit.auditors import create_auditor
 from federation.audit.location import coordinator_home
 from federation.audit.records import utc
 from federation.audit.views import check_body, open_body
-from federation.cli.logs import open_log
+from federation.cli.audit.logs import open_log
+from federation.cli.audit.pinned import cards_folder_of, pinned_cards
+from federation.cli.audit.viewing import ask_passphrase, viewer
 from federation.cli.output import console, errors, print_json, reported_errors
-from federation.cli.pinned import cards_folder_of, pinned_cards
-from federation.cli.viewing import ask_passphrase, viewer
 from federation.enrolment.auditors import AUDITORS_FOLDER
 from protocols.channel.identity import PartyId
 from protocols.errors import ConfigurationError, VerificationFailed

@@ -13,9 +13,9 @@ from rich.markup import escape
 from federation.audit.reading import LoggedLeaf, LogView
 from federation.audit.records import LeafRecord, describe
 from federation.audit.views import Reach
-from federation.cli.logs import open_log
+from federation.cli.audit.logs import open_log
+from federation.cli.audit.viewing import As, viewer
 from federation.cli.output import console, print_json, reported_errors
-from federation.cli.viewing import As, viewer
 from protocols.errors import ConfigurationError
 from protocols.transparency.checkpoints import LogKeys
 from protocols.transparency.shredding import decode_body

@@ -9,8 +9,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from federation.cli.cards import model_card
 from federation.cli.output import console, errors, print_json, quiet_libraries, reported_errors
+from federation.cli.training.cards import model_card
 from federation.local.federation import read_bank_model
 from federation.local.layout import party_of, read_federation
 from federation.report.card import render_card

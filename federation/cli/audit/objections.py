@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from federation.audit.objections import LoggedObjection, ObjectionState, read_objections
-from federation.cli.logs import judge, open_log, show_failure
+from federation.cli.audit.logs import judge, open_log, show_failure
 from federation.cli.output import FAILED, console, print_json, reported_errors
 from protocols.enterprise.objections import OBJECTION_DAYS
 

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from federation.audit.auditors import console_key
-from federation.cli.console_sources import check_log, sources_of, state_folder
+from federation.cli.audit.console_sources import check_log, sources_of, state_folder
 from federation.cli.output import console, errors, print_json, reported_errors
 from federation.cli.running import Check, begin, report_check
 from federation.console.accounts import Accounts, Role

@@ -17,17 +17,17 @@ from federation.audit.export import export_log
 from federation.audit.reconcile import Reconciliation, reconcile
 from federation.audit.records import LeafRecord, describe
 from federation.audit.search import search
-from federation.cli.audit_alarms import alarms
-from federation.cli.audit_objections import objections
-from federation.cli.audit_open import init_auditor, open_command
-from federation.cli.audit_report import report_command
-from federation.cli.audit_show import show
-from federation.cli.audit_shred import retain, shred
-from federation.cli.criteria import read_criteria
-from federation.cli.ledgers import open_ledgers, own_entries
-from federation.cli.logs import judge, open_log, show_failure
+from federation.cli.audit.alarms import alarms
+from federation.cli.audit.bodies import init_auditor, open_command
+from federation.cli.audit.criteria import read_criteria
+from federation.cli.audit.ledgers import open_ledgers, own_entries
+from federation.cli.audit.logs import judge, open_log, show_failure
+from federation.cli.audit.objections import objections
+from federation.cli.audit.report import report_command
+from federation.cli.audit.show import show
+from federation.cli.audit.shred import retain, shred
+from federation.cli.audit.viewing import As, leave_leaf
 from federation.cli.output import FAILED, console, errors, print_json, reported_errors
-from federation.cli.viewing import As, leave_leaf
 
 app = typer.Typer(help="Read and verify the audit log.", no_args_is_help=True)
 app.command()(alarms)

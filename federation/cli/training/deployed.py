@@ -6,10 +6,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from federation.cli.cards import write_card, write_card_at
-from federation.cli.consent_text import read_consent_text
-from federation.cli.consortium import consortium_results
-from federation.cli.results import Results, build_results, write_results
+from federation.cli.enterprise.consent_text import read_consent_text
+from federation.cli.training.cards import write_card, write_card_at
+from federation.cli.training.consortium import consortium_results
+from federation.cli.training.results import Results, build_results, write_results
 from federation.local.deployed.enrolled import EnrolledBank
 from federation.local.deployed.members import placement_of
 from federation.local.deployed.supervisor import read_status

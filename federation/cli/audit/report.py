@@ -13,9 +13,9 @@ from federation.audit.alarms import AlarmRules
 from federation.audit.month_report import compose
 from federation.audit.monthly import Month, MonthlyReport, read_month
 from federation.audit.verify import LogReport
-from federation.cli.audit_alarms import read_rules
-from federation.cli.ledgers import open_ledgers, own_entries
-from federation.cli.logs import judge, open_log, show_failure
+from federation.cli.audit.alarms import read_rules
+from federation.cli.audit.ledgers import open_ledgers, own_entries
+from federation.cli.audit.logs import judge, open_log, show_failure
 from federation.cli.output import FAILED, console, errors, print_json, reported_errors
 from federation.report.month_words import Language
 from protocols.errors import ConfigurationError

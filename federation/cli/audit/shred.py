@@ -11,11 +11,11 @@ import typer
 from federation.audit.keys import read_log_keys
 from federation.audit.location import coordinator_home
 from federation.audit.views import Auditor, order_shredding
-from federation.cli.criteria import read_tag
-from federation.cli.logs import open_log
+from federation.cli.audit.criteria import read_tag
+from federation.cli.audit.logs import open_log
+from federation.cli.audit.pinned import pinned_cards
+from federation.cli.audit.viewing import open_desk
 from federation.cli.output import console, print_json, reported_errors
-from federation.cli.pinned import pinned_cards
-from federation.cli.viewing import open_desk
 from nodes.keystore import read_keys
 from protocols.errors import ConfigurationError
 from protocols.transparency.orders import RETENTION_YEARS

@@ -10,9 +10,9 @@ import typer
 from rich.markup import escape
 
 from federation.audit.keys import LOG_KEY_FILE, SUCCESSION_FILE, WITNESS_FILE
-from federation.cli.enterprise_shown import show_record
+from federation.cli.enterprise.reaching import Reached, reached
+from federation.cli.enterprise.shown import show_record
 from federation.cli.output import FAILED, console, errors, print_json, quiet_libraries, reported_errors
-from federation.cli.reaching import Reached, reached
 from federation.local.layout import COORDINATOR
 from nodes.enterprise.home import (
     CARD_FILE,

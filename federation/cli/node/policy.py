@@ -10,7 +10,7 @@ import msgspec
 import typer
 from rich.markup import escape
 
-from federation.cli.consent_text import read_consent_text
+from federation.cli.enterprise.consent_text import read_consent_text
 from federation.cli.output import FAILED, console, print_json, reported_errors
 from nodes.consent_sources import read_issuers
 from nodes.keystore import read_cards

@@ -19,8 +19,8 @@ from federation.audit.reading import LogView
 from federation.audit.shredder import SHRED_FILE, Shredder
 from federation.audit.view_desk import ViewDesk
 from federation.audit.views import SOCKET_FILE, Auditor, Desk, Reach, record_view, socket_desk
+from federation.cli.audit.pinned import pinned_cards
 from federation.cli.output import errors
-from federation.cli.pinned import pinned_cards
 from nodes.keystore import read_keys
 from protocols.errors import ConfigurationError
 

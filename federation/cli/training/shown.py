@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.table import Table
 
 from federation.cli.output import console, errors
-from federation.cli.results import BankResult, PrivacyResult, Results
+from federation.cli.training.results import BankResult, PrivacyResult, Results
 from federation.local.layout import BANK, party_of
 from nodes.bank.reported import ReportedCounts
 

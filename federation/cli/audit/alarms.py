@@ -16,9 +16,9 @@ from federation.audit.alarms import Alarm, AlarmRules, Period, watch
 from federation.audit.alarms.facts import facts
 from federation.audit.location import coordinator_home
 from federation.audit.reconcile import Reconciliation, reconcile
-from federation.cli.criteria import read_criteria
-from federation.cli.ledgers import open_ledgers, own_entries
-from federation.cli.logs import judge, open_log, show_failure
+from federation.cli.audit.criteria import read_criteria
+from federation.cli.audit.ledgers import open_ledgers, own_entries
+from federation.cli.audit.logs import judge, open_log, show_failure
 from federation.cli.output import FAILED, console, errors, print_json, reported_errors
 from federation.process.settings import read_settings
 

@@ -11,9 +11,9 @@ import typer
 from federation.cli.events import Started, event_log
 from federation.cli.output import print_json, quiet_libraries, reported_errors
 from federation.cli.progress import round_progress
-from federation.cli.train_deployed import is_banks_own, train_deployed, train_enrolled
-from federation.cli.training_job import USUAL_TREES, Job, Monotone, binning_rules, boosting_plan, catalogue_themes
-from federation.cli.training_shown import show_results
+from federation.cli.training.deployed import is_banks_own, train_deployed, train_enrolled
+from federation.cli.training.job import USUAL_TREES, Job, Monotone, binning_rules, boosting_plan, catalogue_themes
+from federation.cli.training.shown import show_results
 from federation.cli.workspace import whole_folder
 from federation.local.layout import read_federation
 from federation.outlook import Outlook, stages_of

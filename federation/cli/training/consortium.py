@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from federation.cli.results import (
+from federation.cli.training.results import (
     BankResult,
     Comparison,
     FeatureResult,

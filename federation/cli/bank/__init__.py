@@ -1,0 +1,1 @@
+"""The bank's commands: its process, its REST API, its questions."""

@@ -1,0 +1,1 @@
+"""The commands of an enterprise, and of the consent service that vouches for it."""

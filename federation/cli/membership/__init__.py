@@ -1,0 +1,1 @@
+"""Who takes part: founding, enrolment, keys and certificates, and Flower's processes of a party."""
