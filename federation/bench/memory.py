@@ -31,7 +31,7 @@ class PeakMemory:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.size = _peak() - self._before
+        self.size = max(0, _peak() - self._before)  # Linux counts pages in batches: a little may seem to be given back
 
 
 def _peak() -> int:
