@@ -28,7 +28,7 @@ def run_service(main: Callable[[], Main], http: str, home: Path, ready: Callable
     """Run until a signal comes or `main` ends, with health and metrics served meanwhile. Raises: what `main` raises."""
     sys.setswitchinterval(_SWITCH_SECONDS)
     with serve_health(http, home, ready):
-        run_on_loop(_until_signal(main()))
+        run_on_loop(until_signal(main()))
     logger.info("stopped")
 
 
@@ -45,7 +45,8 @@ def run_on_loop(work: Coroutine[Any, Any, R]) -> R:
         gc.unfreeze()
 
 
-async def _until_signal(main: Main) -> None:
+async def until_signal(main: Main) -> None:
+    """Run `main` until it ends or a signal comes: it is cancelled, whatever the process was started to ignore."""
     loop, task = asyncio.get_running_loop(), asyncio.ensure_future(main)
     stopping = False
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import time
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +17,7 @@ from federation.cli.output import BAD_INPUT, console, errors, print_json, quiet_
 from federation.local.bank_service import LocalBankService
 from federation.local.federation import LocalFederation
 from federation.local.layout import FEDERATION_FILE, party_of, read_federation
+from federation.process.running import until_signal
 from nodes.bank.api.settings import ApiSettings
 from nodes.bank.labels import write_labelled
 from nodes.bank.store import api_keys, outcomes
@@ -60,7 +61,7 @@ def api(
 
     The federation's consent service stands for the enterprises: a question without a consent gets one, unless the
     enterprise has withheld it. Callers need a key: `credfed bank api-key create DIR`. The API is described at
-    /openapi.json. It stops on Ctrl-C.
+    /openapi.json. It stops on SIGTERM or Ctrl-C.
     """
     from nodes.bank.api.serving import ApiAddress, read_notice, serve_api  # a second to load, if it is served
 
@@ -78,10 +79,9 @@ def api(
         with (
             LocalFederation(federation) as parties,
             closing(LocalBankService(parties, PartyId(home.name), lend_consents=True)) as service,
-            suppress(KeyboardInterrupt),
         ):
             text = f"serving {address.url}   described at {address.url}/openapi.json"
-            asyncio.run(serve_api(home, address, service, settings, lambda: console.print(text)))
+            asyncio.run(until_signal(serve_api(home, address, service, settings, lambda: console.print(text))))
 
 
 def labels(

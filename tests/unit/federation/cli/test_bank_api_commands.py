@@ -94,7 +94,8 @@ def test_assess_writes_reports_in_the_languages_asked_for(federation_folder: Pat
 
 
 @pytest.mark.slow
-def test_the_api_serves_until_it_is_told_to_stop(federation_folder: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+def test_the_api_serves_until_it_is_told_to_stop(federation_folder: Path, number: signal.Signals) -> None:
     (port,) = free_ports(1)
     _, token = run("bank", "api-key", "create", federation_folder, "--name", "try")
     command = [sys.executable, "-m", "federation.cli", "bank", "api", str(federation_folder), "--port", str(port)]
@@ -108,7 +109,7 @@ def test_the_api_serves_until_it_is_told_to_stop(federation_folder: Path) -> Non
             headers={"Authorization": f"Bearer {key}"},
             timeout=120,
         )
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         assert process.wait(30) == 0
     assert (answer.status_code, answer.json()["status"]) == (201, "ok")
 
