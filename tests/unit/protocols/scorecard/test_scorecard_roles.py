@@ -55,7 +55,7 @@ def test_a_role_raises_only_our_errors(role: PartyId, data: st.DataObject) -> No
 
 @pytest.mark.slow
 @pytest.mark.parametrize("role", ROLES)
-@settings(max_examples=1000, deadline=None, suppress_health_check=QUIET)
+@settings(max_examples=300, deadline=None, suppress_health_check=QUIET)
 @given(data=st.data())
 def test_a_role_raises_only_our_errors_at_length(role: PartyId, data: st.DataObject) -> None:
     splice(role, data)
