@@ -31,16 +31,16 @@ check: setup     ## Lint, type-check, and keep the import law
 	$(BIN)/lint-imports
 
 test: check      ## Run every check and test that needs no server
-	$(BIN)/pytest -n 2 -m "not slow and not browser"
+	$(BIN)/pytest -n 2 -m "not slow and not browser" $(PYTEST_FLAGS)
 
 test-slow: setup ## Run the tests at full key size and on full data sets
-	$(BIN)/pytest -m "slow and not chaos"
+	$(BIN)/pytest -n 2 --dist loadfile -m "slow and not chaos" $(PYTEST_FLAGS)
 
 test-chaos: setup ## Break a federation of processes in every way, under load; needs root on Linux, else it skips
-	$(BIN)/pytest -m chaos
+	$(BIN)/pytest -m chaos $(PYTEST_FLAGS)
 
 test-browser: setup ## Run the console's tests in a real headless Chromium, if there is one
-	$(BIN)/pytest -m browser
+	$(BIN)/pytest -m browser $(PYTEST_FLAGS)
 
 bench: setup     ## Measure, against a baseline in the same run
 	$(BIN)/credfed bench paillier
