@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from federation.audit import AuditLog, verify_directory, write_log_keys
 from federation.audit.alarms import AlarmRules
 from federation.audit.alarms.rules import Requery, SlowNode
-from federation.audit.reading import LogView, StoredLog
+from federation.audit.reading.log_view import LogView, StoredLog
 from federation.console.health import Health, ListState, PartyState
 from federation.console.sources import Look, Records, SealedBody, Sources
 from protocols.transparency import (

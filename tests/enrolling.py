@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from federation.audit import AuditLog, read_log_signer
-from federation.audit.keys import add_succession, read_successions
+from federation.audit.log.keys import add_succession, read_successions
 from federation.enrolment.inviting import approve, invite
 from federation.enrolment.registrar import Registrar, RegistrarSite
 from federation.enrolment.registry import Invitation, Registry

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from federation.audit.location import LogLocation
+from federation.audit.storage.location import LogLocation
 from tests.postgres_server import PostgresServer
 
 SQLITE = "sqlite"

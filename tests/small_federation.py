@@ -17,7 +17,7 @@ from flwr.common.serde import message_from_proto
 from flwr.proto.message_pb2 import Message as ProtoMessage
 from numpy.typing import NDArray
 
-from federation.audit.reading import LoggedLeaf
+from federation.audit.reading.log_view import LoggedLeaf
 from federation.local.federation import LocalFederation, split_rows
 from federation.local.founding import create_federation
 from federation.local.layout import BANK, CONSENT_SERVICE

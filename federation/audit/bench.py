@@ -20,8 +20,8 @@ from urllib.parse import quote
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from federation.audit.location import LogLocation
-from federation.audit.log import AuditLog
+from federation.audit.log.audit_log import AuditLog
+from federation.audit.storage.location import LogLocation
 from federation.audit.verify import verify_log
 from protocols.errors import VerificationFailed
 from protocols.transparency.checkpoints import CosignatureSigner, LogKeys

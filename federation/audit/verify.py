@@ -16,6 +16,7 @@ from enum import StrEnum
 from operator import attrgetter
 from pathlib import Path
 
+from federation.audit.bodies.retention import ErasedBodies
 from federation.audit.errors import (
     CHECKPOINT_INVALID,
     DAMAGED,
@@ -30,12 +31,11 @@ from federation.audit.errors import (
     RECORD_MISSING,
     ROOT_MISMATCH,
 )
-from federation.audit.keys import read_log_keys
-from federation.audit.location import LogLocation, as_location, coordinator_home, log_location
-from federation.audit.retention import ErasedBodies
-from federation.audit.session import LogSession, connect
-from federation.audit.storage import CHAIN_START, LeafRow, running_hash
-from federation.audit.witnessed import read_record_note
+from federation.audit.log.keys import read_log_keys
+from federation.audit.log.witnessed import read_record_note
+from federation.audit.storage.location import LogLocation, as_location, coordinator_home, log_location
+from federation.audit.storage.rows import CHAIN_START, LeafRow, running_hash
+from federation.audit.storage.session import LogSession, connect
 from protocols.errors import ConfigurationError, CreditFederationError, MalformedMessage
 from protocols.transparency.checkpoints import LogKeys, parse_checkpoint, verify_cosignatures, verify_log_signature
 from protocols.transparency.hashing import leaf_hash

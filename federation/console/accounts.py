@@ -21,7 +21,7 @@ from pathlib import Path
 from threading import Lock, Semaphore
 from typing import Final
 
-from federation.audit.auditors import CONSOLE_FILE, console_key, read_console_key
+from federation.audit.views.auditor_keys import CONSOLE_FILE, console_key, read_console_key
 from protocols.channel.identity import PartyKeys
 from protocols.errors import ConfigurationError
 

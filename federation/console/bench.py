@@ -22,9 +22,9 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from federation.audit.alarms import AlarmRules
-from federation.audit.keys import write_log_keys
-from federation.audit.log import AuditLog
-from federation.audit.reading import LogView, StoredLog
+from federation.audit.log.audit_log import AuditLog
+from federation.audit.log.keys import write_log_keys
+from federation.audit.reading.log_view import LogView, StoredLog
 from federation.audit.verify import verify_directory
 from federation.console.accounts import Accounts, Role
 from federation.console.app import create_app, make_console

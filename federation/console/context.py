@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
-from federation.audit.reading import LogView
+from federation.audit.reading.log_view import LogView
 from federation.console.accounts import Accounts, Session
 from federation.console.brake import Brake
 from federation.console.examination import Examiner

@@ -15,7 +15,7 @@ from typing import Final
 
 from federation.audit.alarms import Alarm, Period, watch
 from federation.audit.alarms.facts import facts
-from federation.audit.reconcile import Reconciliation, reconcile
+from federation.audit.reconciliation.reconcile import Reconciliation, reconcile
 from federation.audit.verify import LogReport
 from federation.console.sources import Sources
 from protocols.errors import CreditFederationError

@@ -16,8 +16,8 @@ from pathlib import Path
 from threading import RLock
 from typing import Final
 
-from federation.audit.reading import LoggedLeaf, LogView
-from federation.audit.search import decision_of, tags_of
+from federation.audit.reading.log_view import LoggedLeaf, LogView
+from federation.audit.reading.search import decision_of, tags_of
 from federation.console.shapes import SHAPE_TABLES, Shapes
 from protocols.enterprise.credential import is_pseudonym
 from protocols.transparency.leaves import LeafKind

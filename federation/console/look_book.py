@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from federation.audit.views import Auditor, Desk, Reach, fetch_body, record_view
+from federation.audit.views.auditor import Auditor, Desk, Reach, fetch_body, record_view
 from federation.console.sources import Look, SealedBody
 from protocols.channel.identity import PartyCard, PartyId
 from protocols.channel.wire import encode

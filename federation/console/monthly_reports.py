@@ -16,8 +16,8 @@ from typing import Final
 
 import msgspec
 
-from federation.audit.month_report import compose
-from federation.audit.monthly import MonthlyReport, read_month
+from federation.audit.reports.compose import compose
+from federation.audit.reports.month import MonthlyReport, read_month
 from federation.audit.verify import LogReport
 from federation.console.examination import Examination
 from federation.console.sources import Sources

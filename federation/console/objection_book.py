@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from threading import Lock
 
-from federation.audit.objections import LoggedObjection, ObjectionCases
-from federation.audit.reading import LogView
+from federation.audit.reading.log_view import LogView
+from federation.audit.reading.objections import LoggedObjection, ObjectionCases
 from federation.console.index import Index
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from federation.audit.reading import LoggedLeaf, LogView
+from federation.audit.reading.log_view import LoggedLeaf, LogView
 from protocols.errors import CreditFederationError
 from protocols.transparency.checkpoints import LogKeys, verify_cosignatures, verify_log_signature
 from protocols.transparency.notes import VerifierKey, parse_note

@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from federation.audit.records import utc
+from federation.audit.reading.records import utc
 from federation.console.accounts import Role, Session
 from federation.console.context import console_of
 from federation.console.proofs import moment

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from federation.audit.records import utc
+from federation.audit.reading.records import utc
 from federation.console.phrases import PHRASES
 from protocols.assessment import refusals
 from protocols.transparency.leaves import LeafCommitment

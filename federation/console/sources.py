@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from federation.audit.alarms import AlarmRules
-from federation.audit.reading import LogView
-from federation.audit.reconcile import OwnEntry
+from federation.audit.reading.log_view import LogView
+from federation.audit.reconciliation.reconcile import OwnEntry
 from federation.audit.verify import LogReport
 from federation.console.health import Health
 from protocols.channel.identity import PartyCard, PartyKeys

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from federation.audit.discrepancy import Discrepancy
-from federation.audit.precedents import MISSING
-from federation.audit.reading import LoggedLeaf
-from federation.audit.reconcile import QUERY_KINDS, reconcile
-from federation.audit.records import LeafRecord, describe
-from federation.audit.search import decision_of
+from federation.audit.reading.log_view import LoggedLeaf
+from federation.audit.reading.records import LeafRecord, describe
+from federation.audit.reading.search import decision_of
+from federation.audit.reconciliation.discrepancy import Discrepancy
+from federation.audit.reconciliation.precedents import MISSING
+from federation.audit.reconciliation.reconcile import QUERY_KINDS, reconcile
 from protocols.transparency.leaves import CONSENT_KINDS, LeafCommitment, LeafKind
 
 LONGEST: Final = 400

@@ -7,8 +7,8 @@ from typing import Final
 
 from federation.audit.alarms import Alarm
 from federation.audit.alarms.words import about, chinese, reason
-from federation.audit.discrepancy import Discrepancy
-from federation.audit.records import sentence
+from federation.audit.reading.records import sentence
+from federation.audit.reconciliation.discrepancy import Discrepancy
 from federation.console.phrases import PHRASES
 from federation.console.sentences import CHINESE
 from federation.report.month_words import Language, MonthWords

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from federation.audit.shredder import Shredder
+from federation.audit.bodies.shredder import Shredder
 from protocols.channel.envelope import Envelope
 from protocols.channel.identity import PartyCard, PartyId
 from protocols.channel.wire import decode

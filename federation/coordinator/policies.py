@@ -7,7 +7,7 @@ from collections.abc import Callable
 from threading import Lock
 
 from federation.audit import AuditLog
-from federation.audit.references import References, policies_of
+from federation.audit.log.references import References, policies_of
 from protocols.channel.envelope import Envelope
 from protocols.channel.wire import encode
 from protocols.transparency.leaves import Leaf, LeafKind, attributes

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from federation.audit import AuditLog
-from federation.audit.shredder import Shredder
+from federation.audit.bodies.shredder import Shredder
 from federation.coordinator.consent_book import ConsentBook
 from federation.coordinator.consents import ConsentGate
 from federation.coordinator.policies import PolicyBook

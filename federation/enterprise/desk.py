@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from federation.audit.references import References
+from federation.audit.log.references import References
 from federation.coordinator import CoordinatorSite
 from federation.enterprise.admission import Admission
 from federation.enterprise.filing import Filing

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Final
 
-from federation.audit.references import References
+from federation.audit.log.references import References
 from federation.coordinator import CoordinatorSite
 from federation.enterprise.parts import subjects_by_node
 from federation.enterprise.store import FiledObjection, ObjectionStore

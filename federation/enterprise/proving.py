@@ -8,9 +8,9 @@ from typing import Final
 import msgspec
 
 from federation.audit import AuditLog
-from federation.audit.reading import LoggedLeaf
-from federation.audit.search import tags_of
-from federation.audit.shredder import Shredder
+from federation.audit.bodies.shredder import Shredder
+from federation.audit.reading.log_view import LoggedLeaf
+from federation.audit.reading.search import tags_of
 from protocols.channel.wire import encode
 from protocols.enterprise.messages import LoggedEntries, ProvedLeaf
 from protocols.transparency.checkpoints import verify_log_signature

@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from federation.audit.keys import replace_durably
+from federation.audit.log.keys import replace_durably
 from federation.enrolment.registry import Registry
 from federation.relay.authority import Issued, create_authority, own_certificate
 from federation.relay.certificate import AUTHORITY_KEY_FILE, RENEW_FILE

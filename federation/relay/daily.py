@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 from prometheus_client import Gauge
 
-from federation.audit.daily import DailyAudit
+from federation.audit.reports.daily import DailyAudit
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class DailyRounds:
     async def audit(self) -> DailyAudit | None:
         """Audit now, in a process of its own; return what it found, None if it could not be run."""
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "federation.audit.daily", str(self._home)), stdout=asyncio.subprocess.PIPE
+            *(sys.executable, "-m", "federation.audit.reports.daily", str(self._home)), stdout=asyncio.subprocess.PIPE
         )
         try:
             output, _ = await process.communicate()

@@ -20,7 +20,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from federation.audit import AuditLog, read_log_signer
-from federation.audit.keys import add_succession, finish_succession, read_next_signer, read_successions, signer_of
+from federation.audit.log.keys import add_succession, finish_succession, read_next_signer, read_successions, signer_of
 from federation.enrolment.registrar import Record, Registrar
 from protocols.channel.identity import PartyId
 from protocols.channel.wire import digest

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from federation.audit import AuditLog
-from federation.audit.keys import add_succession, read_successions, write_witnesses
+from federation.audit.log.keys import add_succession, read_successions, write_witnesses
 from federation.enrolment.auditors import auditor_cards
 from federation.enrolment.registrar import Registrar, RegistrarSite
 from federation.enrolment.registry import Registry

@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 
 from federation.audit import AuditLog, read_log_keys, read_log_signer
-from federation.audit.location import log_location
-from federation.audit.references import FILE as REFERENCES_FILE
-from federation.audit.references import References
-from federation.audit.shredder import SHRED_FILE, Shredder
-from federation.audit.view_desk import ViewDesk
+from federation.audit.bodies.shredder import SHRED_FILE, Shredder
+from federation.audit.log.references import FILE as REFERENCES_FILE
+from federation.audit.log.references import References
+from federation.audit.storage.location import log_location
+from federation.audit.views.desk import ViewDesk
 from federation.coordinator import Coordinator, CoordinatorSite
 from federation.coordinator.consent_book import FILE as CONSENTS_FILE
 from federation.coordinator.consent_book import ConsentBook

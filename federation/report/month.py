@@ -7,8 +7,8 @@ from typing import Final
 
 from markupsafe import Markup
 
-from federation.audit.coverage import Coverage
-from federation.audit.monthly import WHOLE_QUERY, DayVolume, DenialCount, Latency, MonthlyReport
+from federation.audit.reports.coverage import Coverage
+from federation.audit.reports.month import WHOLE_QUERY, DayVolume, DenialCount, Latency, MonthlyReport
 from federation.report.charts import SIZE, Bar, bars
 from federation.report.month_words import Language, MonthWords
 from federation.report.notation import count, percent, shortened

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Sequence
 from typing import Final
 
-from federation.audit.monthly import WHOLE_QUERY, MonthlyReport
+from federation.audit.reports.month import WHOLE_QUERY, MonthlyReport
 from federation.report.month_words import Language, MonthWords
 from federation.report.notation import clipped, count, percent
 from federation.report.sheet import ACCENT, RIGHT, ROOM, SERIES, Column, Part, Sheet

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from federation.audit.objections import read_objections
-from federation.audit.reading import StoredLog
+from federation.audit.reading.log_view import StoredLog
+from federation.audit.reading.objections import read_objections
 from federation.enterprise import desk as enterprise_desk
 from federation.enterprise.admission import PER_MINUTE
 from federation.enterprise.filing import MAX_OPEN

@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from federation.audit import AuditLog, verify_directory, write_log_keys
-from federation.audit.location import LogLocation
+from federation.audit.storage.location import LogLocation
 from protocols.transparency import (
     CosignatureSigner,
     Cosigned,
@@ -38,8 +38,8 @@ import os, sys, threading
 from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from federation.audit import AuditLog
-from federation.audit.location import log_location
-from federation.audit.witnessed import write_record
+from federation.audit.storage.location import log_location
+from federation.audit.log.witnessed import write_record
 from protocols.transparency import CosignatureSigner, Leaf, LeafKind, NoteSigner, Witness
 
 directory = Path(sys.argv[1])

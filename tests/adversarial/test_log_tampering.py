@@ -15,8 +15,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from federation.audit import AuditLog, LogFailure, verify_directory, write_log_keys
-from federation.audit.location import LogLocation
-from federation.audit.storage import CHAIN_START, last_leaf, running_hash
+from federation.audit.storage.location import LogLocation
+from federation.audit.storage.rows import CHAIN_START, last_leaf, running_hash
 from protocols.errors import ConfigurationError, VerificationFailed
 from protocols.transparency import (
     CosignatureSigner,

@@ -12,7 +12,7 @@ import pytest
 from federation.audit.alarms import Alarm, AlarmRules, Period, watch
 from federation.audit.alarms.facts import facts
 from federation.audit.alarms.rules import Requery
-from federation.audit.reading import StoredLog
+from federation.audit.reading.log_view import StoredLog
 from federation.local.federation import LocalFederation
 from nodes.keystore import create_party
 from nodes.ledger import Answer

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from federation.audit import AuditLog
-from federation.audit.reading import StoredLog
+from federation.audit.reading.log_view import StoredLog
 from federation.console.accounts import Accounts, Role
 from federation.console.app import make_console
 from federation.console.context import Console

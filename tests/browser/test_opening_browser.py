@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from federation.audit.auditors import AUDITOR_FILE, create_auditor
-from federation.audit.reading import StoredLog
+from federation.audit.reading.log_view import StoredLog
 from federation.audit.verify import verify_directory
+from federation.audit.views.auditor_keys import AUDITOR_FILE, create_auditor
 from federation.cli.audit.console_sources import sources_of
 from federation.console.accounts import Accounts
 from federation.console.app import make_console, wall_clock
@@ -54,7 +54,7 @@ class Office:
 def office(
     federation_folder: Path, trained: TrainedFederation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Office]:
-    monkeypatch.setattr("federation.audit.auditors._LOG2_COST", 12)
+    monkeypatch.setattr("federation.audit.views.auditor_keys._LOG2_COST", 12)
     keys, home = tmp_path / "chen", federation_folder / "console"
     card = create_auditor(keys, PartyId("chen"), PHRASE)
     write_cards(federation_folder / "cards", [*read_cards(federation_folder / "cards").cards.values(), card])

@@ -14,9 +14,9 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from federation.audit.exported import ExportedProof, parse_leaf, parse_proof
-from federation.audit.reading import LoggedLeaf
-from federation.audit.records import export_line
+from federation.audit.export.reading import ExportedProof, parse_leaf, parse_proof
+from federation.audit.reading.log_view import LoggedLeaf
+from federation.audit.reading.records import export_line
 from federation.flower import desk_messages as desk
 from federation.relay.authority import create_authority, issue
 from nodes.bank.batch_file import FileFormat, read_batch_file
@@ -200,8 +200,8 @@ def carried() -> dict[str, Decoder]:
         "protocols.stream.runs:decode_record": Decoder(runs.decode_record, encode(runs.RecordPiece(b"lines"))),
         "federation.flower.desk_messages:decode_request": Decoder(desk.decode_request, desk.encode(desk.Begin("run"))),
         "federation.flower.desk_messages:decode_answer": Decoder(desk.decode_answer, desk.encode(desk.Noted())),
-        "federation.audit.exported:parse_leaf": Decoder(parse_leaf, exported),
-        "federation.audit.exported:parse_proof": Decoder(parse_proof, proof),
+        "federation.audit.export.reading:parse_leaf": Decoder(parse_leaf, exported),
+        "federation.audit.export.reading:parse_proof": Decoder(parse_proof, proof),
         "nodes.bank.own_cut:decode_cut": Decoder(decode_cut, cut),
         "nodes.bank.batch_file:read_batch_file": Decoder(lambda data: read_batch_file(data, FileFormat.CSV), csv),
         "protocols.transparency.leaves:decode_leaf": Decoder(

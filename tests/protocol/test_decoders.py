@@ -29,9 +29,9 @@ from tests.protocol.fuzzing import damaged, examples
 FUZZED: Final = samples()
 
 EXCUSED: Final = {
-    "federation.audit.log:AuditLog.record_cosignatures": "reads by parse_signature_lines",
-    "federation.audit.retention:ErasedBodies.take": "hashes the body, and reads none",
-    "federation.audit.shredder:Shredder.uncover": "reads by decode_body",
+    "federation.audit.log.audit_log:AuditLog.record_cosignatures": "reads by parse_signature_lines",
+    "federation.audit.bodies.retention:ErasedBodies.take": "hashes the body, and reads none",
+    "federation.audit.bodies.shredder:Shredder.uncover": "reads by decode_body",
     "federation.console.stories:tell": "reads by decode_commitment",
     "federation.enrolment.registrar:Registrar.certify": "reads by requested_key",
     "federation.enrolment.registrar:Registrar.restate": "takes what is decoded; reads by check_supernode_key",

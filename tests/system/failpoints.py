@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from federation.audit.log import AuditLog
+from federation.audit.log.audit_log import AuditLog
 from federation.local.processes import PartyProcess
 from nodes.data_node.batches import Batches
 from nodes.ledger.sqlite import SqliteBackend

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from federation.audit import verify_directory
-from federation.audit.reconcile import reconcile
+from federation.audit.reconciliation.reconcile import reconcile
 from federation.cli.audit.ledgers import open_ledgers, own_entries
 from federation.cli.audit.logs import open_log
 from federation.local.layout import BANK

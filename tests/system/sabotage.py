@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from federation.audit import verify_directory
-from federation.audit.discrepancy import Discrepancy
-from federation.audit.reading import StoredLog
-from federation.audit.reconcile import reconcile
+from federation.audit.reading.log_view import StoredLog
+from federation.audit.reconciliation.discrepancy import Discrepancy
+from federation.audit.reconciliation.reconcile import reconcile
 from federation.cli.audit.ledgers import open_ledgers, own_entries
 from federation.local.federation import LocalFederation
 from federation.traffic import RoundEvent

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.audit.reading import StoredLog
+from federation.audit.reading.log_view import StoredLog
 from federation.cli.training.model import verified_model
 from federation.local.deployed.supervisor import read_status
 from federation.local.layout import BANK, read_federation

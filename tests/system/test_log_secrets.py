@@ -19,7 +19,7 @@ import pytest
 from typer.testing import CliRunner
 
 from federation.audit import verify_directory
-from federation.audit.export import export_log
+from federation.audit.export.writing import export_log
 from federation.cli.main import app
 from federation.local.federation import LocalFederation
 from federation.local.processes import running

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from federation.audit import AuditLog, read_log_keys, read_log_signer, verify_directory
-from federation.audit.export import export_log
+from federation.audit.export.writing import export_log
 from federation.cli.audit.logs import judge
 from federation.local.federation import LocalFederation
 from federation.local.layout import BANK, COORDINATOR

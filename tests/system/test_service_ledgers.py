@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from federation.audit.reading import StoredLog
-from federation.audit.reconcile import reconcile
+from federation.audit.reading.log_view import StoredLog
+from federation.audit.reconciliation.reconcile import reconcile
 from federation.cli.audit.ledgers import open_ledgers, own_entries
 from federation.local.layout import BANK
 from federation.process.settings import read_settings

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.audit.reading import StoredLog
+from federation.audit.reading.log_view import StoredLog
 from federation.local.layout import BANK
 from federation.local.processes import running
 from nodes.policy import POLICY_FILE, NodePolicy, Quota, usual_policy, write_policy

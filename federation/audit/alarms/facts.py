@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from typing import Final
 
-from federation.audit.reading import LoggedLeaf
-from federation.audit.reconcile import RUN_KINDS
-from federation.audit.search import consents_of, tags_of
+from federation.audit.reading.log_view import LoggedLeaf
+from federation.audit.reading.search import consents_of, tags_of
+from federation.audit.reconciliation.reconcile import RUN_KINDS
 from protocols.transparency.leaves import LeafCommitment, LeafKind
 
 _SCHEMA: Final = """

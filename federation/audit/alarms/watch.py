@@ -33,8 +33,8 @@ from federation.audit.alarms.events import (
 from federation.audit.alarms.rules import AlarmRules
 from federation.audit.alarms.windows import DAY_MS, HOUR_MS, Episode, Sum, episodes
 from federation.audit.alarms.words import Said, Saying, Unit, english
-from federation.audit.discrepancy import Discrepancy
-from federation.audit.records import utc
+from federation.audit.reading.records import utc
+from federation.audit.reconciliation.discrepancy import Discrepancy
 
 SECOND_MS: Final = 1000
 _NONE_MAY_FAIL: Final = Said(saying=Saying.NONE_MAY_FAIL)

@@ -14,8 +14,8 @@ from rich.markup import escape
 
 from federation.audit.alarms import Alarm, AlarmRules, Period, watch
 from federation.audit.alarms.facts import facts
-from federation.audit.location import coordinator_home
-from federation.audit.reconcile import Reconciliation, reconcile
+from federation.audit.reconciliation.reconcile import Reconciliation, reconcile
+from federation.audit.storage.location import coordinator_home
 from federation.cli.audit.criteria import read_criteria
 from federation.cli.audit.ledgers import open_ledgers, own_entries
 from federation.cli.audit.logs import judge, open_log, show_failure

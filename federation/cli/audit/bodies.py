@@ -10,10 +10,10 @@ import msgspec
 import typer
 from rich.markup import escape
 
-from federation.audit.auditors import create_auditor
-from federation.audit.location import coordinator_home
-from federation.audit.records import utc
-from federation.audit.views import check_body, open_body
+from federation.audit.reading.records import utc
+from federation.audit.storage.location import coordinator_home
+from federation.audit.views.auditor import check_body, open_body
+from federation.audit.views.auditor_keys import create_auditor
 from federation.cli.audit.logs import open_log
 from federation.cli.audit.pinned import cards_folder_of, pinned_cards
 from federation.cli.audit.viewing import ask_passphrase, viewer

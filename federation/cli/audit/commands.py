@@ -12,11 +12,11 @@ import typer
 from rich.markup import escape
 
 from federation.audit import LogReport
-from federation.audit.discrepancy import Discrepancy
-from federation.audit.export import export_log
-from federation.audit.reconcile import Reconciliation, reconcile
-from federation.audit.records import LeafRecord, describe
-from federation.audit.search import search
+from federation.audit.export.writing import export_log
+from federation.audit.reading.records import LeafRecord, describe
+from federation.audit.reading.search import search
+from federation.audit.reconciliation.discrepancy import Discrepancy
+from federation.audit.reconciliation.reconcile import Reconciliation, reconcile
 from federation.cli.audit.alarms import alarms
 from federation.cli.audit.bodies import init_auditor, open_command
 from federation.cli.audit.criteria import read_criteria

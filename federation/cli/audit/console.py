@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from federation.audit.auditors import console_key
+from federation.audit.views.auditor_keys import console_key
 from federation.cli.audit.console_sources import check_log, sources_of, state_folder
 from federation.cli.output import console, errors, print_json, reported_errors
 from federation.cli.running import Check, begin, report_check

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from federation.audit.exported import is_export
-from federation.audit.keys import SIGNER_FILE, read_log_keys
-from federation.audit.location import LOG_FILE, coordinator_home, log_location
+from federation.audit.export.reading import is_export
+from federation.audit.log.keys import SIGNER_FILE, read_log_keys
+from federation.audit.storage.location import LOG_FILE, coordinator_home, log_location
 from federation.cli.audit.alarms import read_rules
 from federation.cli.audit.ledgers import open_ledgers, own_entries
 from federation.cli.audit.logs import judge, open_log

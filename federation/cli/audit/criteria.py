@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 
-from federation.audit.search import Criteria
+from federation.audit.reading.search import Criteria
 from protocols.errors import ConfigurationError
 from protocols.transparency.hashing import HASH_SIZE
 from protocols.transparency.leaves import LeafKind

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from federation.audit.reconcile import OwnEntry
+from federation.audit.reconciliation.reconcile import OwnEntry
 from nodes.ledger.location import ledgers_below
 from nodes.ledger.reading import LedgerReader, read_ledger
 from protocols.transparency.leaves import LeafKind

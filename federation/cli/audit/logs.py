@@ -9,11 +9,11 @@ from pathlib import Path
 from rich.markup import escape
 
 from federation.audit.errors import NOT_A_LOG
-from federation.audit.export_check import verify_export
-from federation.audit.exported import ExportedLog, is_export
-from federation.audit.keys import read_log_keys, read_successions
-from federation.audit.location import LOG_FILE, coordinator_home, log_location
-from federation.audit.reading import LogView, StoredLog
+from federation.audit.export.checking import verify_export
+from federation.audit.export.reading import ExportedLog, is_export
+from federation.audit.log.keys import read_log_keys, read_successions
+from federation.audit.reading.log_view import LogView, StoredLog
+from federation.audit.storage.location import LOG_FILE, coordinator_home, log_location
 from federation.audit.verify import LogReport, verify_log
 from federation.cli.output import console, errors
 from nodes.ledger.location import ledgers_below

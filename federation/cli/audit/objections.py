@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from federation.audit.objections import LoggedObjection, ObjectionState, read_objections
+from federation.audit.reading.objections import LoggedObjection, ObjectionState, read_objections
 from federation.cli.audit.logs import judge, open_log, show_failure
 from federation.cli.output import FAILED, console, print_json, reported_errors
 from protocols.enterprise.objections import OBJECTION_DAYS

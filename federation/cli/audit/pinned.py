@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from federation.audit.location import coordinator_home
+from federation.audit.storage.location import coordinator_home
 from federation.relay.settings import COORDINATOR_FILE
 from nodes.keystore import read_cards
 from nodes.party_home import cards_folder

@@ -10,8 +10,8 @@ import typer
 from rich.markup import escape
 
 from federation.audit.alarms import AlarmRules
-from federation.audit.month_report import compose
-from federation.audit.monthly import Month, MonthlyReport, read_month
+from federation.audit.reports.compose import compose
+from federation.audit.reports.month import Month, MonthlyReport, read_month
 from federation.audit.verify import LogReport
 from federation.cli.audit.alarms import read_rules
 from federation.cli.audit.ledgers import open_ledgers, own_entries

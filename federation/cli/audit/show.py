@@ -10,9 +10,9 @@ import msgspec
 import typer
 from rich.markup import escape
 
-from federation.audit.reading import LoggedLeaf, LogView
-from federation.audit.records import LeafRecord, describe
-from federation.audit.views import Reach
+from federation.audit.reading.log_view import LoggedLeaf, LogView
+from federation.audit.reading.records import LeafRecord, describe
+from federation.audit.views.auditor import Reach
 from federation.cli.audit.logs import open_log
 from federation.cli.audit.viewing import As, viewer
 from federation.cli.output import console, print_json, reported_errors

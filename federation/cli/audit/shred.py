@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from federation.audit.keys import read_log_keys
-from federation.audit.location import coordinator_home
-from federation.audit.views import Auditor, order_shredding
+from federation.audit.log.keys import read_log_keys
+from federation.audit.storage.location import coordinator_home
+from federation.audit.views.auditor import Auditor, order_shredding
 from federation.cli.audit.criteria import read_tag
 from federation.cli.audit.logs import open_log
 from federation.cli.audit.pinned import pinned_cards

@@ -13,12 +13,12 @@ from typing import Annotated, Final
 import typer
 
 from federation.audit import AuditLog, read_log_keys, read_log_signer
-from federation.audit.auditors import read_auditor
-from federation.audit.location import coordinator_home, log_location
-from federation.audit.reading import LogView
-from federation.audit.shredder import SHRED_FILE, Shredder
-from federation.audit.view_desk import ViewDesk
-from federation.audit.views import SOCKET_FILE, Auditor, Desk, Reach, record_view, socket_desk
+from federation.audit.bodies.shredder import SHRED_FILE, Shredder
+from federation.audit.reading.log_view import LogView
+from federation.audit.storage.location import coordinator_home, log_location
+from federation.audit.views.auditor import SOCKET_FILE, Auditor, Desk, Reach, record_view, socket_desk
+from federation.audit.views.auditor_keys import read_auditor
+from federation.audit.views.desk import ViewDesk
 from federation.cli.audit.pinned import pinned_cards
 from federation.cli.output import errors
 from nodes.keystore import read_keys

@@ -14,7 +14,7 @@ import msgspec
 import typer
 
 from federation.audit.bench import DATABASE_VARIABLE, AuditBench
-from federation.audit.location import LogLocation
+from federation.audit.storage.location import LogLocation
 from federation.cli.output import console, errors, print_json, reported_errors
 from protocols.errors import ConfigurationError, VerificationFailed
 

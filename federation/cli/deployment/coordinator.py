@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
-from federation.audit.views import SOCKET_FILE
+from federation.audit.views.auditor import SOCKET_FILE
 from federation.cli.output import reported_errors
 from federation.cli.running import AsJson, Check, Home, begin, report_check, settings_path
 from federation.enterprise.http import check_desk

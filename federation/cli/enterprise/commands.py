@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from federation.audit.keys import LOG_KEY_FILE, SUCCESSION_FILE, WITNESS_FILE
+from federation.audit.log.keys import LOG_KEY_FILE, SUCCESSION_FILE, WITNESS_FILE
 from federation.cli.enterprise.reaching import Reached, reached
 from federation.cli.enterprise.shown import show_record
 from federation.cli.output import FAILED, console, errors, print_json, quiet_libraries, reported_errors

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from federation.audit import read_log_keys
-from federation.audit.keys import read_successions
+from federation.audit.log.keys import read_successions
 from federation.local.deployed.enterprises import desk_of
 from federation.local.deployed.flower import LOOPBACK
 from federation.local.deployed.members import placement_of

@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from federation.audit.keys import NEXT_SIGNER_FILE, draw_next_signer
+from federation.audit.log.keys import NEXT_SIGNER_FILE, draw_next_signer
 from federation.cli.membership.party_views import applicant_rows, invited_rows, party_rows
 from federation.cli.output import FAILED, console, errors, print_json, reported_errors
 from federation.enrolment.inviting import approve as approve_party

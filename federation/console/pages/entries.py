@@ -10,8 +10,8 @@ from typing import Final
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from federation.audit.reading import LoggedLeaf
-from federation.audit.records import describe
+from federation.audit.reading.log_view import LoggedLeaf
+from federation.audit.reading.records import describe
 from federation.console.access import Auditor, Here
 from federation.console.drawing import lanes_chart
 from federation.console.problems import NoSuchPage

@@ -7,7 +7,7 @@ from typing import Final
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from federation.audit.objections import LoggedObjection, ObjectionState
+from federation.audit.reading.objections import LoggedObjection, ObjectionState
 from federation.console.access import Auditor, Here
 from federation.console.rendering import render
 

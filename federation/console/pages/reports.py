@@ -10,7 +10,7 @@ from typing import Final
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from federation.audit.monthly import MonthlyReport, read_month
+from federation.audit.reports.month import MonthlyReport, read_month
 from federation.console.access import Auditor, Fields, Here
 from federation.console.index import Wanted
 from federation.console.monthly_reports import Making

@@ -7,8 +7,8 @@ from typing import Final
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from federation.audit.records import describe
-from federation.audit.search import decision_of
+from federation.audit.reading.records import describe
+from federation.audit.reading.search import decision_of
 from federation.console.access import Auditor, Here
 from federation.console.index import COUNTED, Page, Place
 from federation.console.rendering import render

@@ -9,7 +9,7 @@ from typing import Final
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from federation.audit.reading import LogView
+from federation.audit.reading.log_view import LogView
 from federation.console.access import Anybody, Here
 from federation.console.problems import NoSuchPage
 from federation.console.proofs import CheckpointRow, ProofSheet, checkpoint_row, short_names, shown_key

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
-from federation.audit.location import log_location
+from federation.audit.storage.location import log_location
 from federation.local.deployed.flower import (
     LOOPBACK,
     SUPERLINK,

@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from federation.audit import AuditLog, write_log_keys
-from federation.audit.location import LogLocation
+from federation.audit.storage.location import LogLocation
 from protocols.transparency import (
     CosignatureSigner,
     Cosigned,

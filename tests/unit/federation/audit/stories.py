@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from hashlib import sha256
 
-from federation.audit.reading import LoggedLeaf
-from federation.audit.reconcile import OwnEntry
+from federation.audit.reading.log_view import LoggedLeaf
+from federation.audit.reconciliation.reconcile import OwnEntry
 from protocols.transparency import Leaf, LeafKind, attributes, encode_leaf
 
 NODES = ("social", "tax")

@@ -11,7 +11,7 @@ import pytest
 from conftest import PASSWORD, Door
 from test_console_pages import EVIL
 
-from federation.audit.auditors import create_auditor
+from federation.audit.views.auditor_keys import create_auditor
 from federation.console import accounts as rules
 from federation.console.access import COOKIE
 from federation.console.accounts import Accounts, Role
@@ -110,7 +110,7 @@ def test_timing_an_unknown_name_a_wrong_password_and_a_lost_key_file_cost_the_sa
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is counted is how often something is stretched: it is all the time that a login takes."""
-    monkeypatch.setattr("federation.audit.auditors._LOG2_COST", 8)
+    monkeypatch.setattr("federation.audit.views.auditor_keys._LOG2_COST", 8)
     stretched: list[str] = []
     ours, theirs = rules._stretch, rules.read_console_key
     monkeypatch.setattr(rules, "_stretch", lambda *asked: stretched.append("password") or ours(*asked))

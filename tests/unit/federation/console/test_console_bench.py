@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from federation.audit import verify_directory
-from federation.audit.reading import StoredLog
-from federation.audit.reconcile import reconcile
+from federation.audit.reading.log_view import StoredLog
+from federation.audit.reconciliation.reconcile import reconcile
 from federation.console.bench import make_log, measure
 from protocols.transparency import LeafKind
 

@@ -12,11 +12,12 @@ import pytest
 from conftest import Door
 from fastapi.testclient import TestClient
 
-from federation.audit import errors, reconcile
+from federation.audit import errors
 from federation.audit.alarms import AlarmRules
 from federation.audit.alarms.rules import ConsentDenials
 from federation.audit.alarms.words import ABOUT, RULES, SAYINGS, UNITS, Said, Saying, Unit, chinese, english, reason
-from federation.audit.objections import ObjectionState
+from federation.audit.reading.objections import ObjectionState
+from federation.audit.reconciliation.reconcile import QUERY_KINDS
 from federation.console.phrases import PHRASES
 from federation.console.sentences import CHINESE
 from federation.console.wording import Language, Words
@@ -71,9 +72,10 @@ def test_every_rule_and_every_saying_of_an_alarm_is_worded_in_chinese() -> None:
 
 
 def test_every_code_of_reconciliation_of_a_broken_log_and_of_a_denial_has_a_reason_in_chinese() -> None:
-    source = (resources.files("federation.audit") / "reconcile.py").read_text("utf-8")
+    rules = (file for file in resources.files("federation.audit.reconciliation").iterdir() if file.name.endswith(".py"))
+    source = "".join(file.read_text("utf-8") for file in rules)
     codes = set(re.findall(r'"([A-Z]+(?:_[A-Z]+)+)"', source)) - {"TRAIN_STEP"}
-    codes |= {f"{kind}_{end}" for kind in reconcile.QUERY_KINDS for end in ("NOT_LOGGED", "NOT_ON_RECORD")}
+    codes |= {f"{kind}_{end}" for kind in QUERY_KINDS for end in ("NOT_LOGGED", "NOT_ON_RECORD")}
     assert len(codes) > 18
     for code in codes:
         assert HAN.search(reason(code)), code

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from federation.audit import AuditLog, verify_directory
-from federation.audit.export import export_log
-from federation.audit.exported import ExportedLog
-from federation.audit.reading import LoggedLeaf, StoredLog
-from federation.audit.search import Criteria, search
+from federation.audit.export.reading import ExportedLog
+from federation.audit.export.writing import export_log
+from federation.audit.reading.log_view import LoggedLeaf, StoredLog
+from federation.audit.reading.search import Criteria, search
 from federation.console.index import COUNTED, Index, Page, Wanted
 from protocols.transparency import LeafKind, attributes
 from protocols.transparency.leaves import Leaf

@@ -14,10 +14,10 @@ from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 from federation.audit import AuditLog, read_log_signer, verify_directory
-from federation.audit.auditors import AUDITOR_FILE, CONSOLE_FILE, create_auditor, read_auditor
-from federation.audit.export import export_log
-from federation.audit.reading import StoredLog
-from federation.audit.views import selection_hash
+from federation.audit.export.writing import export_log
+from federation.audit.reading.log_view import StoredLog
+from federation.audit.views.auditor import selection_hash
+from federation.audit.views.auditor_keys import AUDITOR_FILE, CONSOLE_FILE, create_auditor, read_auditor
 from federation.cli.audit.console_sources import sources_of
 from federation.cli.main import app as credfed
 from federation.console import accounts as rules
@@ -48,7 +48,7 @@ PHRASE = "a phrase that only Chen knows"
 @pytest.fixture
 def auditor(tmp_path: Path, federation_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of an auditor whom all parties know."""
-    monkeypatch.setattr("federation.audit.auditors._LOG2_COST", 10)
+    monkeypatch.setattr("federation.audit.views.auditor_keys._LOG2_COST", 10)
     monkeypatch.setattr(rules, "_COST", 1 << 8)
     create_auditor(tmp_path / "chen", PartyId("Chen"), PHRASE)
     shutil.copyfile(tmp_path / "chen" / "Chen.card", federation_folder / "cards" / "Chen.card")

@@ -12,8 +12,8 @@ import pytest
 from conftest import Door, open_door
 from fastapi.testclient import TestClient
 
-from federation.audit.reading import LoggedLeaf
-from federation.audit.storage import LogReader
+from federation.audit.reading.log_view import LoggedLeaf
+from federation.audit.storage.rows import LogReader
 from federation.console.accounts import Role
 from federation.console.guard import POLICY
 from federation.console.health import PartyState

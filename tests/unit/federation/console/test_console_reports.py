@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import Door, open_door
 
-from federation.audit.monthly import read_month
+from federation.audit.reports.month import read_month
 from federation.console.accounts import Role
 from federation.console.index import Wanted
 from protocols.errors import ConfigurationError

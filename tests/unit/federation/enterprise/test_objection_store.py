@@ -11,10 +11,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from federation.audit import AuditLog
-from federation.audit.objections import read_objections
-from federation.audit.reading import LoggedLeaf
-from federation.audit.references import References, references_of
-from federation.audit.shredder import Shredder
+from federation.audit.bodies.shredder import Shredder
+from federation.audit.log.references import References, references_of
+from federation.audit.reading.log_view import LoggedLeaf
+from federation.audit.reading.objections import read_objections
 from federation.coordinator import CoordinatorSite
 from federation.coordinator.consent_book import ConsentBook
 from federation.coordinator.consents import ConsentGate

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from prometheus_client import REGISTRY
 
-from federation.audit.daily import DailyAudit, audit
+from federation.audit.reports.daily import DailyAudit, audit
 from federation.local.federation import LocalFederation
 from federation.process.settings import read_settings
 from federation.relay.daily import RESULT_FILE, DailyRounds, seconds_until

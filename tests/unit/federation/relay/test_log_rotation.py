@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from federation.audit import AuditLog, read_log_keys, read_log_signer
-from federation.audit.export import export_log
-from federation.audit.keys import SUCCESSION_FILE, draw_next_signer, read_successions
+from federation.audit.export.writing import export_log
+from federation.audit.log.keys import SUCCESSION_FILE, draw_next_signer, read_successions
 from federation.audit.verify import verify_log
 from federation.cli.audit.logs import judge
 from federation.local.layout import COORDINATOR
