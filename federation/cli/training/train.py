@@ -13,12 +13,13 @@ from federation.cli.output import print_json, quiet_libraries, reported_errors
 from federation.cli.progress import round_progress
 from federation.cli.training.deployed import is_banks_own, train_deployed, train_enrolled
 from federation.cli.training.job import USUAL_TREES, Job, Monotone, binning_rules, boosting_plan, catalogue_themes
+from federation.cli.training.placing import require_family, require_place
 from federation.cli.training.shown import show_results
 from federation.cli.workspace import whole_folder
 from federation.local.layout import read_federation
 from federation.outlook import Outlook, stages_of
 from federation.process.settings import read_settings
-from nodes.bank.model_file import BOOSTING, SCORECARD
+from nodes.bank.model_file import SCORECARD
 from nodes.bank.settings import BANK_FILE, BankSettings
 from nodes.sources import DatasetDescription, read_description
 from protocols.boosting.model import BoostingPlan
@@ -27,15 +28,13 @@ from protocols.errors import ConfigurationError
 from protocols.privacy import NANO
 from protocols.scorecard.model import TrainingPlan
 
-FAMILIES = (SCORECARD, BOOSTING)
-
-
 KEY_BITS = typer.Option("--key-bits", help="Length of every Paillier key: 2048 or more.", min=2048, max=8192)
 CORES = typer.Option("--cores", help="Cores to compute on; all of this machine's by default.", min=1)
 SEED = typer.Option("--seed", help="Seed of the train/test split.", min=0, max=2**32 - 1)
 
 
 def train(
+    context: typer.Context,
     data: Annotated[
         Path | None, typer.Option("--data", help="Folder with domains.json and one node_<domain> file a party.")
     ] = None,
@@ -134,13 +133,13 @@ def train(
     """
     quiet_libraries()
     with reported_errors(as_json):
-        if model not in FAMILIES:
-            raise ConfigurationError(f"unknown model {model!r}; known: {', '.join(FAMILIES)}", code="UNKNOWN_MODEL")
+        require_family(context, model)
         if not 0 < test_size < 1:
             raise ConfigurationError(f"--test-size {test_size} is not between 0 and 1", code="BAD_SPLIT")
         if not (math.isfinite(rho) and math.isfinite(learning_rate or 0)):
             raise ConfigurationError("--rho and --learning-rate are numbers", code="USAGE")
         description = _description(data, out, federation)
+        require_place(context, founds=data is not None, enrolled=federation is not None and is_banks_own(federation))
         rules, spent = binning_rules(description, monotone), round(rho * NANO)
         plan = (
             TrainingPlan(

@@ -152,6 +152,41 @@ def test_an_option_that_cannot_be_is_refused(tmp_path: Path, data: Path, options
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
 
 
+@pytest.mark.parametrize(
+    ("model", "option", "value"),
+    [
+        ("scorecard", "--trees", "40"),
+        ("scorecard", "--trees", "192"),
+        ("scorecard", "--depth", "2"),
+        ("scorecard", "--learning-rate", ".1"),
+        ("scorecard", "--row-totals", "3"),
+        ("boosting", "--refinements", "1"),
+        ("boosting", "--signs", "free"),
+    ],
+)
+def test_an_option_of_the_other_family_is_refused_not_ignored(
+    tmp_path: Path, data: Path, model: str, option: str, value: str
+) -> None:
+    result = train(data, tmp_path / "site", "--model", model, option, value)
+    other = {"scorecard": "boosting", "boosting": "scorecard"}[model]
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"error OTHER_FAMILY: {option} is for --model {other};")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
+
+
+@pytest.mark.parametrize("options", [("--key-bits", "3072"), ("--cores", "1"), ("--compare",), ("--consent", "x")])
+def test_an_option_that_a_federation_which_is_up_does_not_take_is_refused(
+    federation_folder: Path, options: tuple[str, ...]
+) -> None:
+    result = CliRunner().invoke(app, ["train", "--federation", str(federation_folder), *options])
+    assert (result.exit_code, result.stderr.split()[:3]) == (2, ["error", "USAGE:", options[0]])
+
+
+def test_a_consent_goes_with_a_banks_own_directory(tmp_path: Path, data: Path) -> None:
+    result = train(data, tmp_path / "site", "--consent", "x")
+    assert (result.exit_code, result.stderr.split()[:3]) == (2, ["error", "USAGE:", "--consent"])
+
+
 @pytest.mark.parametrize("options", [("--key-bits", "1024"), ("--seed", "-1"), ("--min-bin", "1"), ("--nonsense",)])
 def test_an_option_out_of_range_is_a_usage_error(tmp_path: Path, data: Path, options: tuple[str, ...]) -> None:
     assert train(data, tmp_path / "site", *options).exit_code == 2
