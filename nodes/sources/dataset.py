@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,8 @@ _DOMAIN_NAME: Final = re.compile(r"\w[\w.-]{0,31}")
 
 
 class _Description(msgspec.Struct, frozen=True):
+    """All that `domains.json` may say. `unassigned`, columns that no party holds, is for its readers alone."""
+
     id: str
     label: str
     domains: dict[str, list[str]]
@@ -29,6 +32,7 @@ class _Description(msgspec.Struct, frozen=True):
     monotone: dict[str, str] = {}
     special: dict[str, list[float]] = {}
     regions: dict[str, list[str]] = {}
+    unassigned: list[str] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,9 @@ def read_description(directory: Path) -> DatasetDescription:
     """Read and check `domains.json`. Raises: ConfigurationError naming the file and what is wrong in it."""
     path = directory / "domains.json"
     try:
-        raw = msgspec.json.decode(path.read_bytes().removeprefix(codecs.BOM_UTF8), type=_Description)
+        text = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+        _check_keys(path, msgspec.json.decode(text, type=dict[str, msgspec.Raw]))
+        raw = msgspec.json.decode(text, type=_Description)
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read", code="MISSING_FILE") from error
     except (msgspec.DecodeError, UnicodeError) as error:
@@ -102,6 +108,19 @@ def read_description(directory: Path) -> DatasetDescription:
     description = DatasetDescription(directory, raw.id, raw.label, domains, banks, directions, special, regions)
     _check(path, description)
     return description
+
+
+def _check_keys(path: Path, keys: Iterable[str]) -> None:
+    """Return if every key says something here, so that none is ignored for a slip in its spelling.
+
+    Raises: ConfigurationError, code UNKNOWN_KEY, with the key that was probably meant.
+    """
+    known = _Description.__struct_fields__
+    for key in keys:
+        if key not in known:
+            meant = get_close_matches(key.lower(), known, n=1)
+            advice = f"did you mean {meant[0]!r}?" if meant else f"known: {', '.join(known)}"
+            raise ConfigurationError(f"{path}: unknown key {key!r}; {advice}", code="UNKNOWN_KEY")
 
 
 def _check(path: Path, description: DatasetDescription) -> None:

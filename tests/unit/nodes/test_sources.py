@@ -340,3 +340,28 @@ def test_domains_json_may_begin_with_a_byte_order_mark(data: Path) -> None:
     path, plain = data / "domains.json", read_description(data)
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert read_description(data) == plain
+
+
+@pytest.mark.parametrize(
+    ("key", "advice"),
+    [
+        ("monoton", "did you mean 'monotone'?"),
+        ("Regions", "did you mean 'regions'?"),
+        ("specials", "did you mean 'special'?"),
+        ("bank", "did you mean 'banks'?"),
+        ("weather", "known: id, label, domains, banks, monotone, special, regions, unassigned"),
+    ],
+)
+def test_a_key_of_domains_json_that_says_nothing_is_refused_not_ignored(data: Path, key: str, advice: str) -> None:
+    path = data / "domains.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: {}}))
+    with pytest.raises(ConfigurationError) as refusal:
+        read_description(data)
+    assert refusal.value.code == "UNKNOWN_KEY"
+    assert str(refusal.value) == f"{path}: unknown key {key!r}; {advice}"
+
+
+def test_domains_json_may_list_columns_that_nobody_holds(data: Path) -> None:
+    path, plain = data / "domains.json", read_description(data)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"unassigned": ["row_number"]}))
+    assert read_description(data) == plain
