@@ -1,13 +1,15 @@
 """Files of applicants that a bank's systems send: CSV, JSON lines or one JSON object, read strictly.
 
 All say the same: `enterprise`, and optionally its `consent` and the bank's own `reference`. A file that is not what it
-must be is refused whole, with the line that is wrong; an applicant that cannot be asked is not this module's question.
+must be is refused whole, with the line that is wrong; an applicant that cannot be asked, or a reference that cannot be
+one, is not this module's question.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -22,6 +24,10 @@ MAX_ROWS: Final = 100_000
 MAX_ENTERPRISE: Final = 128
 MAX_CONSENT: Final = 8192
 _COLUMNS: Final = ("enterprise", "consent", "reference")
+_NAME: Final = re.compile(r"[^\W\d]{1,32}")
+"""What may be repeated of a header: where none was sent, its line holds a code and a consent, which have digits."""
+
+_SHOWN: Final = 8
 
 
 class FileFormat(StrEnum):
@@ -35,7 +41,7 @@ class FileFormat(StrEnum):
 class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     enterprise: Annotated[str, Meta(min_length=1, max_length=MAX_ENTERPRISE)]
     consent: Annotated[str, Meta(max_length=MAX_CONSENT)] = ""
-    reference: Annotated[str, Meta(max_length=64, pattern=r"^([A-Za-z0-9][A-Za-z0-9._:/-]*)?\Z")] = ""
+    reference: str = ""
 
 
 class _Object(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,7 +54,7 @@ class FileRow:
 
     enterprise: str = field(repr=False)
     consent: str = field(repr=False)
-    reference: str
+    reference: str = field(repr=False)
 
 
 def read_batch_file(data: bytes, form: FileFormat) -> list[FileRow]:
@@ -59,14 +65,14 @@ def read_batch_file(data: bytes, form: FileFormat) -> list[FileRow]:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise MalformedMessage("the file is not UTF-8", code="BATCH_FILE") from error
+        raise _refused('the file is not UTF-8; a spreadsheet saves it so as "CSV UTF-8"') from error
     rows = []
     for row in _READERS[form](text):
         rows.append(row)
         if len(rows) > MAX_ROWS:
-            raise MalformedMessage(f"a file holds at most {MAX_ROWS} applicants", code="BATCH_FILE")
+            raise _refused(f"a file holds at most {MAX_ROWS} applicants")
     if not rows:
-        raise MalformedMessage("the file holds no applicant", code="BATCH_FILE")
+        raise _refused("the file holds no applicant")
     return rows
 
 
@@ -89,7 +95,7 @@ def _read_csv(text: str) -> Iterator[FileRow]:
             if not cells:
                 continue
             if columns is None:
-                columns = _header(cells)
+                columns = _header(cells, reader.line_num)
             else:
                 named = dict(zip(columns, cells, strict=True))
                 yield _row(msgspec.convert(named, _Line))
@@ -109,11 +115,16 @@ def _read_object(text: str) -> Iterator[FileRow]:
 _READERS: Final = {FileFormat.CSV: _read_csv, FileFormat.JSON_LINES: _read_lines, FileFormat.JSON: _read_object}
 
 
-def _header(cells: list[str]) -> list[str]:
-    """Return the columns, each known and named once, `enterprise` among them. Raises: ValueError."""
+def _header(cells: list[str], line: int) -> list[str]:
+    """Return the columns, each known and named once, `enterprise` among them. Raises: MalformedMessage."""
     columns = [cell.strip() for cell in cells]
     if "enterprise" not in columns or len(set(columns)) < len(columns) or not set(columns) <= set(_COLUMNS):
-        raise ValueError("the header")
+        found = ", ".join(column if _NAME.fullmatch(column) else "one that is no name" for column in columns[:_SHOWN])
+        more = f" and {len(columns) - _SHOWN} more" if len(columns) > _SHOWN else ""
+        raise _refused(
+            f"line {line} must name the columns, comma between them: enterprise, and optionally consent and "
+            f"reference, each once; found: {found}{more}"
+        )
     return columns
 
 
@@ -122,5 +133,10 @@ def _row(line: _Line) -> FileRow:
 
 
 def _wrong(line: int) -> MalformedMessage:
-    wanted = "enterprise, and optionally consent and reference (letters, digits and ._:/-), each within its length"
-    return MalformedMessage(f"line {line} is not an applicant: {wanted}", code="BATCH_FILE")
+    return _refused(
+        f"line {line} is not an applicant: enterprise, and optionally consent and reference, each within its length"
+    )
+
+
+def _refused(text: str) -> MalformedMessage:
+    return MalformedMessage(text, code="BATCH_FILE")

@@ -21,6 +21,7 @@ from nodes.bank.api.schemas.assessments import AssessmentOut
 from nodes.bank.api.schemas.batches import BatchIn, BatchOut, BatchPage, RowOut, RowPage
 from nodes.bank.api.schemas.fields import AskedPurpose
 from nodes.bank.batch_file import FileFormat, FileRow, read_batch_file
+from nodes.bank.reference import is_reference
 from nodes.bank.store import assessments, batches
 from nodes.bank.store.api_keys import ApiKey, Scope
 from nodes.bank.store.batches import Batch, BatchRow, RowStatus
@@ -33,6 +34,7 @@ Writer = Annotated[ApiKey, Depends(needs(Scope.SEND_BATCHES))]
 Identifier = Annotated[str, Path(pattern=r"^bat_[0-9a-f]{32}$", examples=["bat_9f2c41d07be34a5c8de1f0a2b3c4d5e6"])]
 CHUNK: Final = 500
 REPEATED: Final = "REPEATED"
+INVALID_REFERENCE: Final = "INVALID_REFERENCE"
 COLUMNS: Final = (
     "row",
     "enterprise",
@@ -81,8 +83,8 @@ async def send(
 ) -> Response:
     """Accept up to 100,000 applicants, as JSON, CSV or JSON lines, and begin to ask about them.
 
-    A row that cannot be asked, for a wrong or repeated identifier, is `invalid`; one whose owner denies is `denied`;
-    neither stops the others. A batch goes on after a restart where it was.
+    A row that cannot be asked, for a wrong or repeated identifier or a wrong reference, is `invalid`; one whose owner
+    denies is `denied`; neither stops the others. A batch goes on after a restart where it was.
     """
     form = _format(request)
 
@@ -157,14 +159,17 @@ def _format(request: Request) -> FileFormat:
 
 
 def _checked(bank: BankContext, rows: Sequence[FileRow]) -> list[BatchRow]:
-    """Return a file's rows, those marked that cannot be asked."""
+    """Return a file's rows, those marked that cannot be asked; a wrong reference is not kept, and repeats nothing."""
     seen: set[str] = set()
     found = []
     for number, row in enumerate(rows, 1):
-        code = REPEATED if row.enterprise in seen else _code(bank, row.enterprise)
+        if is_reference(row.reference):
+            reference, code = row.reference, REPEATED if row.enterprise in seen else _code(bank, row.enterprise)
+            seen.add(row.enterprise)
+        else:
+            reference, code = "", INVALID_REFERENCE
         status = RowStatus.INVALID if code else RowStatus.OPEN
-        found.append(BatchRow(number, row.enterprise, row.consent, row.reference, status, code))
-        seen.add(row.enterprise)
+        found.append(BatchRow(number, row.enterprise, row.consent, reference, status, code))
     return found
 
 

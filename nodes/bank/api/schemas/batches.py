@@ -13,7 +13,6 @@ from nodes.bank.api.schemas.fields import (
     EXAMPLE_USCC,
     Consent,
     Enterprise,
-    Reference,
     Strict,
     moment,
     shown_as,
@@ -26,7 +25,11 @@ class ApplicantIn(Strict):
 
     enterprise: Enterprise
     consent: Consent = ""
-    reference: Reference = ""
+    reference: str = Field(
+        default="",
+        description="Your own mark, as for a single question; a wrong one makes this row `invalid`, and is not kept.",
+        examples=["LN-2026-0042"],
+    )
 
 
 class BatchIn(Strict):
@@ -50,7 +53,9 @@ class BatchOut(BaseModel):
     ok: int
     denied: int
     failed: int
-    invalid: int = Field(description="Rows that were never asked: a wrong or repeated identifier.")
+    invalid: int = Field(
+        description="Rows that were never asked: a wrong or repeated identifier, or a wrong reference."
+    )
     ended: datetime.datetime | None
 
     @classmethod

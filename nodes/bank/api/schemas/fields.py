@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 from nodes.bank.batch_file import MAX_CONSENT, MAX_ENTERPRISE
+from nodes.bank.reference import OPTIONAL_PATTERN
 from protocols.consent import Purpose
 
 EXAMPLE_USCC = "91350100M000100Y43"
@@ -39,8 +40,9 @@ Consent = Annotated[
 Reference = Annotated[
     str,
     Field(
-        pattern=r"^([A-Za-z0-9][A-Za-z0-9._:/-]{0,63})?$",
-        description="Your own mark, such as an application number; it comes back as it is.",
+        pattern=OPTIONAL_PATTERN,
+        description="Your own mark, such as an application number; it comes back as it is. Letters and digits, Latin "
+        "or Chinese, 〔2026〕 and ._:/-",
         examples=["LN-2026-0042"],
     ),
 ]

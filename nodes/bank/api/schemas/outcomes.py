@@ -7,6 +7,7 @@ import datetime
 from pydantic import BaseModel, Field
 
 from nodes.bank.api.schemas.fields import EXAMPLE_OUTCOME, Day, Enterprise, Strict, Whole, shown_as
+from nodes.bank.reference import PATTERN
 from nodes.bank.store.outcomes import Label, Outcome
 
 
@@ -14,7 +15,7 @@ class OutcomeIn(Strict):
     """What the bank has seen of one loan until a day."""
 
     enterprise: Enterprise
-    loan: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}$", examples=["LN-2026-0042"])
+    loan: str = Field(pattern=PATTERN, examples=["LN-2026-0042"])
     drawn_on: Day
     observed_on: Day
     days_past_due: Whole = Field(

@@ -55,6 +55,28 @@ def test_a_file_is_answered_row_by_row_and_one_row_harms_no_other(api: RunningAp
         assert client.get(f"/v1/assessments/{single['id']}.pdf").status_code == 200
 
 
+def test_a_chinese_reference_comes_back_as_it_is_and_a_wrong_one_harms_no_other_row(api: RunningApi) -> None:
+    fine, again = "沪贷〔2026〕第42号", "浦东/2026（1）"
+    wrong = {"formula": "=1+1", "turned": "LN\u202e24", "two lines": '"LN\n1"'}
+    with api.client() as client:
+        rows = [
+            f"{codes()[14]},{fine}",
+            *(f"{codes()[15]},{text}" for text in wrong.values()),
+            f"{codes()[15]},{again}",
+        ]
+        where = send(client, ["enterprise,reference", *rows]).headers["location"]
+        assert finished(client, where)["invalid"] == len(wrong)
+        table = client.get(f"{where}/results.csv")
+        told = [json.loads(line) for line in client.get(f"{where}/results.jsonl").text.splitlines()]
+    assert table.headers["content-type"] == "text/csv; charset=utf-8"
+    for row in (told, list(csv.DictReader(io.StringIO(table.text)))):
+        assert [(one["reference"], one["status"], one["code"]) for one in row] == [
+            (fine, "ok", ""),
+            *[("", "invalid", "INVALID_REFERENCE")] * len(wrong),
+            (again, "ok", ""),
+        ]
+
+
 def test_results_come_as_csv_and_as_json_lines(api: RunningApi) -> None:
     lines = [json.dumps({"enterprise": code, "reference": f"LN-{n}"}) for n, code in enumerate(codes(3))]
     with api.client() as client:
