@@ -43,7 +43,9 @@ class Witnessing:
 
         Raises: VerificationFailed, LOG_ROLLED_BACK or LOG_FORKED, if a witness proves it of this log.
         """
-        pending = {party: self._offer(party, self._log.cosigned_size(key)) for party, key in self._witnesses.items()}
+        pending = {
+            party: self._offer(party, self._log.cosigners.seen_by(key)) for party, key in self._witnesses.items()
+        }
         while pending:
             replies = deliver({party: pack_parcel((offer,)) for party, offer in pending.items()})
             again = {party: self._receive(party, replies.get(party)) for party in pending}

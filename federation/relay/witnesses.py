@@ -54,11 +54,11 @@ class WitnessRounds:
 
     def _propose(self) -> bool:
         """Let the log know of new witnesses and new keys; tell whether some wait to be counted on."""
-        renewed = self._log.renew_witnesses(lambda key: follow(key, self._pins.successions))
-        self._log.propose_witnesses(list(self._witnesses().values()))
-        if self._log.admit_witnesses() or renewed:
+        renewed = self._log.cosigners.renew(lambda key: follow(key, self._pins.successions))
+        self._log.cosigners.propose(list(self._witnesses().values()))
+        if self._log.cosigners.admit() or renewed:
             self._admitted()
-        return self._log.proposed
+        return self._log.cosigners.proposed
 
     async def _collect(self) -> None:
         loop = asyncio.get_running_loop()

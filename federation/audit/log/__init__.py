@@ -1,6 +1,8 @@
 """The log itself: the coordinator appends to it, and nobody else writes it.
 
-audit_log   AuditLog: append with group commit, proofs, signed checkpoints, cosignatures
+audit_log   AuditLog: append, durably and in order; signed checkpoints, proofs
+waiting     leaves of several callers become one commit
+cosigners   the witnesses that count, and how far they have seen the log
 contents    what is on disk, read while others append
 recovery    what a log must show of itself before it may go on
 witnessed   the last witnessed checkpoint, kept beside it

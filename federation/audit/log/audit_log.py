@@ -13,18 +13,16 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Final
 
 from federation.audit.bodies.retention import bodies_before
 from federation.audit.errors import LOCKED, NOT_COVERED, NOT_WRITABLE
 from federation.audit.log.contents import LogContents
+from federation.audit.log.cosigners import Cosigners
 from federation.audit.log.recovery import (
     Tail,
     check_witnessed,
@@ -33,7 +31,7 @@ from federation.audit.log.recovery import (
     newest_witnessed,
     read_tail,
 )
-from federation.audit.log.witnessed import read_record_note, write_record
+from federation.audit.log.waiting import Pending, Waiting
 from federation.audit.storage.location import LogLocation, as_location
 from federation.audit.storage.rows import LeafRow, LogReader, LogWriter, running_hash
 from protocols.errors import ConfigurationError, MalformedMessage, UnexpectedMessage
@@ -41,7 +39,6 @@ from protocols.transparency.checkpoints import (
     Checkpoint,
     LogKeys,
     sign_checkpoint,
-    verify_cosignatures,
     verify_log_signature,
 )
 from protocols.transparency.hashing import EMPTY_ROOT, leaf_hash
@@ -50,18 +47,6 @@ from protocols.transparency.log_proofs import LogProof, Receipt
 from protocols.transparency.notes import NoteSigner, VerifierKey, parse_note, parse_signature_lines
 from protocols.transparency.prover import CompletedNode
 from protocols.transparency.witness import AddCheckpoint
-
-_MAX_GROUP: Final = 4096
-
-
-@dataclass(slots=True)
-class _Pending:
-    """One caller's encoded leaves on their way into a group, and what became of them."""
-
-    leaves: list[tuple[bytes, bytes]] = field(repr=False)
-    receipts: tuple[Receipt, ...] = ()
-    done: bool = False
-    error: BaseException | None = field(default=None, repr=False)
 
 
 class AuditLog(LogContents):
@@ -84,12 +69,9 @@ class AuditLog(LogContents):
         witness's last one; the record beside the file is always checked. Raises: ConfigurationError if the file is in
         use or no log; VerificationFailed if it was rolled back, forked or damaged; ValueError for impossible keys.
         """
-        self.keys = LogKeys(signer.verifier, tuple(witnesses), quorum)
-        self._proposed: tuple[VerifierKey, ...] = ()
-        location = as_location(place)
+        keys, location = LogKeys(signer.verifier, tuple(witnesses), quorum), as_location(place)
         self._location, self._signer = location, signer
-        self._queue: deque[_Pending] = deque()
-        self._queue_lock, self._commit_lock = Lock(), Lock()
+        self._waiting, self._commit_lock = Waiting(), Lock()
         with ExitStack() as opening:
             opening.callback(os.close, _lock(location.path))
             self._writer = LogWriter(location)
@@ -97,12 +79,12 @@ class AuditLog(LogContents):
             super().__init__(LogReader(location))
             opening.callback(self._reader.close)
             tail = self._recover()
-            record, claims = known_checkpoints(location.path, self._reader, self.keys, known)
+            record, claims = known_checkpoints(location.path, self._reader, keys, known)
             for claim in claims:
                 check_witnessed(self._reader, tail.frontier.size, claim)
             self._opened = opening.pop_all()
         self._tail: Tail | None = tail
-        self._witnessed_size = 0 if record is None else record.size
+        self.cosigners = Cosigners(location.path, keys, 0 if record is None else record.size)
 
     def close(self) -> None:
         """Let go of the file; may be called twice."""
@@ -118,9 +100,14 @@ class AuditLog(LogContents):
         self.close()
 
     @property
+    def keys(self) -> LogKeys:
+        """The log's key, and those of the witnesses that count."""
+        return self.cosigners.keys
+
+    @property
     def witnessed_size(self) -> int:
         """How many leaves a quorum of witnesses has seen: these can no longer be denied."""
-        return self._witnessed_size
+        return self.cosigners.witnessed_size
 
     def append(self, leaves: Sequence[Leaf]) -> tuple[Receipt, ...]:
         """Return, once all `leaves` are on disk under the log's signature, where each of them stands.
@@ -128,30 +115,20 @@ class AuditLog(LogContents):
         They stand together, in order; leaves of concurrent callers share one commit. All are stored or none is.
         Raises: ValueError for a leaf too long, ConfigurationError if the file cannot be written.
         """
-        pending = _Pending([(encode_leaf(leaf), leaf.body) for leaf in leaves])
+        pending = Pending([(encode_leaf(leaf), leaf.body) for leaf in leaves])
         if not pending.leaves:
             return ()
-        with self._queue_lock:
-            self._queue.append(pending)
+        self._waiting.put(pending)
         with self._commit_lock:
             while not pending.done:
-                self._commit_group(self._next_group())
+                self._commit_group(self._waiting.next_group())
         if pending.error is not None:
             raise ConfigurationError(f"the audit log {self._location} cannot be written", code=NOT_WRITABLE) from (
                 pending.error
             )
         return pending.receipts
 
-    def _next_group(self) -> list[_Pending]:
-        group: list[_Pending] = []
-        leaves = 0
-        with self._queue_lock:
-            while self._queue and (not group or leaves + len(self._queue[0].leaves) <= _MAX_GROUP):
-                group.append(self._queue.popleft())
-                leaves += len(group[-1].leaves)
-        return group
-
-    def _commit_group(self, group: list[_Pending]) -> None:
+    def _commit_group(self, group: list[Pending]) -> None:
         """Commit what several callers wait for; whatever happens, each of them learns it."""
         try:
             tail = self._recover() if self._tail is None else self._tail
@@ -166,7 +143,7 @@ class AuditLog(LogContents):
             for pending in group:
                 pending.done = True
 
-    def _extend(self, tail: Tail, group: list[_Pending]) -> Tail:
+    def _extend(self, tail: Tail, group: list[Pending]) -> Tail:
         frontier, chain = tail.frontier, tail.chain
         rows: list[LeafRow] = []
         completed: list[CompletedNode] = []
@@ -230,16 +207,6 @@ class AuditLog(LogContents):
         size = verify_log_signature(parse_note(note), self.keys.log).size
         return AddCheckpoint(old_size, self.consistency_proof(old_size, size), note)
 
-    def cosigned_size(self, witness: VerifierKey) -> int:
-        """Return where an offer to a witness may start: the witnessed record's size if it cosigned that, else 0.
-
-        A witness that is further on says so. Raises: ConfigurationError, MalformedMessage, VerificationFailed.
-        """
-        note = read_record_note(self._location.path)
-        if note is None or not any(line.claims(witness) for line in parse_note(note).signatures):
-            return 0
-        return verify_log_signature(parse_note(note), self.keys.log).size
-
     def check_contains(self, checkpoint: Checkpoint) -> None:
         """Accept only a checkpoint that this log's own leaves agree with.
 
@@ -258,20 +225,9 @@ class AuditLog(LogContents):
             stored = self._reader.checkpoint(size)
             if stored is None:
                 raise ValueError(f"no checkpoint of {size} leaves was given out")
-            signers = (*self.keys.witnesses, *self._proposed)
-            known = [line for line in offered if any(line.claims(witness) for witness in signers)]
-            note = parse_note(stored).with_signatures(known)
-            found = len(verify_cosignatures(note, self.keys.witnesses))
-            if 0 < self.keys.threshold <= found and size >= self._witnessed_size:
-                write_record(self._location.path, note.encode())
-                self._witnessed_size = size
+            note, found = self.cosigners.add(size, parse_note(stored), offered)
             self._writer.put_checkpoint(size, note.encode())
         return found
-
-    @property
-    def proposed(self) -> bool:
-        """Whether there are witnesses that do not count yet."""
-        return bool(self._proposed)
 
     def sign_with(self, take_over: Callable[[int], NoteSigner]) -> None:
         """Sign with the log's next key from the next leaf on.
@@ -283,43 +239,8 @@ class AuditLog(LogContents):
             if self._tail is None:
                 self._tail = self._recover()
             signer = take_over(self._tail.frontier.size)
-            self.keys = LogKeys(signer.verifier, self.keys.witnesses, self.keys.quorum)
+            self.cosigners.sign_by(signer.verifier)
             self._signer = signer
-
-    def renew_witnesses(self, followed: Callable[[VerifierKey], VerifierKey]) -> bool:
-        """Count on the successors of the witnesses' keys; tell whether there are any."""
-        with self._commit_lock:
-            before = self.keys
-            self.keys = LogKeys(before.log, tuple(map(followed, before.witnesses)), before.quorum)
-            return self.keys != before
-
-    def propose_witnesses(self, witnesses: Sequence[VerifierKey]) -> None:
-        """Keep the cosignatures of these witnesses too; they count once `admit_witnesses` has said so."""
-        with self._commit_lock:
-            self._proposed = tuple(key for key in witnesses if key not in self.keys.witnesses)
-
-    def admit_witnesses(self) -> bool:
-        """Count on proposed witnesses whose cosignatures the witnessed record bears; tell whether there were any.
-
-        One at a time, so that the record holds before and after: a quorum of the old ones and one more is one of all.
-        Before there is a record, all that are proposed count.
-        """
-        with self._commit_lock:
-            before = self.keys
-            for key in self._proposed:
-                grown = LogKeys(before.log, (*self.keys.witnesses, key), before.quorum)
-                if self._bears(grown, key):
-                    self.keys = grown
-            self._proposed = tuple(key for key in self._proposed if key not in self.keys.witnesses)
-            return self.keys is not before
-
-    def _bears(self, keys: LogKeys, newest: VerifierKey) -> bool:
-        note = read_record_note(self._location.path)
-        if note is None:
-            return True  # nothing has been witnessed yet: no party that is away may stand in the way of the first time
-        if not any(line.claims(newest) for line in parse_note(note).signatures):
-            return False
-        return len(verify_cosignatures(parse_note(note), keys.witnesses)) >= keys.threshold
 
     def prove(self, index: int) -> LogProof:
         """Return an offline proof of one leaf against the latest checkpoint that a quorum cosigned.
