@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from federation.cli.main import app
-from federation.cli.training.results import joined
+from federation.cli.training.baselines import joined
 from federation.local.federation import LocalFederation
 from federation.local.founding import create_federation
 from federation.local.layout import BANK

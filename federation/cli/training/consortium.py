@@ -9,13 +9,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from federation.cli.training.baselines import Comparison, federated_validation
 from federation.cli.training.results import (
     BankResult,
-    Comparison,
     FeatureResult,
     Results,
     features_of,
-    federated_validation,
     finite,
     pooled_measures,
     privacy_of,

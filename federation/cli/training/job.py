@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from federation.cli.output import errors
+from federation.cli.training.baselines import Comparison, compare
 from federation.cli.training.cards import write_card
 from federation.cli.training.consortium import compare_consortium, consortium_results
-from federation.cli.training.results import Comparison, Results, build_results, compare, write_results
+from federation.cli.training.results import Results, build_results, write_results
 from federation.local.consortium import train_consortium
 from federation.local.federation import LocalFederation, Training, split_rows
 from federation.local.founding import create_federation, keep_bank_apis

@@ -7,8 +7,8 @@ import datetime
 import numpy as np
 
 from federation.audit import LogReport
+from federation.cli.training.baselines import bank_only, federated_validation
 from federation.cli.training.job import Outcome
-from federation.cli.training.results import bank_only, federated_validation
 from federation.report.data import (
     BANK_ALONE,
     FEDERATION,
