@@ -16,11 +16,11 @@ from federation.cli.output import FAILED, console, print_json, quiet_libraries, 
 from federation.cli.progress import round_progress
 from federation.cli.training.train import KEY_BITS, SEED
 from federation.local.consortium import train_consortium
-from federation.local.federation import LocalFederation, split_rows
+from federation.local.federation import LocalFederation
 from federation.local.founding import create_federation
 from federation.local.layout import party_of
 from federation.transcript import SUFFIX, open_transcript, recording
-from nodes.bank.training import Split
+from nodes.bank.split import Split, split_rows
 from nodes.policy import TrainingRules, usual_policy
 from nodes.sources import DatasetDescription, read_bank_source, read_description, read_node_source
 from protocols.errors import ConfigurationError

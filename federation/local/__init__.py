@@ -7,6 +7,7 @@ layout         names, folders, `federation.json`
 founding       make every party's folder and keys
 parties        open each party from its folder
 consents       the consent service, which stands for the enterprises
+models         the banks there, and their signed models
 federation     all parties alive; train and assess
 bank_service   the bank's port to it
 """

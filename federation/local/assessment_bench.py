@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from federation.local.consents import ConsentService
-from federation.local.federation import LocalFederation, split_rows
+from federation.local.federation import LocalFederation
 from federation.local.founding import create_federation
 from federation.local.layout import BANK, CONSENT_SERVICE, read_federation
 from federation.local.load import Ask, LoadFigures, in_turn, paced, saturated
@@ -28,6 +28,7 @@ from nodes.bank.opening import open_bank_site
 from nodes.bank.service import MAX_BATCH, Applicant
 from nodes.bank.settings import BANK_FILE, BankSettings
 from nodes.bank.site import BankSite
+from nodes.bank.split import split_rows
 from nodes.bank.stream_service import StreamBankService
 from nodes.economy import generate, write
 from nodes.keystore import read_cards

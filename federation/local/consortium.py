@@ -11,7 +11,8 @@ from federation.traffic import Traffic
 from nodes.bank.agent import BankAgent
 from nodes.bank.consortium import ConsortiumTerms
 from nodes.bank.model_file import RunFacts
-from nodes.bank.training import Split, TrainingTerms
+from nodes.bank.split import Split
+from nodes.bank.training import TrainingTerms
 from nodes.data_node.charges import YearAccount
 from protocols.channel.identity import PartyCard, PartyId
 from protocols.consortium.messages import BankEntry

@@ -25,20 +25,21 @@ from federation.local.layout import (
     CONSENT_SERVICE,
     COORDINATOR,
     MODEL_FILE,
-    FederationFile,
     party_of,
     read_federation,
     write_federation,
 )
+from federation.local.models import known_bank, read_bank_model
 from federation.local.parties import PartyOpener, read_labelled
 from federation.rounds import Deliveries, Mailroom, Rounds, server_app
 from federation.traffic import RoundEvent, Traffic
 from federation.witnessing import Witnessing
 from nodes.bank.agent import BankAgent
-from nodes.bank.model_file import ModelFile, RunFacts, read_model_file, write_model_file
-from nodes.bank.reported import TRAINS_NOTHING, ReportedCounts
+from nodes.bank.model_file import ModelFile, RunFacts, write_model_file
+from nodes.bank.reported import ReportedCounts
 from nodes.bank.results import AssessmentResult
-from nodes.bank.training import Split, TrainingTerms
+from nodes.bank.split import Split
+from nodes.bank.training import TrainingTerms
 from nodes.clock import system_clock
 from nodes.data_node.agent import DataNodeAgent
 from nodes.data_node.charges import YearAccount, year_account
@@ -50,8 +51,7 @@ from nodes.sources import is_identifier, read_description, read_node_source
 from protocols.assessment.batch.messages import BATCH_LIMIT
 from protocols.assessment.messages import Subject
 from protocols.boosting.model import BoostingPlan, TrainedBoosting
-from protocols.channel.identity import PartyId, PartyRole
-from protocols.channel.pins import Pins
+from protocols.channel.identity import PartyId
 from protocols.consent import Purpose, cohort_subject
 from protocols.errors import ConfigurationError
 from protocols.scorecard.messages import NodeEntry
@@ -304,35 +304,3 @@ class LocalFederation:
     def withhold_consent(self, enterprise: str) -> None:
         """Let an enterprise refuse: the consent service issues no consent for it any more."""
         self.consents.withhold(enterprise)
-
-
-def read_bank_model(folder: Path, file: FederationFile, pins: Pins, bank: PartyId) -> ModelFile:
-    """Return the model of one of a federation's banks as it signed it.
-
-    Raises: ConfigurationError, codes UNKNOWN_BANK, NO_MODEL; VerificationFailed.
-    """
-    known_bank(folder, file, bank)
-    return read_model_file(folder / bank / MODEL_FILE, pins.card(bank, PartyRole.BANK), pins.lineage(bank)[1:])
-
-
-def known_bank(folder: Path, file: FederationFile, bank: PartyId) -> PartyId:
-    """Return the bank if the federation has it. Raises: ConfigurationError, code UNKNOWN_BANK."""
-    if bank not in file.bank_parties:
-        known = ", ".join(file.bank_parties)
-        raise ConfigurationError(f"{folder}: no bank {bank} there; known: {known}", code="UNKNOWN_BANK")
-    return bank
-
-
-def split_rows(outcomes: NDArray[np.int64], test_size: float, seed: int) -> Split:
-    """Return the split that every report names: stratified, by row numbers of the bank's file, of those that train.
-
-    Raises: ConfigurationError, code BAD_SPLIT, if the rows are too few to split so.
-    """
-    from sklearn.model_selection import train_test_split  # a second to load, if there is something to split
-
-    rows = np.flatnonzero(outcomes != TRAINS_NOTHING)
-    try:
-        training, test = train_test_split(rows, test_size=test_size, random_state=seed, stratify=outcomes[rows])
-    except ValueError as error:
-        raise ConfigurationError(f"{len(rows)} rows cannot be split: {error}", code="BAD_SPLIT") from error
-    return Split(training, test, seed)

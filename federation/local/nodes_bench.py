@@ -11,9 +11,10 @@ from typing import Final
 from federation.bench.districts import offices, write_districts
 from federation.local.assessment_bench import Load, measure
 from federation.local.deployed.measuring import DeployedFigures, measure_deployed
-from federation.local.federation import LocalFederation, split_rows
+from federation.local.federation import LocalFederation
 from federation.local.founding import create_federation
 from federation.local.layout import BANK
+from nodes.bank.split import split_rows
 from nodes.policy.rules import Quota, TrainingRules, usual_policy
 from nodes.sources import read_description
 from protocols.scorecard.model import TrainingPlan

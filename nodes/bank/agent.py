@@ -16,7 +16,8 @@ from nodes.bank.questions import Questions
 from nodes.bank.reported import ReportedCounts
 from nodes.bank.results import AssessmentResult
 from nodes.bank.site import BankSite
-from nodes.bank.training import BankRuns, Split, TrainingTerms
+from nodes.bank.split import Split
+from nodes.bank.training import BankRuns, TrainingTerms
 from nodes.boundary import handle_parcel
 from protocols.assessment.batch.messages import BatchOpening, BatchQuery, BatchSubjects
 from protocols.assessment.messages import Acknowledgement, Query, Subject

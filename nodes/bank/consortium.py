@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from nodes.bank.model_file import ConsortiumFacts, ModelFile, RunFacts, model_file, sign_model_file
 from nodes.bank.own_cut import bin_as_cut, decode_cut, make_cut
 from nodes.bank.site import BankSite
-from nodes.bank.training import Split, TrainingTerms
+from nodes.bank.split import Split
+from nodes.bank.training import TrainingTerms
 from protocols.channel.envelope import EVERYONE, Envelope
 from protocols.channel.identity import PartyId, PartyRole
 from protocols.channel.wire import decode, digest

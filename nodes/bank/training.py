@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from nodes.bank.model_file import ModelFile, RunFacts, model_file, sign_model_file
 from nodes.bank.site import BankSite
+from nodes.bank.split import Split
 from nodes.binning import FineBinning, bin_rows
 from protocols.boosting.bank import BankBoosting
 from protocols.boosting.messages import BoostingSpec
@@ -28,19 +28,6 @@ from protocols.scorecard.policies import RunPolicies
 from protocols.scorecard.rows import BinnedRows
 
 FINE_BINS = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """Row numbers of the bank's file that train the model, and those that test it; `seed` if one drew them."""
-
-    training: NDArray[np.intp]
-    test: NDArray[np.intp]
-    seed: int | None = None
-
-    def order(self) -> NDArray[np.intp]:
-        """Return all rows of the cohort, training rows first."""
-        return np.concatenate([self.training, self.test])
 
 
 @dataclass(frozen=True, slots=True)

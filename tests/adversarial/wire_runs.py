@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from federation.local.federation import LocalFederation, split_rows
+from federation.local.federation import LocalFederation
 from federation.local.founding import create_federation
 from federation.local.layout import BANK
 from federation.transcript import parcel_in
+from nodes.bank.split import split_rows
 from nodes.policy import TrainingRules, usual_policy
 from nodes.sources import read_description
 from protocols.channel.identity import PartyCard, PartyId

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from federation.local.federation import LocalFederation, split_rows
+from federation.local.federation import LocalFederation
 from federation.local.founding import create_federation
 from federation.local.layout import BANK
 from federation.transcript import parcel_in
 from nodes.bank.model_file import BOOSTING
+from nodes.bank.split import split_rows
 from nodes.bank.training import FINE_BINS
 from nodes.binning import bin_rows
 from nodes.policy import TrainingRules, usual_policy

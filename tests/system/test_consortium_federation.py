@@ -16,11 +16,12 @@ from federation.cli.main import app
 from federation.cli.training.model import verified_model
 from federation.cli.transcript import sampled_canaries
 from federation.local.consortium import ConsortiumTraining, train_consortium
-from federation.local.federation import LocalFederation, split_rows
+from federation.local.federation import LocalFederation
 from federation.local.founding import create_federation
 from federation.transcript import parcel_in
 from nodes.bank.consortium import ConsortiumTerms
-from nodes.bank.training import FINE_BINS, Split, TrainingTerms
+from nodes.bank.split import Split, split_rows
+from nodes.bank.training import FINE_BINS, TrainingTerms
 from nodes.binning import bin_rows
 from nodes.keystore import read_cards
 from nodes.policy import TrainingRules, usual_policy

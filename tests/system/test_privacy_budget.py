@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from federation.local.consortium import train_consortium
-from federation.local.federation import LocalFederation, split_rows
+from federation.local.federation import LocalFederation
 from federation.local.founding import create_federation
 from federation.local.layout import BANK
+from nodes.bank.split import split_rows
 from nodes.data_node.charges import YearAccount
 from nodes.policy import PrivacyRules, TrainingRules, usual_policy
 from nodes.sources import read_description

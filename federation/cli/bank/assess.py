@@ -14,8 +14,9 @@ from federation.cli.progress import round_progress
 from federation.local.deployed.asking import ask_deployed
 from federation.local.deployed.members import placement_of
 from federation.local.deployed.supervisor import read_status
-from federation.local.federation import LocalFederation, read_bank_model
+from federation.local.federation import LocalFederation
 from federation.local.layout import party_of, read_federation
+from federation.local.models import read_bank_model
 from nodes.bank.model_file import ModelFile
 from nodes.bank.report.wording import Language
 from nodes.bank.results import AssessmentResult

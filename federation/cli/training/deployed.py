@@ -14,12 +14,12 @@ from federation.local.deployed.enrolled import EnrolledBank
 from federation.local.deployed.members import placement_of
 from federation.local.deployed.supervisor import read_status
 from federation.local.deployed.training import DeployedBanks
-from federation.local.federation import split_rows
 from federation.local.layout import FEDERATION_FILE, read_federation
 from federation.process.settings import read_settings
 from federation.traffic import RoundEvent
 from nodes.bank.opening import open_bank_site
 from nodes.bank.settings import BANK_FILE, BankSettings
+from nodes.bank.split import split_rows
 from protocols.boosting.model import BoostingPlan
 from protocols.credit.logistic import Signs
 from protocols.errors import ConfigurationError

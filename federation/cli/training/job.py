@@ -14,11 +14,11 @@ from federation.cli.training.cards import write_card
 from federation.cli.training.consortium import compare_consortium, consortium_results
 from federation.cli.training.results import Results, build_results, write_results
 from federation.local.consortium import train_consortium
-from federation.local.federation import LocalFederation, Training, split_rows
+from federation.local.federation import LocalFederation, Training
 from federation.local.founding import create_federation, keep_bank_apis
 from federation.local.layout import party_of
 from federation.traffic import RoundEvent
-from nodes.bank.training import Split
+from nodes.bank.split import Split, split_rows
 from nodes.features import load_catalogue
 from nodes.policy import PrivacyRules, TrainingRules, usual_policy
 from nodes.sources import DatasetDescription

@@ -11,8 +11,8 @@ from rich.table import Table
 
 from federation.cli.output import console, errors, print_json, quiet_libraries, reported_errors
 from federation.cli.training.cards import model_card
-from federation.local.federation import read_bank_model
 from federation.local.layout import party_of, read_federation
+from federation.local.models import read_bank_model
 from federation.report.card import render_card
 from federation.report.card_data import ModelCard
 from nodes.bank.model_file import ModelFile

@@ -14,8 +14,8 @@ import msgspec
 from federation.local.consents import ConsentService
 from federation.local.deployed.flower import LOOPBACK
 from federation.local.deployed.namespaces import Placement
-from federation.local.federation import known_bank
 from federation.local.layout import CONSENT_SERVICE, read_federation
+from federation.local.models import known_bank
 from federation.process.settings import read_settings
 from nodes.bank.results import AssessmentResult
 from nodes.bank.settings import BANK_FILE, BankSettings

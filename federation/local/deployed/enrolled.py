@@ -18,7 +18,8 @@ from nodes.bank.model_file import RunFacts, write_model_file
 from nodes.bank.run_line import run_line
 from nodes.bank.settings import BankSettings
 from nodes.bank.site import BankSite
-from nodes.bank.training import Split, TrainingTerms
+from nodes.bank.split import Split
+from nodes.bank.training import TrainingTerms
 from nodes.features.compute import DEFAULT_AS_OF
 from nodes.keystore import read_roster
 from nodes.sources import read_description

@@ -17,7 +17,7 @@ from federation.local.consortium import ConsortiumTraining, conclude_consortium,
 from federation.local.deployed.carrying import BankEnd, carry, traffic_of
 from federation.local.deployed.flower import LOOPBACK
 from federation.local.deployed.namespaces import Placement
-from federation.local.federation import Training, split_rows
+from federation.local.federation import Training
 from federation.local.layout import CONSENT_SERVICE, MODEL_FILE, read_federation, write_federation
 from federation.process.settings import read_settings
 from federation.traffic import RoundEvent, Traffic
@@ -25,6 +25,7 @@ from nodes.bank.agent import BankAgent
 from nodes.bank.model_file import ModelFile, RunFacts, write_model_file
 from nodes.bank.settings import BANK_FILE, BankSettings
 from nodes.bank.site import BankSite
+from nodes.bank.split import split_rows
 from nodes.bank.training import TrainingTerms
 from nodes.clock import system_clock
 from nodes.features import FeatureTable

@@ -16,7 +16,8 @@ from federation.local.federation import LocalFederation
 from federation.local.layout import BANK
 from federation.report.card_data import CardValidation, ModelCard
 from nodes.bank.model_quality import measure
-from nodes.bank.training import FINE_BINS, Split
+from nodes.bank.split import Split
+from nodes.bank.training import FINE_BINS
 from nodes.binning import FineBinning, bin_rows
 from protocols.credit.binning import BinnedFeature
 from protocols.scorecard.model import TrainedScorecard

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from nodes.bank.own_cut import bin_as_cut, decode_cut, make_cut
-from nodes.bank.training import Split, TrainingTerms
+from nodes.bank.split import Split
+from nodes.bank.training import TrainingTerms
 from nodes.binning import FineBinning
 from nodes.features import FeatureTable
 from protocols.errors import MalformedMessage

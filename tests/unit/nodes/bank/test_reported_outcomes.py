@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from federation.local.federation import split_rows
 from nodes.bank.reported import TRAINS_NOTHING, ReportedCounts, reported_labels, with_reported
+from nodes.bank.split import split_rows
 from nodes.bank.store import outcomes
 from nodes.bank.store.database import DATABASE_FILE, Database
 from nodes.bank.store.outcomes import Label, Outcome
