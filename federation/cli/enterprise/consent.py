@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
 import re
 import secrets
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -14,16 +12,16 @@ import typer
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from rich.markup import escape
 
-from federation.cli.enterprise.consent_text import read_consent_text
+from federation.cli.enterprise.consent_scope import known_domains, require_enterprise
+from federation.cli.enterprise.consent_text import read_consent_text, spelled
 from federation.cli.output import FAILED, console, print_json, reported_errors
 from federation.local.consents import WITHHELD_FILE, ConsentService, write_list
 from federation.local.layout import CONSENT_SERVICE
 from nodes.consent_sources import read_issuers
 from nodes.enrolment.founding import new_directory
 from nodes.enterprise.home import read_card, write_record_key
-from nodes.keystore import create_party, read_cards, read_keys, read_roster
+from nodes.keystore import create_party, read_cards, read_keys
 from protocols.channel.identity import PartyId, PartyRole
-from protocols.channel.pins import Pins
 from protocols.consent import Consent, ConsentDemand, Purpose, split_consent, unverified_claims, verify_consent
 from protocols.enrolment.token import check_name
 from protocols.errors import ConfigurationError, PolicyDenied
@@ -34,6 +32,10 @@ app = typer.Typer(help="Issue, revoke, publish and read consents.", no_args_is_h
 
 Home = Annotated[Path, typer.Argument(metavar="DIR", help="The consent service's own directory.")]
 Cards = Annotated[Path | None, typer.Option("--cards", help="The federation's cards; by default beside DIR.")]
+OtherIds = Annotated[
+    bool,
+    typer.Option("--other-ids", help="Enterprises go by other identifiers than unified social credit codes."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON object.")]
 
 
@@ -79,6 +81,7 @@ def issue(
     ] = None,
     uses: Annotated[int, typer.Option("--uses", help="How many questions it serves.", min=1)] = 10,
     days: Annotated[int, typer.Option("--days", help="How long it holds.", min=1, max=3660)] = 30,
+    other_ids: OtherIds = False,
     cards: Cards = None,
     as_json: AsJson = False,
 ) -> None:
@@ -87,7 +90,8 @@ def issue(
     It holds from now on, for this bank under its present key alone. The part before ~ is for the data nodes and travels
     sealed; the part after it is the slip that the coordinator may see, which names no enterprise.
 
-    SUBJECT of a consent for training is the hash of a cohort, as `credfed train` says it.
+    SUBJECT of a consent for training is the hash of a cohort, as `credfed train` says it. A code whose check fails, and
+    a domain that no data node describes, are refused: no node would ever take such a consent.
 
     Example: credfed consent issue OUT/consent_service 91999999MANLAYN443 --bank bank
     """
@@ -97,13 +101,15 @@ def issue(
         if bank not in known or known[PartyId(bank)].role is not PartyRole.BANK:
             raise ConfigurationError(f"no card of a bank {bank!r}", code="UNKNOWN_BANK")
         asked = tuple(purpose or [Purpose.ASSESSMENT])
+        if Purpose.TRAINING not in asked:
+            require_enterprise(subject, _cards(home, cards), other_ids)
         now = int(time.time())
         given = Consent(
             subject=subject,
             bank=bank,
             bank_card=known[PartyId(bank)].fingerprint(),
             purposes=asked,
-            domains=tuple(domain) if domain else _domains(cards or home.resolve().parent / "cards", service.pins),
+            domains=known_domains(domain or (), _cards(home, cards), service.pins),
             uses=uses,
             issued=now,
             not_before=now,
@@ -127,6 +133,7 @@ def vouch(
     earlier: Annotated[
         Path | None, typer.Option("--earlier", help="Write the key that you kept for the enterprise so far there.")
     ] = None,
+    other_ids: OtherIds = False,
     cards: Cards = None,
     as_json: AsJson = False,
 ) -> None:
@@ -141,6 +148,7 @@ def vouch(
     """
     with reported_errors(as_json):
         service = _service(home, cards)
+        require_enterprise(subject, _cards(home, cards), other_ids)
         text = service.vouch(subject, read_card(card), days * 86_400)
         if earlier is not None:
             write_record_key(earlier, service.record_key(subject))
@@ -226,7 +234,7 @@ def show(
         print_json({"claims": claims} | ({} if cards is None else {"verified": not code, "code": code}))
     else:
         for name, value in claims.items():
-            console.print(f"  {name:<9} {escape(_spelled(name, value))}", soft_wrap=True)
+            console.print(f"  {name:<9} {escape(spelled(name, value))}", soft_wrap=True)
         if cards is not None:
             console.print("[green]verifies[/]" if not code else f"[red]does not verify[/], {code}")
     if code:
@@ -234,19 +242,15 @@ def show(
 
 
 def _service(home: Path, cards: Path | None) -> ConsentService:
-    pins = read_cards(cards if cards is not None else home.resolve().parent / "cards")
+    pins = read_cards(_cards(home, cards))
     party = read_keys(home).party  # a directory that is no party's is named first
     if party in pins.cards and pins.cards[party].role is not PartyRole.CONSENT_SERVICE:
         raise ConfigurationError(f"{home}: {party} is no consent service; nobody believes it", code="NOT_AN_ISSUER")
     return ConsentService(home, (), pins, lambda: int(time.time()))
 
 
-def _domains(folder: Path, pins: Pins) -> tuple[str, ...]:
-    """Return the domains of all data nodes: those of the roster, and else the nodes' own names."""
-    signed = read_roster(folder)
-    nodes = sorted(name for name, card in pins.cards.items() if card.role is PartyRole.DATA_NODE)
-    stated = {} if signed is None else {entry.party: entry.domain for entry in signed.roster.entries}
-    return tuple(dict.fromkeys(stated.get(name) or name for name in nodes))
+def _cards(home: Path, cards: Path | None) -> Path:
+    return cards if cards is not None else home.resolve().parent / "cards"
 
 
 def _token_id(value: str, issuer: str) -> str:
@@ -283,14 +287,3 @@ def _verdict(token: str, folder: Path) -> str:
     except (ValueError, IndexError):
         return "CONSENT_INVALID"
     return ""
-
-
-_SPELL: dict[str, Callable[[int], str]] = dict.fromkeys(
-    ("iat", "nbf", "exp"), lambda at: datetime.datetime.fromtimestamp(at, datetime.UTC).isoformat()
-)
-
-
-def _spelled(name: str, value: object) -> str:
-    if name in _SPELL and isinstance(value, int):
-        return _SPELL[name](value)
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,9 +1,12 @@
-"""A consent as a person passes it to a command: the text itself, a file that holds it, or - for standard input."""
+"""A consent as a person passes it to a command (the text, a file of it, or - for standard input) and reads it."""
 
 from __future__ import annotations
 
+import datetime
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from protocols.errors import ConfigurationError
 
@@ -18,3 +21,15 @@ def read_consent_text(value: str) -> str:
         return Path(value).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeError) as error:
         raise ConfigurationError("neither a consent nor a file that holds one", code="NO_CONSENT") from error
+
+
+_SPELL: Final[dict[str, Callable[[int], str]]] = dict.fromkeys(
+    ("iat", "nbf", "exp"), lambda at: datetime.datetime.fromtimestamp(at, datetime.UTC).isoformat()
+)
+
+
+def spelled(name: str, value: object) -> str:
+    """Return what a claim of a consent says, for people: times as such, lists with commas."""
+    if name in _SPELL and isinstance(value, int):
+        return _SPELL[name](value)
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

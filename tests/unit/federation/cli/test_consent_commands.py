@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,47 @@ def test_show_prints_the_claims_and_verifies_them(service: Path, federation_fold
     token, slip = consent.split("~")
     bad = run("show", token[:-8] + "AAAAAAAA~" + slip, "--cards", cards, "--json")
     assert (bad.exit_code, json.loads(bad.stdout)["code"]) == (1, "CONSENT_INVALID")
+
+
+@pytest.mark.parametrize("command", ["issue", "vouch"])
+@pytest.mark.parametrize("change", [lambda code: code[:-1] + "?", lambda code: code[:-1], str.lower])
+def test_a_code_whose_check_fails_is_not_signed(
+    service: Path, command: str, change: Callable[[str], str], tmp_path: Path
+) -> None:
+    wrong = change(codes()[0]).replace("?", "0" if codes()[0][-1] != "0" else "1")
+    result = run(command, service, wrong, *(["--bank", "bank"] if command == "issue" else [tmp_path]))
+    assert (result.exit_code, result.stdout, result.stderr.split()[1]) == (2, "", "INVALID_USCC:")
+    assert wrong not in result.stderr
+
+
+def test_a_domain_that_no_node_describes_is_not_signed(service: Path) -> None:
+    result = run("issue", service, codes()[0], "--bank", "bank", "--domain", "tax", "--domain", "taxes")
+    assert (result.exit_code, result.stdout, result.stderr.split()[1]) == (2, "", "UNKNOWN_DOMAIN:")
+    assert f"'taxes' (known: {', '.join(NODES)})" in result.stderr
+    consent = issue(service, "--domain", "tax")["consent"]
+    assert json.loads(run("show", consent, "--json").stdout)["claims"]["domains"] == ["tax"]
+
+
+def test_where_enterprises_go_by_other_identifiers_any_of_them_consents(
+    service: Path, federation_folder: Path, tmp_path: Path
+) -> None:
+    cards = federation_folder / "cards"
+    run("init", tmp_path / "other", "--name", "chamber")
+    shutil.copytree(cards, tmp_path / "cards")
+    terms = ("issue", tmp_path / "other", "firm 12", "--bank", "bank", "--cards")
+    assert run(*terms, tmp_path / "cards").exit_code == 2
+    assert run(*terms, tmp_path / "cards", "--other-ids").exit_code == 0
+    file = federation_folder / "federation.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"uscc": False}))
+    assert run(*terms, cards).exit_code == 0
+    assert run(*terms[:2], "a\nb", *terms[3:], cards).stderr.startswith("error INVALID_ID: ")
+
+
+def test_a_split_domain_is_consented_to_under_its_own_name(service: Path, federation_folder: Path) -> None:
+    file = federation_folder / "federation.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"domains": ["tax"], "regions": {"tax": ["north", "s"]}}))
+    consent = issue(service)["consent"]
+    assert json.loads(run("show", consent, "--json").stdout)["claims"]["domains"] == ["tax"]
 
 
 def test_publish_writes_a_list_that_holds_for_a_minute_wherever_it_is_wanted(service: Path, tmp_path: Path) -> None:
