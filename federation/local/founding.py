@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from federation.audit import create_log_signer, write_log_keys
@@ -11,6 +12,7 @@ from federation.local.layout import (
     COORDINATOR,
     LOG_NAME,
     RESERVED,
+    SUPERNODE,
     FederationFile,
     party_of,
     witness_name,
@@ -34,9 +36,7 @@ def create_federation(folder: Path, description: DatasetDescription, key_bits: i
     """
     nodes = [party_of(node) for node in description.nodes]
     banks = [party_of(bank) for bank in description.banks]
-    taken = ", ".join(sorted((RESERVED & set(nodes)) | (RESERVED - {BANK}) & set(banks)))
-    if taken:
-        raise ConfigurationError(f"a domain or a bank cannot be named {taken}", code="UNKNOWN_DOMAIN")
+    _check_names(nodes, banks)
     if len(nodes) < 2:
         raise ConfigurationError(
             f"{description.directory}: one data node alone, whose totals nothing would hide; two are the fewest",
@@ -61,6 +61,27 @@ def create_federation(folder: Path, description: DatasetDescription, key_bits: i
     domains, banks_of = description.node_domains, description.banks
     file = FederationFile(data, key_bits, domains, uscc, banks=banks_of, regions=description.regions)
     write_federation(folder, file)
+
+
+def _check_names(nodes: Sequence[PartyId], banks: Sequence[PartyId]) -> None:
+    """Return if every party has a name, a folder and processes of its own, whatever letters a disk takes for alike.
+
+    Raises: ConfigurationError, code UNKNOWN_DOMAIN.
+    """
+    known: set[str] = set()
+    for party in (*nodes, *banks):
+        name = party.casefold()
+        taken = RESERVED - {BANK} if party in banks else RESERVED
+        if name in taken or name.startswith(SUPERNODE):
+            raise ConfigurationError(
+                f"a domain or a bank cannot be named {party}: that names something else in a federation",
+                code="UNKNOWN_DOMAIN",
+            )
+        if name in known:
+            raise ConfigurationError(
+                f"two domains or banks would be the party {party}, or share its folder", code="UNKNOWN_DOMAIN"
+            )
+        known.add(name)
 
 
 def keep_bank_apis(earlier: Path, folder: Path, description: DatasetDescription) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from nodes.consent_sources import ISSUERS_FOLDER
 from nodes.keystore import replace_file
 from protocols.channel.envelope import EVERYONE
 from protocols.channel.identity import PartyId
@@ -32,6 +33,7 @@ RESERVED: Final = frozenset(
         "cards",
         CONSOLE,
         "data",
+        ISSUERS_FOLDER,
         "flower",  # these three of `credfed up`
         "run",
         "superlink",
@@ -41,6 +43,8 @@ RESERVED: Final = frozenset(
     }
 )
 """What no domain can be named: other parties, and other entries of a federation's folder."""
+SUPERNODE: Final = "supernode-"
+"""What the process of a party's SuperNode is named by, before the party; so no party's own process can be."""
 
 
 class FederationFile(msgspec.Struct, frozen=True):

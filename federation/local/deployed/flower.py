@@ -24,7 +24,7 @@ from federation.flower.engine import environment, write_connection
 from federation.flower.keeping import register_command, superlink_command
 from federation.local.deployed.namespaces import Loopback, Placement
 from federation.local.deployed.other_user import as_user, can_change_user
-from federation.local.layout import COORDINATOR, read_federation
+from federation.local.layout import COORDINATOR, SUPERNODE, read_federation
 from federation.local.services import AGENT_SOCKET, read_authority
 from federation.relay.authority import LOCALHOST, Issued, issue
 from nodes.keystore import ROSTER_FILE, read_keys, read_roster
@@ -116,7 +116,7 @@ def supernode(folder: Path, party: PartyId, superlink_port: int, placement: Plac
     )
     user = _user(flower_parties(folder).index(party))
     command = arguments if user is None else as_user(user, arguments, home)
-    return Command(f"supernode-{party}", placement.command(party, command), environment(home / "home"), home)
+    return Command(f"{SUPERNODE}{party}", placement.command(party, command), environment(home / "home"), home)
 
 
 def register_supernodes(folder: Path, placement: Placement = LOOPBACK) -> None:

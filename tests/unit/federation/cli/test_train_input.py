@@ -195,7 +195,10 @@ def test_an_option_out_of_range_is_a_usage_error(tmp_path: Path, data: Path, opt
 
 @pytest.mark.parametrize(
     "name",
-    ["coordinator", "consent_service", "cards", "run", "flower", "superlink", "_everyone", "results.json", "../tax"],
+    [
+        *("coordinator", "consent_service", "cards", "issuers", "run", "flower", "superlink", "_everyone"),
+        *("results.json", "../tax", "supernode-tax", "supernode-social", "SuperNode-x", "Coordinator", "Bank"),
+    ],
 )
 def test_a_domain_cannot_take_the_name_of_something_else(tmp_path: Path, data: Path, name: str) -> None:
     domains = json.loads((data / "domains.json").read_text())["domains"]
@@ -205,6 +208,21 @@ def test_a_domain_cannot_take_the_name_of_something_else(tmp_path: Path, data: P
     result = train(data, tmp_path / "site")
     assert result.exit_code == 2
     assert result.stderr.startswith("error UNKNOWN_DOMAIN: ")
+    assert not (tmp_path / "site").exists()
+
+
+@pytest.mark.parametrize(("one", "other"), [("tax", "Tax"), ("税务", "xn-zfr703g")])
+def test_two_domains_that_would_be_one_party_or_one_folder_are_refused(
+    tmp_path: Path, data: Path, one: str, other: str
+) -> None:
+    domains = json.loads((data / "domains.json").read_text())["domains"]
+    domains |= {one: domains.pop("tax"), other: domains.pop("social")}
+    (data / "node_tax.csv").rename(data / f"node_{one}.csv")
+    (data / "node_social.csv").rename(data / f"node_{other}.csv")
+    write_description(data, domains)
+    result = train(data, tmp_path / "site")
+    assert (result.exit_code, result.stderr.split()[1]) == (2, "UNKNOWN_DOMAIN:")
+    assert "would be the party" in result.stderr
     assert not (tmp_path / "site").exists()
 
 
