@@ -18,16 +18,14 @@ from protocols.consortium.node_columns import ConsortiumSite, Handlers, NodeColu
 from protocols.consortium.shares import share_sums
 from protocols.consortium.unison import Unison
 from protocols.errors import MalformedMessage, UnexpectedMessage, VerificationFailed
-from protocols.masks import zero_sum_masks
 from protocols.paillier import CiphertextVector, PrivateKey, PublicKey
 from protocols.scorecard import messages as m
 from protocols.scorecard.arithmetic import (
     TOTAL_BITS,
-    encrypt_for_owner,
     gradient_packing,
-    total_packing,
 )
 from protocols.scorecard.products import weigh_bins
+from protocols.scorecard.releases import mask_totals
 from protocols.scorecard.rows import totals
 
 Sent = list[Envelope]
@@ -100,15 +98,10 @@ class NodeConsortium(NodeColumns):
 
     def _masked(self, bank: PartyId, tables: m.PointTables, values: list[int]) -> m.MaskedTotals:
         """Mask one bank's totals so that they open only to it, and only if all nodes were told the same cohorts."""
-        key = self._keys[bank]
-        plain = total_packing(key.bits).pack(values)
-        peers = {n.party: self._channel.cards[PartyId(n.party)].mask_key for n in self.spec.nodes}
-        del peers[self._me]
         told = f"totals/{bank}/{tables.release}/{tables.rows}/{self._cohort_name}"
-        salt = self._channel.transcript + told.encode()
-        masks = zero_sum_masks(self._me, self._channel.keys.mask, peers, salt, len(plain), key.n)
-        masked = [(value + mask) % key.n for value, mask in zip(plain, masks, strict=True)]
-        return m.MaskedTotals(tables.release, encrypt_for_owner(key, masked, self._randomness).to_bytes())
+        nodes = [node.party for node in self.spec.nodes]
+        vector = mask_totals(self._channel, nodes, self._keys[bank], told, values, self._randomness)
+        return m.MaskedTotals(tables.release, vector)
 
     def _on_residuals(self, envelope: Envelope) -> Sent:
         releases = require(None if self._final else self._tables).release

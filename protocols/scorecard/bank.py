@@ -14,18 +14,19 @@ from protocols.credit.binning import FineHistogram
 from protocols.errors import UnexpectedMessage
 from protocols.paillier import OwnerEncryptor, PrivateKey, PublicKey
 from protocols.scorecard import messages as m
+from protocols.scorecard.arithmetic import Masking
 from protocols.scorecard.bank_role import BankRole, Handlers, Sent
 from protocols.scorecard.candidate import Candidate, explain_zeros
 from protocols.scorecard.curvature import column_sums, open_gradient, pack_residuals, pair_count
 from protocols.scorecard.districts import Districts
 from protocols.scorecard.fitting import Fitting
-from protocols.scorecard.gathering import Gathering, HistogramIntake, PooledVectors, pooled_gram
+from protocols.scorecard.gathering import GramIntake, HistogramIntake, PooledVectors
 from protocols.scorecard.gram import GramAssembly
 from protocols.scorecard.histograms import bin_all, open_histograms, plain_histograms, require_outcomes
 from protocols.scorecard.model import BankRows, TrainedScorecard, TrainingPlan
 from protocols.scorecard.node_role import require
 from protocols.scorecard.noise import RunNoise
-from protocols.scorecard.products import add_low_bits, encrypt_columns, maskings_of, open_products
+from protocols.scorecard.products import encrypt_columns, maskings_of, open_products
 from protocols.scorecard.releases import TotalsCollection
 from protocols.scorecard.rows import WoeColumns, totals
 from protocols.scorecard.themes import assign_themes
@@ -56,14 +57,13 @@ class BankTraining(BankRole):
         self._districts = Districts.of(spec)
         self._units = self._districts.units
         self._intake = HistogramIntake(self._districts)
-        self._blocks: Gathering[tuple[int, ...]] = Gathering(self._districts)
-        self._shares: Gathering[tuple[bytes, ...]] = Gathering(self._districts)
         self._pooled = PooledVectors(self._districts, paillier.public_key)
         self._histograms: dict[PartyId, list[FineHistogram]] = {}
         self._fitting: Fitting | None = None
         self._woe_columns: dict[PartyId, int] = {}
         self._own_columns: WoeColumns | None = None
         self._gram: GramAssembly | None = None
+        self._gram_intake: GramIntake | None = None
         self._solved = False
         self._released = 0
         self._candidate: Candidate | None = None
@@ -120,6 +120,7 @@ class BankTraining(BankRole):
         rows = self.spec.training_rows
         slack = self._districts.product_slack(rows)
         self._gram = GramAssembly(self._woe_columns, rows, self._keys, self._noise, slack)
+        self._gram_intake = GramIntake(self._districts, self._gram, self._maskings)
         if self.spec.row_totals > 1:
             self._collection = TotalsCollection(0, self._nodes)
         unit_of = {self._me: self._me} | self._districts.leads
@@ -148,9 +149,7 @@ class BankTraining(BankRole):
 
     def _on_local_gram(self, envelope: Envelope) -> Sent:
         node, message = self._from_node(envelope, m.LocalGram)
-        blocks, gram = self._blocks.put("gram", node, message.entries), require(self._gram)
-        if blocks is not None:
-            gram.put_local(self._districts.leads[node], blocks[0] if len(blocks) == 1 else pooled_gram(blocks))
+        require(self._gram_intake).put_block(node, message.entries)
         return self._go_on()
 
     def _on_products(self, envelope: Envelope) -> Sent:
@@ -167,40 +166,28 @@ class BankTraining(BankRole):
             self._randomness,
             self._product_bound(),
         )
-        whole = self._add_up("own products", node, share, self._me, unit)
-        if whole is not None:
-            require(self._gram).put_owner_share(self._me, unit, whole)
+        require(self._gram_intake).put_owner_share(node, share, self._me, unit)
         return self._go_on()
 
-    def _add_up(
-        self, step: str, node: PartyId, share: tuple[bytes, ...], owner: PartyId, evaluator: PartyId
-    ) -> tuple[bytes, ...] | None:
-        """Return the sum of a domain's shares of a block of products, once all are there."""
-        shares = self._shares.put(step, node, share)
-        if shares is None or len(shares) == 1:
-            return None if shares is None else shares[0]
-        rows, key = self.spec.training_rows, self._paillier.public_key
+    def _maskings(self, owner: PartyId, evaluator: PartyId) -> list[Masking]:
+        """Return the masking of each product of two parties' columns."""
         columns = self._woe_columns[owner], self._woe_columns[evaluator]
-        return add_low_bits(shares, maskings_of(*columns, rows, key, self._product_bound()))
+        return maskings_of(*columns, self.spec.training_rows, self._paillier.public_key, self._product_bound())
 
     def _on_mask_share(self, envelope: Envelope) -> Sent:
         node, message = self._from_node(envelope, m.MaskShare)
-        owner, unit = PartyId(message.owner), self._districts.leads[node]
+        owner = PartyId(message.owner)
         if owner not in self._woe_columns:
             raise UnexpectedMessage(f"{owner} owns no columns of this run")
-        whole = self._add_up(f"masks/{owner}", node, message.low_bits, owner, unit)
-        if whole is not None:
-            require(self._gram).put_mask_share(owner, unit, whole)
+        require(self._gram_intake).put_mask_share(node, message.low_bits, owner)
         return self._go_on()
 
     def _on_product_share(self, envelope: Envelope) -> Sent:
         node, message = self._from_node(envelope, m.ProductShare)
-        evaluator, unit = PartyId(message.evaluator), self._districts.leads[node]
+        evaluator = PartyId(message.evaluator)
         if evaluator not in self._woe_columns:
             raise UnexpectedMessage(f"{evaluator} multiplies no columns of this run")
-        whole = self._add_up(f"products/{evaluator}", node, message.low_bits, unit, evaluator)
-        if whole is not None:
-            require(self._gram).put_owner_share(unit, evaluator, whole)
+        require(self._gram_intake).put_owner_share(node, message.low_bits, self._districts.leads[node], evaluator)
         return self._go_on()
 
     # ---- totals and gradients

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Generic, TypeVar
 
 from protocols.channel.identity import PartyId
 from protocols.errors import MalformedMessage, UnexpectedMessage, VerificationFailed
 from protocols.paillier import PublicKey
+from protocols.scorecard.arithmetic import Masking
 from protocols.scorecard.districts import Districts
+from protocols.scorecard.gram import GramAssembly
 from protocols.scorecard.messages import BinHistograms, FeatureShape
+from protocols.scorecard.products import add_low_bits
 from protocols.scorecard.releases import combine
 
 V = TypeVar("V")
@@ -98,6 +101,45 @@ class HistogramIntake:
         if lead not in self._shapes or lead not in self._cells:
             return None
         return BinHistograms(self._shapes[lead], self._cells[lead])
+
+
+class GramIntake:
+    """Puts the Gram matrix together at the bank: each node's block, and shares of products, summed over domains."""
+
+    def __init__(
+        self, districts: Districts, gram: GramAssembly, maskings: Callable[[PartyId, PartyId], list[Masking]]
+    ) -> None:
+        """`maskings` returns those of the products of an owner's columns with an evaluator's."""
+        self._leads, self._gram, self._maskings = districts.leads, gram, maskings
+        self._blocks: Gathering[tuple[int, ...]] = Gathering(districts)
+        self._shares: Gathering[tuple[bytes, ...]] = Gathering(districts)
+
+    def put_block(self, node: PartyId, entries: tuple[int, ...]) -> None:
+        """Take a node's own block. Raises: UnexpectedMessage, MalformedMessage."""
+        blocks = self._blocks.put("gram", node, entries)
+        if blocks is not None:
+            self._gram.put_local(self._leads[node], blocks[0] if len(blocks) == 1 else pooled_gram(blocks))
+
+    def put_owner_share(self, node: PartyId, share: tuple[bytes, ...], owner: PartyId, evaluator: PartyId) -> None:
+        """Take what the owner of columns decrypted, told by `node` or decrypted from it. Raises: as `put_block`."""
+        whole = self._add_up(f"products/{owner}/{evaluator}", node, share, owner, evaluator)
+        if whole is not None:
+            self._gram.put_owner_share(owner, evaluator, whole)
+
+    def put_mask_share(self, node: PartyId, share: tuple[bytes, ...], owner: PartyId) -> None:
+        """Take a node's masks of its products with an owner's columns. Raises: as `put_block`."""
+        whole = self._add_up(f"masks/{owner}", node, share, owner, self._leads[node])
+        if whole is not None:
+            self._gram.put_mask_share(owner, self._leads[node], whole)
+
+    def _add_up(
+        self, step: str, node: PartyId, share: tuple[bytes, ...], owner: PartyId, evaluator: PartyId
+    ) -> tuple[bytes, ...] | None:
+        """Return the sum of a domain's shares of a block of products, once all are there."""
+        shares = self._shares.put(step, node, share)
+        if shares is None or len(shares) == 1:
+            return None if shares is None else shares[0]
+        return add_low_bits(shares, self._maskings(owner, evaluator))
 
 
 def pooled_gram(grams: Sequence[tuple[int, ...]]) -> tuple[int, ...]:

@@ -15,18 +15,15 @@ from protocols.channel.envelope import EVERYONE, Channel, Envelope
 from protocols.channel.identity import PartyId, Randomness
 from protocols.channel.wire import digest
 from protocols.errors import MalformedMessage, UnexpectedMessage
-from protocols.masks import zero_sum_masks
 from protocols.paillier import CiphertextVector, Packing, PrivateKey, PublicKey
 from protocols.scorecard import messages as m
 from protocols.scorecard.admission import check_plan, check_spec
 from protocols.scorecard.arithmetic import (
     TOTAL_BITS,
     Masking,
-    encrypt_for_owner,
     gradient_packing,
     histogram_packing,
     masked_sums,
-    total_packing,
 )
 from protocols.scorecard.curvature import pair_count
 from protocols.scorecard.districts import Districts
@@ -43,6 +40,7 @@ from protocols.scorecard.products import (
     weigh_bins,
     weigh_pairs,
 )
+from protocols.scorecard.releases import mask_totals
 from protocols.scorecard.rows import BinnedRows, WoeColumns, totals
 from protocols.scorecard.start import start_points, start_weights
 
@@ -267,15 +265,10 @@ class NodeTraining(NodeRole):
         release, key = self._released, self._bank_key
         self._site.release(self.spec, f"MaskedTotals/{release}", m.LeakClass.ROW_TOTALS)
         self._released += 1
-        values = self._totals(points)
-        plain = total_packing(key.bits).pack(values.tolist())
-        peers = {n.party: self._channel.cards[PartyId(n.party)].mask_key for n in self.spec.nodes}
-        del peers[self._me]
         told = f"totals/{release}/{m.Rows.ALL}/{self._cohort_name}"
-        salt = self._channel.transcript + told.encode()
-        masks = zero_sum_masks(self._me, self._channel.keys.mask, peers, salt, len(plain), key.n)
-        masked = [(value + mask) % key.n for value, mask in zip(plain, masks, strict=True)]
-        vector = encrypt_for_owner(key, masked, self._randomness).to_bytes()
+        nodes = [node.party for node in self.spec.nodes]
+        values = self._totals(points).tolist()
+        vector = mask_totals(self._channel, nodes, key, told, values, self._randomness)
         return [self._channel.wrap(self._bank, m.MaskedTotals(release, vector), sealed=False)]
 
     def _totals(self, points: list[tuple[int, ...]]) -> NDArray[np.int64]:

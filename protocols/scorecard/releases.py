@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from protocols.channel.identity import PartyId
+from protocols.channel.envelope import Channel
+from protocols.channel.identity import PartyId, Randomness
 from protocols.errors import MalformedMessage, UnexpectedMessage, VerificationFailed
+from protocols.masks import zero_sum_masks
 from protocols.paillier import CiphertextVector, PrivateKey, PublicKey, decrypt
-from protocols.scorecard.arithmetic import total_packing, unpack
+from protocols.scorecard.arithmetic import encrypt_for_owner, total_packing, unpack
+
+
+def mask_totals(
+    channel: Channel, nodes: Iterable[str], key: PublicKey, told: str, totals: list[int], randomness: Randomness
+) -> bytes:
+    """Return a node's totals, packed and masked: they open only as the sum over all `nodes` that were told the same.
+
+    `told` names the release and the cohort. Reveals: nothing short of the whole sum.
+    """
+    own, plain = channel.keys.party, total_packing(key.bits).pack(totals)
+    peers = {node: channel.cards[PartyId(node)].mask_key for node in nodes if node != own}
+    salt = channel.transcript + told.encode()
+    masks = zero_sum_masks(own, channel.keys.mask, peers, salt, len(plain), key.n)
+    masked = [(value + mask) % key.n for value, mask in zip(plain, masks, strict=True)]
+    return encrypt_for_owner(key, masked, randomness).to_bytes()
 
 
 def combine(shares: Sequence[bytes], key: PublicKey) -> bytes:
