@@ -17,7 +17,8 @@ from threading import RLock
 from typing import Final
 
 from federation.audit.reading.log_view import LoggedLeaf, LogView
-from federation.audit.reading.search import decision_of, tags_of
+from federation.audit.reading.search import decision_of
+from federation.console.about import ABOUT_NAMES, ABOUT_TABLES, add_request, entries_about
 from federation.console.shapes import SHAPE_TABLES, Shapes
 from protocols.enterprise.credential import is_pseudonym
 from protocols.transparency.leaves import LeafKind
@@ -25,17 +26,16 @@ from protocols.transparency.leaves import LeafKind
 INDEX_FILE: Final = "index.sqlite"
 DAY_MS: Final = 86_400_000
 COUNTED: Final = 10_000
-_VERSION: Final = 2
+_VERSION: Final = 3
 _OBJECTIONS: Final = frozenset({LeafKind.OBJECTION, LeafKind.DECISION})
 _CHUNK: Final = 5_000
 _OPEN_QUERIES: Final = 50_000
 _EVER: Final = (0, 1 << 53)
 _TABLES: Final = f"""
-{SHAPE_TABLES}
+{SHAPE_TABLES}{ABOUT_TABLES}
 CREATE TABLE IF NOT EXISTS entry (leaf INTEGER PRIMARY KEY, at INTEGER NOT NULL, shape INTEGER NOT NULL,
     reference BLOB, subject BLOB);
 CREATE TABLE IF NOT EXISTS covered (one INTEGER PRIMARY KEY CHECK (one = 1), origin TEXT, size INTEGER, root BLOB);
-CREATE TABLE IF NOT EXISTS batched (tag BLOB, reference BLOB, PRIMARY KEY (tag, reference)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS objected (leaf INTEGER PRIMARY KEY);
 CREATE INDEX IF NOT EXISTS by_reference ON entry (reference, leaf) WHERE reference IS NOT NULL;
 PRAGMA user_version = {_VERSION};
@@ -45,12 +45,8 @@ CREATE INDEX IF NOT EXISTS by_shape ON entry (shape, at);
 CREATE INDEX IF NOT EXISTS by_subject ON entry (subject, at) WHERE subject IS NOT NULL;
 CREATE INDEX IF NOT EXISTS by_time ON entry (at);
 """
-_NAMES: Final = ("entry", "objected", "batched", "shape", "word", "covered")
+_NAMES: Final = ("entry", "objected", *ABOUT_NAMES, "shape", "word", "covered")
 _EMPTY: Final = "".join(f"DELETE FROM {name};" for name in _NAMES)  # noqa: S608  our own names
-_ABOUT: Final = """
-SELECT at, leaf, shape FROM entry WHERE subject = ?
-UNION SELECT e.at, e.leaf, e.shape FROM batched JOIN entry e ON e.reference = batched.reference WHERE batched.tag = ?"""
-"""About one enterprise: entries that carry its tag, and those of the batches whose request names it."""
 _ORDERS: Final = {
     "ASC": " AND at < ? AND (at, leaf) > (?, ?) ORDER BY at, leaf LIMIT ?",
     "DESC": " AND at >= ? AND (at, leaf) < (?, ?) ORDER BY at DESC, leaf DESC LIMIT ?",
@@ -61,7 +57,8 @@ _ORDERS: Final = {
 class Wanted:
     """What entries must be; "" and None ask nothing. Units: milliseconds since 1970, `until_ms` excluded.
 
-    `model` is the beginning of a hash; `facets` are exact values by name; `subject` is a whole tag.
+    `model` is the beginning of a hash; `facets` are exact values by name; `subject` is a whole tag, and `consent` a
+    whole handle.
     """
 
     since_ms: int | None = None
@@ -69,6 +66,12 @@ class Wanted:
     facets: tuple[tuple[str, str], ...] = ()
     model: str = ""
     subject: bytes = b""
+    consent: bytes = b""
+
+    @property
+    def few(self) -> bool:
+        """Whether it asks for the entries about one enterprise or one consent, of which there are not many."""
+        return bool(self.subject or self.consent)
 
     @property
     def bounds(self) -> tuple[int, int]:
@@ -185,9 +188,8 @@ class Index:
         shape = (leaf.kind.value, actor, bank, leaf.purpose, decision_of(leaf), model, str(values.get("code", "")))
         row = (logged.index, leaf.timestamp_ms, self._shapes.add(shape), leaf.reference or None, leaf.subject or None)
         self._work.execute("INSERT INTO entry VALUES (?, ?, ?, ?, ?)", row)
-        if leaf.kind is LeafKind.REQUEST and not leaf.subject:
-            tags = ((tag, leaf.reference) for tag in tags_of(logged))
-            self._work.executemany("INSERT OR IGNORE INTO batched VALUES (?, ?)", tags)
+        if leaf.kind is LeafKind.REQUEST:
+            add_request(self._work, logged)
         if leaf.kind in _OBJECTIONS or (leaf.kind is LeafKind.REQUEST and "objection" in values):
             self._work.execute("INSERT INTO objected VALUES (?)", (logged.index,))
 
@@ -216,7 +218,7 @@ class Index:
         """Return `size` matching entries: the newest, or those next older than `before`, or next newer than `after`."""
         edge, order = (after, "ASC") if after is not None else (before, "DESC")
         with self._lock:
-            if wanted.subject:
+            if wanted.few:
                 rows = self._about(wanted, order, size + 1, edge)
             elif wanted.facets or wanted.model:
                 shapes = self._shapes.matching(wanted.facets, wanted.model)
@@ -252,10 +254,10 @@ class Index:
         return rows
 
     def _about(self, wanted: Wanted, order: str, limit: int, edge: Place | None) -> list[tuple[int, int]]:
-        """Return the entries about one enterprise: few, so that these are sorted."""
+        """Return the entries about one enterprise or consent: few, so that these are sorted."""
         shapes = self._shapes.matching(wanted.facets, wanted.model)
         (since, until), descending = wanted.bounds, order == "DESC"
-        rows = self._work.execute(_ABOUT, (wanted.subject, wanted.subject)).fetchall()
+        rows = entries_about(self._work, wanted.subject, wanted.consent)
         found = sorted(((at, leaf) for at, leaf, shape in rows if shape in shapes and since <= at < until))
         if edge is not None:
             here = (edge.at, edge.leaf)
@@ -279,7 +281,7 @@ class Index:
     def count(self, wanted: Wanted) -> int:
         """Return how many entries match; within a time, counted no further than one more than `COUNTED`."""
         with self._lock:
-            if wanted.subject:
+            if wanted.few:
                 return len(self._about(wanted, "ASC", COUNTED + 1, None))
             shapes = self._shapes.matching(wanted.facets, wanted.model)
             if wanted.bounds == _EVER:

@@ -10,9 +10,10 @@ from typing import Final
 from urllib.parse import urlencode
 
 from federation.console.index import Place, Wanted
+from protocols.transparency.hashing import HASH_SIZE
 from protocols.transparency.leaves import LeafKind
 
-FIELDS: Final = ("since", "until", "kind", "bank", "actor", "purpose", "decision", "code", "model", "tag")
+FIELDS: Final = ("since", "until", "kind", "bank", "actor", "purpose", "decision", "code", "model", "tag", "consent")
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:/@-]{0,127}")
 _HEX: Final = re.compile(r"[0-9a-f]{1,64}")
 _PLACE: Final = re.compile(r"([0-9]{1,16})\.([0-9]{1,16})")
@@ -55,13 +56,12 @@ def read_form(sent: Mapping[str, str]) -> SearchForm:
             wrong.add(name)
         else:
             facets.append((name, value))
-    model, tag = fields["model"].lower(), fields["tag"].lower()
+    model = fields["model"].lower()
     if model and not _HEX.fullmatch(model):
         wrong.add("model")
-    if tag and not (_HEX.fullmatch(tag) and len(tag) == 64):
-        wrong.add("tag")
-    subject = bytes.fromhex(tag) if tag and "tag" not in wrong else b""
-    wanted = Wanted(since, until, tuple(facets), "" if "model" in wrong else model, subject)
+        model = ""
+    subject, consent = _hash(fields["tag"], wrong, "tag"), _hash(fields["consent"], wrong, "consent")
+    wanted = Wanted(since, until, tuple(facets), model, subject, consent)
     return SearchForm(fields, wanted, frozenset(wrong), _place(sent, "before", wrong), _place(sent, "after", wrong))
 
 
@@ -80,6 +80,16 @@ def _moment(text: str, wrong: set[str], name: str, *, end: bool = False) -> int 
         wrong.add(name)
         return None
     return max(found, 0)
+
+
+def _hash(text: str, wrong: set[str], name: str) -> bytes:
+    """Return a whole hash, or b"" if nothing is asked."""
+    text = text.lower()
+    if _HEX.fullmatch(text) and len(text) == 2 * HASH_SIZE:
+        return bytes.fromhex(text)
+    if text:
+        wrong.add(name)
+    return b""
 
 
 def _place(sent: Mapping[str, str], name: str, wrong: set[str]) -> Place | None:

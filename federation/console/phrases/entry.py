@@ -23,6 +23,7 @@ ENTRY: Final = {
     "leaf.objection": ("The whole objection", "查看整项异议"),
     "leaf.run": ("The whole run", "查看整个训练"),
     "leaf.same_tag": ("All entries about this enterprise", "该企业的所有记录"),
+    "leaf.same_consent": ("All entries under this consent", "该授权下的所有记录"),
     "leaf.previous": ("Previous", "上一条"),
     "leaf.next": ("Next", "下一条"),
     "leaf.download": ("Proof as a C2SP file", "下载 C2SP 证明"),

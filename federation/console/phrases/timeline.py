@@ -16,6 +16,7 @@ TIMELINE: Final = {
     "timeline.code": ("Reason of a denial", "拒绝原因"),
     "timeline.model": ("Model, beginning of hash", "模型（哈希开头）"),
     "timeline.tag": ("Enterprise tag", "企业标签"),
+    "timeline.consent": ("Consent's handle", "授权标识"),
     "timeline.any": ("any", "全部"),
     "timeline.filter": ("Show", "筛选"),
     "timeline.reset": ("Clear", "清除"),
