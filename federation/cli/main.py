@@ -79,6 +79,31 @@ COORDINATOR: Final = Menu(
     },
 )
 
+AUDIT: Final = Menu(
+    "audit",
+    "Read and verify the audit log.",
+    {
+        "What the log says": [
+            Entry("verify", "audit.verify:verify", "Recompute the whole log: every hash, every signature."),
+            Entry("search", "audit.search:search_command", "List the leaves that match, in the order of the log."),
+            Entry("show", "audit.show:show", "Show one leaf in words, with the proof that it is in the log."),
+            Entry("open", "audit.bodies:open_command", "Open the body of a leaf: whom it is about, what was decided."),
+            Entry("export", "audit.export:export", "Write the log as files that stand on their own."),
+        ],
+        "Whether it is right": [
+            Entry("reconcile", "audit.reconcile:reconcile_command", "Hold the log against the parties' own records."),
+            Entry("alarms", "audit.alarms:alarms", "Hold the log against rules: scraping, misused consents …"),
+            Entry("objections", "audit.objections:objections", "List the objections of enterprises, with days left."),
+            Entry("report", "audit.report:report_command", "Write a month's report, as page and PDF."),
+        ],
+        "Who reads it, and for how long": [
+            Entry("init-auditor", "audit.bodies:init_auditor", "Make an auditor: keys, and the card parties know."),
+            Entry("shred", "audit.shred:shred", "Destroy the keys to all bodies about an enterprise, for good."),
+            Entry("retain", "audit.shred:retain", "Destroy all bodies that are older than the retention."),
+        ],
+    },
+)
+
 BENCH: Final = Menu(
     "bench",
     "Measure this machine, beside a baseline in the same run.",
@@ -119,7 +144,7 @@ CREDFED: Final = Menu(
         "For coordinators and auditors": [
             COORDINATOR,
             Entry("party", "membership.party:app", "Who takes part: list, approve, suspend, rotate."),
-            Entry("audit", "audit.commands:app", "Read and verify the audit log."),
+            AUDIT,
             Entry("console", "audit.console:app", "The auditor's console: the log in a browser, and who may enter."),
         ],
         "For enterprises, and who vouches for them": [

@@ -32,7 +32,9 @@ class Entry:
         module, _, name = self.place.partition(":")
         found = getattr(import_module(f"federation.cli.{module}"), name)
         if isinstance(found, typer.Typer):
-            return get_group(found)
+            group = get_group(found)
+            group.suggest_commands = False  # click says what a mistyped name may have meant; typer would say it again
+            return group
         alone = typer.Typer(add_completion=False)
         alone.command(self.name)(found)
         return get_command(alone)
@@ -62,6 +64,7 @@ class Menu:
         class Listed(TyperGroup):
             def __init__(self, **attributes: Any) -> None:
                 super().__init__(**attributes | {"commands": listed})
+                self.suggest_commands = False
 
             def resolve_command(
                 self, ctx: click.Context, args: list[str]

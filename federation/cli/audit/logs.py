@@ -81,3 +81,20 @@ def show_failure(report: LogReport) -> None:
     if failure is not None:
         text = f"at leaf {failure.leaf} ({failure.code}): {escape(failure.reason)}"
         console.print(f"[bold red]BROKEN[/] {text}", soft_wrap=True)
+
+
+def report_as_json(report: LogReport) -> dict[str, str | int | bool | None]:
+    """Return what the verification of a log found, for programs."""
+    failure = report.failure
+    return {
+        "ok": report.ok,
+        "origin": report.origin,
+        "leaves": report.leaves,
+        "root": report.root.hex(),
+        "checkpoints": report.checkpoints,
+        "cosignatures": report.cosignatures,
+        "witnessed_size": report.witnessed_size,
+        "first_bad_leaf": report.first_bad_leaf,
+        "code": failure.code if failure else None,
+        "reason": failure.reason if failure else None,
+    }

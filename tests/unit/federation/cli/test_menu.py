@@ -33,6 +33,15 @@ def test_a_listed_command_is_there_and_explains_itself(words: tuple[str, ...]) -
     assert f"Usage: credfed {' '.join(words)} " in click.unstyle(result.output)
 
 
+@pytest.mark.parametrize(
+    "words", [("audt",), ("node", "objektions"), ("audit", "serch"), ("consent", "isue")], ids=" ".join
+)
+def test_a_mistyped_command_is_told_once_what_it_may_have_meant(words: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(app, words, prog_name="credfed")
+    assert result.exit_code == 2
+    assert result.stderr.count("Did you mean") == 1
+
+
 def loaded_by(*words: str) -> set[str]:
     """Return the heavy libraries that a process has loaded once a command has run."""
     program = f"""
@@ -47,6 +56,6 @@ except SystemExit:
     return set(ran.stdout.splitlines()[-1].split()[1:])
 
 
-@pytest.mark.parametrize("words", [(), ("node",), ("bank",), ("coordinator",), ("bench",)], ids=" ".join)
+@pytest.mark.parametrize("words", [(), ("node",), ("bank",), ("coordinator",), ("audit",), ("bench",)], ids=" ".join)
 def test_help_loads_no_library_that_a_command_needs(words: tuple[str, ...]) -> None:
     assert loaded_by(*words, "--help") == set()
