@@ -44,7 +44,6 @@ from nodes.clock import system_clock
 from nodes.data_node.agent import DataNodeAgent
 from nodes.data_node.charges import YearAccount, year_account
 from nodes.features import FeatureTable
-from nodes.features.compute import DEFAULT_AS_OF
 from nodes.flower_relay import make_client_app
 from nodes.keystore import read_cards, read_keys
 from nodes.sources import is_identifier, read_description, read_node_source
@@ -200,8 +199,8 @@ class LocalFederation:
     def run_facts(self, dataset: str) -> RunFacts:
         """Return what is known of the run that has just ended."""
         leaks = {leak.value: count for leak, count in self.coordinator.leaks.items()}
-        as_of = DEFAULT_AS_OF.isoformat() if self.description.source(self.file.banks[0]).is_dir() else ""
-        return RunFacts(dataset, as_of, self.traffic.rounds, leaks, self.description.label_column)
+        label = self.description.label_column
+        return RunFacts(dataset, rounds=self.traffic.rounds, leaks=leaks, label=label)
 
     def keep_model(self, model: ModelFile) -> None:
         """Keep a signed model at its bank; the federation's file names the lead's."""

@@ -102,3 +102,14 @@ def witness_name(party: PartyId) -> str:
 def party_of(domain: str) -> PartyId:
     """Return the party id of a domain's node, or of a bank: its name, in Punycode (RFC 3492) where it is not ASCII."""
     return PartyId(domain if domain.isascii() else f"xn-{domain.encode('punycode').decode()}")
+
+
+def name_of(party: str) -> str:
+    """Return the name that a party goes by among people: what `party_of` has encoded, or the id itself."""
+    if not party.startswith("xn-"):
+        return party
+    try:
+        name = party.removeprefix("xn-").encode("ascii").decode("punycode")
+    except UnicodeError:
+        return party
+    return name if party_of(name) == party else party

@@ -74,13 +74,17 @@ class CardTrees(msgspec.Struct, frozen=True):
 
 
 class CardCoverage(msgspec.Struct, frozen=True):
-    """How much of the training rows a domain describes: `covered` by its best feature, `covered_mean` on average."""
+    """How much of the training rows a domain describes: `covered` by its best feature, `covered_mean` on average.
+
+    `as_of` is the day as of which its records speak, of a domain's districts the earliest; "" if not all say one.
+    """
 
     domain: str
     features: int
     selected: int
     covered: float
     covered_mean: float
+    as_of: str
 
 
 class CardGroup(msgspec.Struct, frozen=True):

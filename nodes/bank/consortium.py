@@ -242,7 +242,8 @@ class Consortia:
         spec = trained.spec
         mine = next(member for member in spec.members if member.party == self._me)
         own = msgspec.structs.replace(spec, bank=self._me, rows=mine.rows, training_rows=mine.training_rows)
-        facts = msgspec.structs.replace(facts, policies=run.policies.named)
+        dated, said = self._site.table.said_as_of, dict(sorted(run.role.as_of.items()))
+        facts = msgspec.structs.replace(facts, as_of=dated, policies=run.policies.named, dates=said)
         model = model_file(trained.scorecard, trained.data, own, decode_cut(run.cut), run.seed, facts)
         signatures = {
             bank: base64.b64encode(agreement.signature).decode() for bank, agreement in trained.agreements.items()

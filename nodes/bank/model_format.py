@@ -85,9 +85,10 @@ class DomainCoverage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RunFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the bank is told of its run: rounds and leaks by class; name, outcome column and date of its data, or "".
+    """What the bank is told of its run: rounds and leaks by class; the name and the outcome column of its data, or "".
 
-    `policies` is what it has seen itself: the hash, in hex, of the policy under which each data node took part.
+    The rest it knows itself: `as_of` is the date of its own data, `dates` what each data node says of the records that
+    it trained on, both "" where nothing is said; `policies` the hash, in hex, of each node's policy.
     """
 
     dataset: str = ""
@@ -96,6 +97,7 @@ class RunFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     leaks: dict[str, int] = {}
     label: str = ""
     policies: dict[str, str] = {}
+    dates: dict[str, str] = {}
 
 
 class TrainingFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

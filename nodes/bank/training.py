@@ -144,6 +144,7 @@ class BankRuns:
         trained = run.training.result
         if trained is None:
             raise UnexpectedMessage("the run has no model: some party has said nothing", code="RUN_UNFINISHED")
-        facts = msgspec.structs.replace(facts, policies=run.policies.named)
+        own, said = self._site.table.said_as_of, dict(sorted(run.training.as_of.items()))
+        facts = msgspec.structs.replace(facts, as_of=own, policies=run.policies.named, dates=said)
         model = model_file(trained, run.data, run.training.spec, run.binnings, run.seed, facts)
         return trained, run.data, sign_model_file(model, self._site.keys)

@@ -77,6 +77,10 @@ class PoolSite:
             for asked in asked_by(spec):
                 self._members[PartyId(asked.bank)].release(asked, step, leak)
 
+    def data_as_of(self) -> str:
+        """Return as of which day the binned records speak, or ""."""
+        return self._table.said_as_of
+
     def keep_part(self, manifest: SignedManifest, tables: PointTables) -> None:
         """Store the part, under one bank's manifest, with the bins it refers to."""
         part = StoredPart(encode(manifest), encode(tables), msgspec.msgpack.encode(self._binnings))

@@ -66,8 +66,7 @@ class Parts:
         found = places(part.tables, _bins(rows, part.binnings, enterprises))
         coverage = [Coverage.OK if e in rows.row_of else Coverage.ABSENT for e in enterprises]
         objected = self._site.ledger.objections.pending(enterprises)
-        as_of = "" if rows.table.as_of is None else rows.table.as_of.isoformat()
-        return Evaluation(found, coverage, tuple(enterprises), part.absent, objected, as_of)
+        return Evaluation(found, coverage, tuple(enterprises), part.absent, objected, rows.table.said_as_of)
 
 
 def _bins(rows: Snapshot, binnings: Sequence[FineBinning], enterprises: Sequence[str]) -> Codes:

@@ -16,6 +16,7 @@ from nodes.data_node.consents import ConsentDesk
 from nodes.data_node.consortium import PoolSite, asked_by, check_members
 from nodes.data_node.site import NodeSite
 from nodes.data_node.survey import DistrictSurvey
+from nodes.features import FeatureTable
 from nodes.ledger import Release, StoredPart
 from nodes.policy import NodePolicy, Request, Rule, decide
 from protocols.assessment.manifest import SignedManifest
@@ -74,11 +75,12 @@ class TrainingSite:
         self._consent: Consent | None = None
         self._binnings: tuple[FineBinning, ...] = ()
         self._survey: DistrictSurvey | None = None
+        self._as_of = ""
 
     def survey(self, spec: RunSpec, cohort: Cohort) -> DistrictSurvey:
         """Admit the cohort, and count its rows with the other districts of the domain. Raises: PolicyDenied."""
         self.admit(spec, cohort)
-        table = offered_features(self._site.table, self._rule)
+        table = self._offered()
         columns = cohort_columns(table, row_index(table), cohort.ids)
         self._survey = DistrictSurvey(columns, spec.training_rows, spec.fine_bins, spec.minimum_bin, table.special)
         return self._survey
@@ -86,9 +88,15 @@ class TrainingSite:
     def bin_cohort(self, spec: RunSpec, cohort: Cohort) -> BinnedRows:
         """Admit the cohort and bin its rows. Raises: PolicyDenied."""
         self.admit(spec, cohort)
-        table = offered_features(self._site.table, self._rule)
+        table = self._offered()
         rows, self._binnings = bin_rows(table, cohort.ids, spec.training_rows, spec.fine_bins, spec.minimum_bin)
         return rows
+
+    def _offered(self) -> FeatureTable:
+        """Return what the bank's rule lets it use of the records as they are now, and keep as of when they speak."""
+        table = offered_features(self._site.table, self._rule)
+        self._as_of = table.said_as_of
+        return table
 
     def admit(self, spec: RunSpec, cohort: Cohort) -> None:
         """Verify the cohort's consent, refuse training rows that nearly equal an earlier run's, and remember them.
@@ -124,6 +132,10 @@ class TrainingSite:
         charges = release_charges(self._rule.training, spec, step, leak)
         release = Release(step, leak, site.clock(), self._rule.name, self._admission.policy.digest())
         site.ledger.runs.record_release(spec.transcript(), release, charges)
+
+    def data_as_of(self) -> str:
+        """Return as of which day the binned records speak, or ""."""
+        return self._as_of
 
     def keep_part(self, manifest: SignedManifest, tables: PointTables) -> None:
         """Store the part with the bins it refers to."""

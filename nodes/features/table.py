@@ -26,6 +26,11 @@ class FeatureTable:
     special: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     as_of: datetime.date | None = None
 
+    @property
+    def said_as_of(self) -> str:
+        """Return `as_of` as messages say it: an ISO date, or "" where it is not known."""
+        return "" if self.as_of is None else self.as_of.isoformat()
+
     def __post_init__(self) -> None:
         if any(column.shape != (len(self.ids),) for column in self.columns.values()):
             raise ValueError("every column needs one value per id")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import datetime
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,11 +20,12 @@ from protocols.errors import ConfigurationError
 BANK_DOMAIN: Final = "bank"
 SUFFIXES: Final = (".csv", ".csv.gz", ".parquet")
 MAX_NAME: Final = 256
+_A_SLIP: Final = 0.7
 _DOMAIN_NAME: Final = re.compile(r"\w[\w.-]{0,31}")
 
 
 class _Description(msgspec.Struct, frozen=True):
-    """All that `domains.json` may say. `unassigned`, columns that no party holds, is for its readers alone."""
+    """All that `domains.json` says here. What else stands in it is for its readers: a source, columns nobody holds."""
 
     id: str
     label: str
@@ -32,7 +34,7 @@ class _Description(msgspec.Struct, frozen=True):
     monotone: dict[str, str] = {}
     special: dict[str, list[float]] = {}
     regions: dict[str, list[str]] = {}
-    unassigned: list[str] = []
+    as_of: datetime.date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class DatasetDescription:
     `banks` names the label files, `node_<bank>`; a bank that `domains` does not list has the columns of "bank".
     `directions` and `special` map (domain, column) to how the bad rate must run, and to the values that are codes.
     `regions` names the nodes of each domain that several share by region, of whom each holds other enterprises.
+    `as_of` is the day as of which its table files speak; None for the day on which each was written.
     """
 
     directory: Path
@@ -52,6 +55,7 @@ class DatasetDescription:
     directions: Mapping[Key, Direction] = field(default_factory=dict)
     special: Mapping[Key, tuple[float, ...]] = field(default_factory=dict)
     regions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    as_of: datetime.date | None = None
 
     @property
     def nodes(self) -> dict[str, str]:
@@ -105,22 +109,23 @@ def read_description(directory: Path) -> DatasetDescription:
     directions = read_directions(path, raw.monotone, domains)
     special = read_special(path, raw.special, domains)
     regions = {domain: tuple(nodes) for domain, nodes in raw.regions.items()}
-    description = DatasetDescription(directory, raw.id, raw.label, domains, banks, directions, special, regions)
+    description = DatasetDescription(
+        directory, raw.id, raw.label, domains, banks, directions, special, regions, raw.as_of
+    )
     _check(path, description)
     return description
 
 
 def _check_keys(path: Path, keys: Iterable[str]) -> None:
-    """Return if every key says something here, so that none is ignored for a slip in its spelling.
+    """Return if no key is a slip in the spelling of one that says something here; any other is for readers alone.
 
     Raises: ConfigurationError, code UNKNOWN_KEY, with the key that was probably meant.
     """
     known = _Description.__struct_fields__
     for key in keys:
-        if key not in known:
-            meant = get_close_matches(key.lower(), known, n=1)
-            advice = f"did you mean {meant[0]!r}?" if meant else f"known: {', '.join(known)}"
-            raise ConfigurationError(f"{path}: unknown key {key!r}; {advice}", code="UNKNOWN_KEY")
+        meant = get_close_matches(key.lower(), known, n=1, cutoff=_A_SLIP)
+        if meant and key not in known:
+            raise ConfigurationError(f"{path}: unknown key {key!r}; did you mean {meant[0]!r}?", code="UNKNOWN_KEY")
 
 
 def _check(path: Path, description: DatasetDescription) -> None:

@@ -59,7 +59,7 @@ def _node_table(description: DatasetDescription, node: str, repairs: Sequence[Re
             f"{path}: column {description.label_column!r} is the label, which only the bank may hold",
             code="LABEL_IN_DATA_NODE",
         )
-    return replace(raw.table(description.id_column, columns), as_of=_modified(path))
+    return replace(raw.table(description.id_column, columns), as_of=_as_of(description, path))
 
 
 def read_raw(description: DatasetDescription, domain: str) -> Records:
@@ -71,7 +71,8 @@ def read_raw(description: DatasetDescription, domain: str) -> Records:
     raw = _Raw(path)
     raw.require(description.id_column, names)
     ids = [None if value is None else str(value).strip() for value in raw.columns[description.id_column].tolist()]
-    return Records(ids, {name: _typed(_without_missing(raw.columns[name])) for name in names}, _modified(path))
+    columns = {name: _typed(_without_missing(raw.columns[name])) for name in names}
+    return Records(ids, columns, _as_of(description, path))
 
 
 def read_bank_source(description: DatasetDescription, bank: str = "") -> tuple[FeatureTable, NDArray[np.int64]]:
@@ -83,13 +84,13 @@ def read_bank_source(description: DatasetDescription, bank: str = "") -> tuple[F
     path, features = description.source(name), description.bank_columns(name)
     label = description.label_column
     if path.is_dir():
-        table = _selected(path, compute_features(BANK_DOMAIN, path), (*features, label))
+        table, as_of = _selected(path, compute_features(BANK_DOMAIN, path), (*features, label)), DEFAULT_AS_OF
     else:
-        table = _Raw(path).table(description.id_column, (*features, label))
+        table, as_of = _Raw(path).table(description.id_column, (*features, label)), _as_of(description, path)
     outcomes = _outcomes(path, label, table.columns[label])
     own = {name: column for name, column in table.columns.items() if name != label}
     domain = name if name in description.domains else BANK_DOMAIN
-    return FeatureTable(table.ids, own, description.special_of(domain)), outcomes
+    return FeatureTable(table.ids, own, description.special_of(domain), as_of), outcomes
 
 
 def is_identifier(text: str) -> bool:
@@ -197,9 +198,9 @@ def _outcome(value: object) -> int:
     return int(number) if number in (0.0, 1.0) else -1
 
 
-def _modified(*files: Path) -> datetime.date:
-    """Return when the newest of some files was written (UTC): the best that a file says of how fresh it is."""
-    return datetime.datetime.fromtimestamp(max(file.stat().st_mtime for file in files), datetime.UTC).date()
+def _as_of(description: DatasetDescription, file: Path) -> datetime.date:
+    """Return the day that is declared; else when the file was written (UTC), the best that it says of its freshness."""
+    return description.as_of or datetime.datetime.fromtimestamp(file.stat().st_mtime, datetime.UTC).date()
 
 
 def _checked(path: Path, records: Records, names: tuple[str, ...]) -> FeatureTable:

@@ -40,7 +40,10 @@ Sent = list[Envelope]
 
 
 class BankConsortium(BankColumns):
-    """One bank in one run of several; `result` is set when it is done."""
+    """One bank in one run of several; `result` is set when it is done.
+
+    `as_of` tells as of when each node's records speak.
+    """
 
     def __init__(
         self,
@@ -60,6 +63,7 @@ class BankConsortium(BankColumns):
         self._gradients: dict[PartyId, Residues] = {}
         self._closure: Closure | None = None
         self._agreements: dict[PartyId, c.ModelAgreement] = {}
+        self.as_of: dict[PartyId, str] = {}
         self.result: TrainedConsortium | None = None
 
     def _handlers(self) -> Handlers:
@@ -224,7 +228,7 @@ class BankConsortium(BankColumns):
         if message.manifest != manifest.model_hash() or node in closure.signatures:
             raise VerificationFailed(f"{node} has signed another manifest, or twice")
         verify_manifest_signature(manifest, self._channel.cards[node], message.signature)
-        closure.signatures[node] = message.signature
+        closure.signatures[node], self.as_of[node] = message.signature, message.as_of
         return self._finish_when_ready()
 
     def _finish_when_ready(self) -> Sent:

@@ -139,10 +139,10 @@ class NodeConsortium(NodeColumns):
         """Sign every bank's manifest, once all have agreed to the one model and this node holds its final part."""
         if not self._final or not self._closing.complete:
             return []
-        manifests = self._closing.verified(require(self._tables))
+        manifests, as_of = self._closing.verified(require(self._tables)), self._site.data_as_of()
         return [
             self._channel.wrap(
-                bank, m.ManifestSignature(manifest.model_hash(), sign_manifest(manifest, self._channel.keys))
+                bank, m.ManifestSignature(manifest.model_hash(), sign_manifest(manifest, self._channel.keys), as_of)
             )
             for bank, manifest in manifests.items()
         ]

@@ -52,6 +52,10 @@ class ConsortiumSite(Protocol):
         """Record that a step is about to reveal something. Raises: PolicyDenied, BudgetExceeded."""
         ...
 
+    def data_as_of(self) -> str:
+        """Return as of which day the binned records speak, as an ISO date; "" if their source does not say."""
+        ...
+
     def keep_part(self, manifest: SignedManifest, tables: m.PointTables) -> None:
         """Store this node's part of a model that all nodes and all banks have signed."""
         ...

@@ -23,7 +23,7 @@ Handlers = Mapping[str, Callable[[Envelope], Sent]]
 
 
 class BankRole(ABC):
-    """The bank in one run: `start` opens it, `receive` drives it.
+    """The bank in one run: `start` opens it, `receive` drives it. `as_of`: as of when each node's records speak.
 
     Raises: MalformedMessage, UnexpectedMessage, VerificationFailed; CreditFederationError with code FIT_DIVERGED.
     """
@@ -32,6 +32,7 @@ class BankRole(ABC):
         self.spec, self._channel, self._me = spec, channel, channel.keys.party
         self._domains = {PartyId(node.party): node.domain for node in spec.nodes}
         self._signatures: SignatureCollection | None = None
+        self.as_of: dict[PartyId, str] = {}
 
     def start(self, labels: m.EncryptedLabels, cohorts: Mapping[PartyId, m.Cohort]) -> Sent:
         """Open the run: announce it, hand out the labels' ciphertexts and, sealed to each node, its cohort."""
@@ -79,6 +80,7 @@ class BankRole(ABC):
     def _on_signature(self, envelope: Envelope) -> Sent:
         node, message = self._from_node(envelope, m.ManifestSignature)
         require(self._signatures).put(node, message)
+        self.as_of[node] = message.as_of
         return self._finish_when_ready()
 
     def _close(self, signed: SignedManifest) -> Sent:

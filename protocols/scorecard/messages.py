@@ -29,6 +29,7 @@ from typing import Annotated, ClassVar, Final
 
 from msgspec import Meta
 
+from protocols.assessment.messages import IsoDate
 from protocols.channel.identity import Key32, PartyName, Signature
 from protocols.channel.wire import Message, encode
 
@@ -297,15 +298,17 @@ class GradientShare(Message, frozen=True):
 
 
 class ManifestSignature(Message, frozen=True):
-    """A node's consent to serve this model, having compared its own part with the manifest's hash. Reveals nothing.
+    """A node's consent to serve this model, having compared its own part with the manifest's hash.
 
-    It goes to all: each party gathers the signatures for itself, and keeps its part only under all of them.
+    It goes to all: each party gathers the signatures for itself, and keeps its part only under all of them. Reveals:
+    `as_of`, as of which day the records speak that the node trained on, as its answers will; no more.
     """
 
     OPEN: ClassVar[bool] = True
 
     manifest: Key32
     signature: Signature
+    as_of: IsoDate = ""
 
 
 class RunFinished(Message, frozen=True):

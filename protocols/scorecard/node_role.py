@@ -35,6 +35,10 @@ class Site(Protocol):
         """Record that a step is about to reveal something. Raises: PolicyDenied, BudgetExceeded."""
         ...
 
+    def data_as_of(self) -> str:
+        """Return as of which day the binned records speak, as an ISO date; "" if their source does not say."""
+        ...
+
     def keep_part(self, manifest: SignedManifest, tables: m.PointTables) -> None:
         """Store this node's part of a model that all nodes have signed."""
         ...
@@ -122,7 +126,8 @@ class NodeRole(ABC):
     def _on_manifest(self, envelope: Envelope) -> Sent:
         manifest = self._once(envelope, Manifest)
         check_manifest(manifest, self.spec, self._me, self._channel.cards, require(self._final), self._bank_key)
-        signature = m.ManifestSignature(manifest.model_hash(), sign_manifest(manifest, self._channel.keys))
+        signed = sign_manifest(manifest, self._channel.keys)
+        signature = m.ManifestSignature(manifest.model_hash(), signed, self._site.data_as_of())
         self._signatures = SignatureCollection(manifest, self._channel.cards)
         self._signatures.put(self._me, signature)
         return [self._channel.wrap(EVERYONE, signature)]

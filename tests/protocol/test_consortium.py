@@ -47,3 +47,7 @@ def test_other_consortia_get_it_too(sizes: dict[str, tuple[int, int]], own: int,
     assert_equals_oracle(network)
     releases = [step for step, leak in network.sites[PartyId("tax")].releases if leak == "row_totals"]
     assert len(releases) == refinements + 1
+
+
+def test_every_bank_hears_as_of_when_each_node_s_records_speak(trained: ConsortiumNetwork) -> None:
+    assert all(bank.as_of == dict.fromkeys(trained.sites, "2025-12-31") for bank in trained.bank_roles.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +36,7 @@ from nodes.bank.model_file import BOOSTING, SCORECARD, ModelFeature, ModelFile, 
 from nodes.bank.model_quality import CurvePoint, ModelQuality, ScoredGroup
 from nodes.features import load_catalogue
 from nodes.keystore import replace_file
+from protocols.assessment.manifest import Manifest
 from protocols.boosting.trees import Split
 from protocols.credit.scale import GRADE_LIMITS, SCORE_FACTOR, score
 
@@ -64,6 +65,7 @@ def model_card(model: ModelFile) -> ModelCard:
     manifest, facts = model.signed_manifest().manifest, model.training
     training, shared = _training(model), "; counted over all banks of the run" if model.consortium else ""
     created = datetime.datetime.fromtimestamp(facts.created, datetime.UTC)
+    dates = _dates(manifest, facts.run.dates)
     return ModelCard(
         title=f"{_NAMES.get(model.family, 'Credit model')} for small enterprises",
         family=model.family,
@@ -81,7 +83,14 @@ def model_card(model: ModelFile) -> ModelCard:
         warnings=_warnings(model, len(manifest.nodes)),
         training=training,
         coverage=tuple(
-            CardCoverage(c.domain, c.features, c.selected, 1 - c.missing_least, 1 - c.missing_mean)
+            CardCoverage(
+                c.domain,
+                c.features,
+                c.selected,
+                1 - c.missing_least,
+                1 - c.missing_mean,
+                dates.get(c.domain, facts.run.as_of),
+            )
             for c in model.coverage
         ),
         constant=model.constant,
@@ -91,6 +100,14 @@ def model_card(model: ModelFile) -> ModelCard:
         leaks=tuple(CardLeak(name, times, leak(name) + shared) for name, times in facts.run.leaks.items()),
         nodes=tuple(CardNode(node.party, node.domain, node.card, node.part.hex()) for node in manifest.nodes),
     )
+
+
+def _dates(manifest: Manifest, said: Mapping[str, str]) -> dict[str, str]:
+    """Return as of when the records of each data node's domain speak, of its districts the earliest."""
+    found: dict[str, list[str]] = {}
+    for entry in manifest.nodes:
+        found.setdefault(entry.domain, []).append(said.get(entry.party, ""))
+    return {domain: min(dates) for domain, dates in found.items()}
 
 
 def _training(model: ModelFile) -> CardTraining:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from federation.cli.output import console, errors, print_json, quiet_libraries, reported_errors
 from federation.cli.training.cards import model_card
-from federation.local.layout import party_of, read_federation
+from federation.local.layout import name_of, party_of, read_federation
 from federation.local.models import read_bank_model
 from federation.report.card import render_card
 from federation.report.card_data import ModelCard
@@ -91,7 +91,7 @@ def _show(card: ModelCard) -> None:
     console.print(f"model {card.model}", soft_wrap=True)
     console.print(
         f"[green]signed[/] by {escape(card.bank)} and {len(card.nodes)} data nodes: "
-        + ", ".join(escape(node.party) for node in card.nodes)
+        + ", ".join(escape(name_of(node.party)) for node in card.nodes)
     )
     console.print(_features(card))
     figures = (
@@ -105,7 +105,9 @@ def _show(card: ModelCard) -> None:
     measured = " · ".join(f"{name} {'n/a' if value is None else f'{value:.4f}'}" for name, value in figures)
     console.print(f"on {training.rows_test:,} test rows: {measured}")
     console.print(f"stability index {found.stability.index:.4f}, training to test rows: {found.stability.verdict}")
-    coverage = " · ".join(f"{escape(c.domain)} {c.covered:.0%}" for c in card.coverage)
+    coverage = " · ".join(
+        f"{escape(c.domain)} {c.covered:.0%}{f' as of {escape(c.as_of)}' if c.as_of else ''}" for c in card.coverage
+    )
     console.print(f"coverage of {training.rows_train:,} training rows: {coverage}")
     leaks = ", ".join(f"{row.times} × {escape(row.leak)}" for row in card.leaks)
     console.print(f"revealed to the bank in training: {leaks or 'nothing recorded'}")

@@ -20,7 +20,6 @@ from nodes.bank.settings import BankSettings
 from nodes.bank.site import BankSite
 from nodes.bank.split import Split
 from nodes.bank.training import TrainingTerms
-from nodes.features.compute import DEFAULT_AS_OF
 from nodes.keystore import read_roster
 from nodes.sources import read_description
 from protocols.boosting.model import BoostingPlan
@@ -93,9 +92,8 @@ class EnrolledBank:
         end = asyncio.run(carry([BankEnd(self._home, self._settings, self._agent)], on_round))
         traffic = traffic_of(end, opened - started, time.monotonic() - opened)
         description = read_description(self._home / self._settings.data)
-        name = self._settings.bank or description.banks[0]
-        as_of = DEFAULT_AS_OF.isoformat() if description.source(name).is_dir() else ""
-        facts = RunFacts(self._home.name, as_of, traffic.rounds, end.leaks, description.label_column)
+        label = description.label_column
+        facts = RunFacts(self._home.name, rounds=traffic.rounds, leaks=end.leaks, label=label)
         trained, data, model = self._agent.trained(transcript, facts)
         write_model_file(self._home / self._settings.model, model)
         return Training(trained, data, model, traffic, end.leaks, {}, self._agent.reported)

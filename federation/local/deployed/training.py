@@ -29,7 +29,6 @@ from nodes.bank.split import split_rows
 from nodes.bank.training import TrainingTerms
 from nodes.clock import system_clock
 from nodes.features import FeatureTable
-from nodes.features.compute import DEFAULT_AS_OF
 from nodes.sources import read_description
 from protocols.boosting.model import BoostingPlan
 from protocols.channel.identity import PartyId
@@ -116,8 +115,7 @@ class DeployedBanks:
 
     def _facts(self, traffic: Traffic, leaks: dict[str, int], dataset: str) -> RunFacts:
         description = read_description(self._folder / self.file.data)
-        as_of = DEFAULT_AS_OF.isoformat() if description.source(self.file.banks[0]).is_dir() else ""
-        return RunFacts(dataset, as_of, traffic.rounds, leaks, description.label_column)
+        return RunFacts(dataset, rounds=traffic.rounds, leaks=leaks, label=description.label_column)
 
     def _keep(self, model: ModelFile) -> None:
         write_model_file(self._folder / model.bank / MODEL_FILE, model)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -349,10 +350,10 @@ def test_domains_json_may_begin_with_a_byte_order_mark(data: Path) -> None:
         ("Regions", "did you mean 'regions'?"),
         ("specials", "did you mean 'special'?"),
         ("bank", "did you mean 'banks'?"),
-        ("weather", "known: id, label, domains, banks, monotone, special, regions, unassigned"),
+        ("asof", "did you mean 'as_of'?"),
     ],
 )
-def test_a_key_of_domains_json_that_says_nothing_is_refused_not_ignored(data: Path, key: str, advice: str) -> None:
+def test_a_misspelt_key_of_domains_json_is_refused_not_ignored(data: Path, key: str, advice: str) -> None:
     path = data / "domains.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {key: {}}))
     with pytest.raises(ConfigurationError) as refusal:
@@ -361,7 +362,22 @@ def test_a_key_of_domains_json_that_says_nothing_is_refused_not_ignored(data: Pa
     assert str(refusal.value) == f"{path}: unknown key {key!r}; {advice}"
 
 
-def test_domains_json_may_list_columns_that_nobody_holds(data: Path) -> None:
+@pytest.mark.parametrize("key", ["unassigned", "source", "description", "licence", "name", "rows", "target", "notes"])
+def test_domains_json_may_tell_its_readers_more(data: Path, key: str) -> None:
     path, plain = data / "domains.json", read_description(data)
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"unassigned": ["row_number"]}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: ["row_number"]}))
     assert read_description(data) == plain
+
+
+def test_files_speak_as_of_the_day_that_is_declared_or_else_when_they_were_written(data: Path) -> None:
+    path, undeclared = data / "domains.json", read_description(data)
+    os.utime(data / "node_tax.csv", (86_400.0 * 365, 86_400.0 * 365))
+    assert read_node_source(undeclared, "tax").said_as_of == "1971-01-01"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"as_of": "2025-06-30"}))
+    declared = read_description(data)
+    tables = [read_bank_source(declared)[0], *(read_node_source(declared, node) for node in declared.nodes)]
+    assert {table.said_as_of for table in tables} == {"2025-06-30"}
+    assert str(read_raw(declared, "tax").newest) == "2025-06-30"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"as_of": "30.6.2025"}))
+    with pytest.raises(ConfigurationError, match="as_of"):
+        read_description(data)

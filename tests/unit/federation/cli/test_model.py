@@ -107,6 +107,29 @@ def test_the_card_says_what_the_run_was(trained: TrainedFederation, card: ModelC
     assert card.created.endswith("Z")
 
 
+def test_the_card_says_as_of_when_each_party_s_records_speak(trained: TrainedFederation, card: ModelCard) -> None:
+    description = read_description(trained.folder / read_federation(trained.folder).data)
+    own = read_bank_source(description)[0].said_as_of
+    said = {domain: read_node_source(description, domain).said_as_of for domain in description.node_domains}
+    assert {row.domain: row.as_of for row in card.coverage} == said | {"bank": own}
+    assert card.data_as_of == own
+    assert all(said.values())
+    shown = " ".join(credfed("model", "show", trained.folder).output.split())
+    assert all(f"as of {date}" in shown for date in said.values())
+
+
+def test_a_district_that_does_not_say_when_its_records_speak_leaves_its_domain_without_a_date(
+    trained: TrainedFederation,
+) -> None:
+    model = trained.training.model
+    run, nodes = model.training.run, model.signed_manifest().manifest.nodes
+    silent = msgspec.structs.replace(run, dates={entry.party: run.dates[entry.party] for entry in nodes[1:]})
+    facts = msgspec.structs.replace(model.training, run=silent)
+    rows = {row.domain: row.as_of for row in model_card(msgspec.structs.replace(model, training=facts)).coverage}
+    assert rows[nodes[0].domain] == ""
+    assert all(rows[entry.domain] for entry in nodes[1:])
+
+
 def test_points_add_up_to_the_score(trained: TrainedFederation, card: ModelCard) -> None:
     model = trained.training.model
     most = sum(max(step.points for step in f.bins) for f in card.features if f.selected)

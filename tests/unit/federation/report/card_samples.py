@@ -89,7 +89,9 @@ def sample() -> ModelCard:
         not_protected=NOT_PROTECTED,
         warnings=(),
         training=TRAINING,
-        coverage=tuple(CardCoverage(d, 6, 3, 0.9 - 0.1 * i, 0.85 - 0.1 * i) for i, d in enumerate(domains)),
+        coverage=tuple(
+            CardCoverage(d, 6, 3, 0.9 - 0.1 * i, 0.85 - 0.1 * i, f"2023-12-{31 - i}") for i, d in enumerate(domains)
+        ),
         constant=3.1,
         features=tuple(card_feature(feature) for feature in report_features()),
         trees=(),
@@ -127,7 +129,7 @@ def with_text(text: str) -> ModelCard:
         created=text,
         data_as_of=text,
         warnings=(text,),
-        coverage=(CardCoverage(text, 1, 1, 0.5, 0.5),),
+        coverage=(CardCoverage(text, 1, 1, 0.5, 0.5, text),),
         features=features,
         trees=(CardTrees(text, text, 1, 1, 1.0),),
         leaks=(CardLeak(text, 1, text),),
