@@ -18,6 +18,7 @@ from nodes.backup.archive import Manifest, read_backup, restore_postgres
 from nodes.backup.freshness import Standing, cosigned_size, recorded_size
 from nodes.data_node.stop_switch import StopSwitch
 from nodes.keystore import LOG_KEY_FILE
+from nodes.ledger.location import URL_FILE, ledger_location, others_at
 from nodes.ledger.schema import MIGRATIONS
 from protocols.errors import ConfigurationError, CreditFederationError
 
@@ -53,6 +54,7 @@ def restore(source: Path, home: Path, passphrase: bytes, note: bytes | None, acc
         if stopped:
             made = datetime.datetime.fromtimestamp(manifest.made, datetime.UTC).isoformat()
             StopSwitch(draft).stop(f"restored from a backup made {made}; resume after an hour, if this is the newest")
+        _require_alone(home, draft)
         _require_still(home)
         _put(draft, home, now)
     except BaseException:
@@ -99,6 +101,24 @@ def _require_still(home: Path) -> None:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
                 text = f"{path}: a process has it open: stop what runs from {home} first"
                 raise ConfigurationError(text, code="STILL_RUNNING") from error
+
+
+def _require_alone(home: Path, draft: Path) -> None:
+    """Return if nobody has a ledger in PostgreSQL open: the directory's, or the one into which the draft's dump goes.
+
+    A process that has would go on by a ledger that went back under its feet. Raises: ConfigurationError, codes
+    STILL_RUNNING, and BAD_LEDGER for a database that could not take the dump.
+    """
+    others = _others(draft)
+    with suppress(ConfigurationError):  # the directory's own may be gone: that may be why it is replaced
+        others += _others(home)
+    if others:
+        text = f"{home / URL_FILE}: a process has the database open: stop what runs from {home} first"
+        raise ConfigurationError(text, code="STILL_RUNNING")
+
+
+def _others(folder: Path) -> int:
+    return others_at(str(ledger_location(folder))) if (folder / URL_FILE).exists() else 0
 
 
 def _put(draft: Path, home: Path, now: int) -> None:

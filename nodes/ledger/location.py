@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,9 @@ from protocols.errors import ConfigurationError
 FILE: Final = "ledger.sqlite"
 URL_FILE: Final = "ledger.url"
 BAD_LEDGER: Final = "BAD_LEDGER"
+_OTHERS: Final = """SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND usename IS NOT NULL AND pid <> pg_backend_pid()"""
+"""The server's own workers, which clean up behind others, have no user."""
 SCHEMES: Final = ("postgresql://", "postgres://")
 
 Location = Path | str
@@ -46,6 +50,13 @@ def name_of(location: Location) -> str:
     if isinstance(location, Path):
         return str(location)
     return f"postgresql://{location.partition('://')[2].rpartition('@')[2].partition('?')[0]}"
+
+
+def others_at(url: str) -> int:
+    """Return how many other clients have a PostgreSQL database open. Raises: as `connect`; a count needs no rights."""
+    with closing(connect(url, read_only=True)) as backend:
+        (row,) = backend.execute(_OTHERS, ())
+    return int(row[0])
 
 
 def connect(location: Location, *, read_only: bool = False) -> Backend:

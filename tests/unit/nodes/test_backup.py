@@ -6,11 +6,14 @@ import io
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 from typer.testing import CliRunner
 
 from federation.audit import AuditLog, read_log_keys, read_log_signer
@@ -24,6 +27,7 @@ from nodes.backup.sealed_stream import CHUNK, SealedReader, SealedWriter
 from nodes.data_node.stop_switch import StopSwitch
 from nodes.keystore import read_keys
 from nodes.ledger import ledger_location, open_node_ledger
+from nodes.ledger.location import others_at
 from nodes.ledger.schema import MIGRATIONS
 from protocols.errors import ConfigurationError, VerificationFailed
 from tests.postgres_server import PostgresServer
@@ -31,6 +35,9 @@ from tests.small_federation import NOW
 
 PASSPHRASE = b"correct horse battery staple"
 SALT = bytes(16)
+needs_pg_dump = pytest.mark.skipif(
+    shutil.which("pg_dump") is None, reason="PostgreSQL's pg_dump is not installed on this machine"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -242,7 +249,82 @@ def test_a_backup_of_newer_software_is_refused(
     assert sorted(path.name for path in home.iterdir()) == before
 
 
-@pytest.mark.skipif(shutil.which("pg_dump") is None, reason="PostgreSQL's pg_dump is not installed on this machine")
+def await_alone(url: str) -> None:
+    """Return once the server has let go of all sessions that were closed."""
+    for _ in range(600):
+        if others_at(url) == 0:
+            return
+        time.sleep(0.1)
+    raise AssertionError(others_at(url))
+
+
+@needs_pg_dump
+@pytest.mark.parametrize("user", ["tester", "plain"])
+def test_no_ledger_in_postgresql_goes_back_under_a_node_that_runs(
+    federation_folder: Path, tmp_path: Path, postgres: PostgresServer, user: str
+) -> None:
+    home, file, url = federation_folder / "tax", tmp_path / "tax.backup", postgres.new_database()
+    with psycopg.connect(url, autocommit=True) as connection:  # a node's user sees little of others' sessions
+        connection.execute("DO $$ BEGIN CREATE ROLE plain LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+        connection.execute("GRANT ALL ON SCHEMA public TO plain")
+    (home / "ledger.url").write_text(url.replace("tester", user), encoding="utf-8")
+    ledger = open_node_ledger(url)
+    ledger.witness.keep_note("a log", None, 5, b"a note")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO plain")
+    write_backup(home, file, PASSPHRASE, NOW)
+    ledger.witness.keep_note("a log", b"a note", 6, b"a later note")
+    before = {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
+    with pytest.raises(ConfigurationError) as caught:
+        restore(file, home, PASSPHRASE, None, True, NOW)
+    assert caught.value.code == "STILL_RUNNING"
+    assert {path: path.read_bytes() for path in home.rglob("*") if path.is_file()} == before
+    assert not list(tmp_path.rglob("*.before-*"))
+    assert ledger.witness.note("a log") == b"a later note"
+    with pytest.raises(ConfigurationError):  # nor by way of another directory
+        restore(file, federation_folder / "elsewhere", PASSPHRASE, None, True, NOW)
+    ledger.close()
+
+
+def test_a_directory_whose_ledger_another_database_has_is_not_replaced_while_its_node_runs(
+    federation_folder: Path, tmp_path: Path, postgres: PostgresServer
+) -> None:
+    home, file, url = federation_folder / "tax", tmp_path / "tax.backup", postgres.new_database()
+    write_backup(home, file, PASSPHRASE, NOW)
+    (home / "ledger.url").write_text(url, encoding="utf-8")  # it moved there after the backup
+    ledger = open_node_ledger(url)
+    with pytest.raises(ConfigurationError) as caught:
+        restore(file, home, PASSPHRASE, None, True, NOW)
+    assert caught.value.code == "STILL_RUNNING"
+    ledger.close()
+    (home / "ledger.url").write_text("postgresql://nobody@127.0.0.1:1/gone", encoding="utf-8")
+    restore(file, home, PASSPHRASE, None, True, NOW)
+    assert not (home / "ledger.url").exists()
+
+
+@needs_pg_dump
+def test_a_database_that_cannot_take_the_ledger_is_known_before_anything_is_replaced(
+    federation_folder: Path, tmp_path: Path, postgres: PostgresServer
+) -> None:
+    home, file, url = federation_folder / "tax", tmp_path / "tax.backup", postgres.new_database()
+    (home / "ledger.url").write_text(url, encoding="utf-8")
+    (home / "ledger.sqlite").unlink()
+    open_node_ledger(url).close()
+    write_backup(home, file, PASSPHRASE, NOW)
+    await_alone(url)
+    with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
+        connection.execute(
+            f"DROP DATABASE {conninfo_to_dict(url)['dbname']} WITH (FORCE)"
+        )  # the owner has a new server
+    before = sorted(path.name for path in home.iterdir())
+    with pytest.raises(ConfigurationError) as caught:
+        restore(file, home, PASSPHRASE, None, True, NOW)
+    assert caught.value.code == "BAD_LEDGER"
+    assert sorted(path.name for path in home.iterdir()) == before
+    assert [path.name for path in federation_folder.glob("*tax*")] == ["tax"]
+
+
+@needs_pg_dump
 def test_a_ledger_in_postgresql_is_dumped_and_comes_back(
     federation_folder: Path, tmp_path: Path, postgres: PostgresServer
 ) -> None:
@@ -253,6 +335,7 @@ def test_a_ledger_in_postgresql_is_dumped_and_comes_back(
     assert DUMP in write_backup(home, file, PASSPHRASE, NOW).files
     ledger.witness.keep_note("a log", b"a note", 6, b"a later note")
     ledger.close()
+    await_alone(url)
     restore(file, home, PASSPHRASE, None, True, NOW)
     ledger = open_node_ledger(url)
     assert ledger.witness.note("a log") == b"a note"
