@@ -15,6 +15,7 @@ from nodes.features.catalogue import Unit
 from nodes.features.owned import FEATURES_FILE, FeaturesFile, OwnedFeature
 from nodes.sources.dataset import DatasetDescription
 from nodes.sources.records import Column, Records
+from nodes.sources.strays import stray_texts
 from nodes.sources.tables import is_identifier, read_raw, uses_usccs
 from nodes.sources.views import read_views
 from protocols import uscc
@@ -99,6 +100,7 @@ def _report(
     findings += [
         f"{entry.name} has values that its unit ({entry.unit}) cannot have" for entry in features if entry.valid < 1
     ]
+    findings += stray_texts({entry.name: records.columns[entry.name] for entry in features if entry.unit != Unit.GRADE})
     findings += [f"{entry.name} has one value alone" for entry in features if entry.distinct == 1]
     return SourceReport(
         source=str(path),

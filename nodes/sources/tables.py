@@ -25,7 +25,7 @@ from nodes.sources.views import read_views
 from protocols import uscc
 from protocols.errors import ConfigurationError
 
-MISSING_TOKENS: Final = frozenset({"", "na", "n/a", "nan", "null", "none"})
+MISSING_TOKENS: Final = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "none", "?", "-", "--"})
 MAX_ID: Final = 128
 Column = NDArray[np.float64] | NDArray[np.object_]
 
@@ -166,12 +166,14 @@ def _without_missing(values: Text) -> Text:
 def _typed(values: Text) -> Column:
     """Return floats if every value that is there is a number, else the texts."""
     try:
-        return np.array([np.nan if value is None else _number(value) for value in values.tolist()], dtype=np.float64)
+        return np.array(
+            [np.nan if value is None else read_number(value) for value in values.tolist()], dtype=np.float64
+        )
     except ValueError:
         return np.array([None if v is None else str(v).strip() for v in values.tolist()], dtype=object)
 
 
-def _number(text: str) -> float:
+def read_number(text: str) -> float:
     """Return the number that a text spells. Raises: ValueError; also for Python's own `1_000`, which is a category."""
     if "_" in text:
         raise ValueError("digits parted by underscores")

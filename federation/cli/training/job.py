@@ -8,6 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from federation.cli.output import errors
 from federation.cli.training.baselines import Comparison, compare
 from federation.cli.training.cards import write_card
@@ -16,12 +18,13 @@ from federation.cli.training.results import Results, build_results, write_result
 from federation.local.consortium import train_consortium
 from federation.local.federation import LocalFederation, Training
 from federation.local.founding import create_federation, keep_bank_apis
-from federation.local.layout import party_of
+from federation.local.layout import name_of, party_of
 from federation.traffic import RoundEvent
 from nodes.bank.split import Split, split_rows
 from nodes.features import load_catalogue
 from nodes.policy import PrivacyRules, TrainingRules, usual_policy
 from nodes.sources import DatasetDescription
+from nodes.sources.strays import stray_texts
 from protocols.boosting.model import GROUP, BoostingPlan
 from protocols.boosting.splits import Shrinkage
 from protocols.credit.binning import DEFAULT_RULES, BinningRules, Direction
@@ -87,7 +90,9 @@ class Job:
             if do_compare:
                 warn_of_pooling()
                 comparison = compare(federation, training, split, self.minimum_bin, self.seed, self.plan)
+            strays = stray_columns(federation)
         results = build_results(self.dataset, training, self.key_bits, self.plan, comparison)
+        results = msgspec.structs.replace(results, warnings=(*results.warnings, *strays))
         write_card(folder, training.model)
         write_results(folder, results)
         return Outcome(results, training, split, comparison)
@@ -110,6 +115,8 @@ class Job:
             results = consortium_results(
                 federation, training, splits, self.plan, self.minimum_bin, self.dataset, comparison, federation
             )
+            warnings = (*results.warnings, *stray_columns(federation))
+            results = msgspec.structs.replace(results, warnings=warnings)
         for held in training.banks.values():
             write_card(folder, held.model)
         write_results(folder, results)
@@ -211,6 +218,14 @@ def boosting_plan(
         rules=rules,
         signs=declared_signs(rules),
         rho=rho,
+    )
+
+
+def stray_columns(federation: LocalFederation) -> tuple[str, ...]:
+    """Return what must be put right in the parties' files for a column to be read as numbers, file by file."""
+    tables = {name_of(party): table for party, table in (federation.bank_tables | federation.tables).items()}
+    return tuple(
+        f"node_{name}: {text}" for name, table in sorted(tables.items()) for text in stray_texts(table.columns)
     )
 
 

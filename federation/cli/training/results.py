@@ -207,8 +207,13 @@ def warnings_of(bad: int, n: int, nodes: int, features: tuple[FeatureResult, ...
         found.append(f"only {nodes} data node{'s' if nodes > 1 else ''}: with the bank's help one can be inferred")
     leaks = [f.name for f in features if f.iv > 0.5 and f.selected]
     if leaks:
-        found.append(f"information value above .5, check for a leak of the outcome: {', '.join(leaks[:5])}")
+        found.append(f"information value above .5, check for a leak of the outcome: {_some(leaks)}")
     return tuple(found)
+
+
+def _some(names: list[str]) -> str:
+    """Return the first five of some names, and how many more there are."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def to_the_millisecond(seconds: Mapping[str, float]) -> dict[str, float]:
