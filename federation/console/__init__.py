@@ -2,7 +2,7 @@
 
 sources       what the console reads, and where each look is recorded
 index         where entries stand, by who, what and when; made from the log, and made anew if it does not fit it
-search_form   what a visitor asked for, checked
+search_form   what a visitor asked for, checked; `wanted`: what it then asks of the index
 stories       one query across all parties, with times and what does not fit
 proofs        proofs that the server checks, in the form in which the browser checks them again
 examination   the whole log verified, reconciled and held against the alarms' rules, beside the requests

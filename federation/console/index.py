@@ -20,6 +20,7 @@ from federation.audit.reading.log_view import LoggedLeaf, LogView
 from federation.audit.reading.search import decision_of
 from federation.console.about import ABOUT_NAMES, ABOUT_TABLES, add_request, entries_about
 from federation.console.shapes import SHAPE_TABLES, Shapes
+from federation.console.wanted import EVER, Page, Place, Wanted
 from protocols.enterprise.credential import is_pseudonym
 from protocols.transparency.leaves import LeafKind
 
@@ -30,7 +31,6 @@ _VERSION: Final = 3
 _OBJECTIONS: Final = frozenset({LeafKind.OBJECTION, LeafKind.DECISION})
 _CHUNK: Final = 5_000
 _OPEN_QUERIES: Final = 50_000
-_EVER: Final = (0, 1 << 53)
 _TABLES: Final = f"""
 {SHAPE_TABLES}{ABOUT_TABLES}
 CREATE TABLE IF NOT EXISTS entry (leaf INTEGER PRIMARY KEY, at INTEGER NOT NULL, shape INTEGER NOT NULL,
@@ -51,50 +51,6 @@ _ORDERS: Final = {
     "ASC": " AND at < ? AND (at, leaf) > (?, ?) ORDER BY at, leaf LIMIT ?",
     "DESC": " AND at >= ? AND (at, leaf) < (?, ?) ORDER BY at DESC, leaf DESC LIMIT ?",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What entries must be; "" and None ask nothing. Units: milliseconds since 1970, `until_ms` excluded.
-
-    `model` is the beginning of a hash; `facets` are exact values by name; `subject` is a whole tag, and `consent` a
-    whole handle.
-    """
-
-    since_ms: int | None = None
-    until_ms: int | None = None
-    facets: tuple[tuple[str, str], ...] = ()
-    model: str = ""
-    subject: bytes = b""
-    consent: bytes = b""
-
-    @property
-    def few(self) -> bool:
-        """Whether it asks for the entries about one enterprise or one consent, of which there are not many."""
-        return bool(self.subject or self.consent)
-
-    @property
-    def bounds(self) -> tuple[int, int]:
-        """From when, and until before when. Units: milliseconds since 1970."""
-        since, until = _EVER
-        return since if self.since_ms is None else self.since_ms, until if self.until_ms is None else self.until_ms
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an entry stands in the order of the pages: by time, then by leaf."""
-
-    at: int
-    leaf: int
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Entries from the newest to the oldest, and whether there are newer and older ones that match."""
-
-    places: tuple[Place, ...]
-    newer: bool
-    older: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +240,7 @@ class Index:
             if wanted.few:
                 return len(self._about(wanted, "ASC", COUNTED + 1, None))
             shapes = self._shapes.matching(wanted.facets, wanted.model)
-            if wanted.bounds == _EVER:
+            if wanted.bounds == EVER:
                 return sum(shapes.values())
             found = 0
             query = "SELECT count(*) FROM (SELECT 1 FROM entry WHERE shape = ? AND at >= ? AND at < ? LIMIT ?)"

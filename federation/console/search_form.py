@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
-from federation.console.index import Place, Wanted
+from federation.console.wanted import Place, Wanted
 from protocols.transparency.hashing import HASH_SIZE
 from protocols.transparency.leaves import LeafKind
 

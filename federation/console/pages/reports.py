@@ -12,11 +12,11 @@ from fastapi.responses import RedirectResponse, Response
 
 from federation.audit.reports.month import MonthlyReport, read_month
 from federation.console.access import Auditor, Fields, Here
-from federation.console.index import Wanted
 from federation.console.monthly_reports import Making
 from federation.console.pages.entering import check_form
 from federation.console.problems import NoSuchPage
 from federation.console.rendering import render
+from federation.console.wanted import Wanted
 from federation.console.wording import Language
 from federation.report.month import render_month
 from federation.report.month_pdf import render_month_pdf

@@ -10,11 +10,12 @@ from fastapi.responses import Response
 from federation.audit.reading.records import describe
 from federation.audit.reading.search import decision_of
 from federation.console.access import Auditor, Here
-from federation.console.index import COUNTED, Page, Place
+from federation.console.index import COUNTED
 from federation.console.rendering import render
 from federation.console.search_form import SearchForm, read_form
 from federation.console.shapes import FACETS
 from federation.console.stories import told_as
+from federation.console.wanted import Page, Place
 
 router: Final = APIRouter()
 PAGE_SIZE: Final = 50

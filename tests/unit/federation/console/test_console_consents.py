@@ -14,7 +14,8 @@ from federation.audit.reading.log_view import LoggedLeaf, StoredLog
 from federation.audit.reading.search import Criteria, search
 from federation.console import accounts as rules
 from federation.console.accounts import Role
-from federation.console.index import Index, Wanted
+from federation.console.index import Index
+from federation.console.wanted import Wanted
 from federation.local.federation import LocalFederation
 from tests.conftest import TrainedFederation
 from tests.small_federation import NOW

@@ -14,7 +14,8 @@ from federation.audit.export.reading import ExportedLog
 from federation.audit.export.writing import export_log
 from federation.audit.reading.log_view import LoggedLeaf, StoredLog
 from federation.audit.reading.search import Criteria, search
-from federation.console.index import COUNTED, Index, Page, Wanted
+from federation.console.index import COUNTED, Index
+from federation.console.wanted import Page, Wanted
 from protocols.transparency import LeafKind, attributes
 from protocols.transparency.leaves import Leaf
 from tests.console_site import DAY_MS, NOW, SIGNER, history, make_site, question, reference

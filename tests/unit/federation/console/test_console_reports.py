@@ -10,7 +10,7 @@ from conftest import Door, open_door
 
 from federation.audit.reports.month import read_month
 from federation.console.accounts import Role
-from federation.console.index import Wanted
+from federation.console.wanted import Wanted
 from protocols.errors import ConfigurationError
 from tests.console_site import make_site
 
