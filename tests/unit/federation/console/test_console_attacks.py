@@ -8,8 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import PASSWORD, Door
-from test_console_pages import EVIL
+from console_door import EVIL, PASSWORD, Door
 
 from federation.audit.views.auditor_keys import create_auditor
 from federation.console import accounts as rules

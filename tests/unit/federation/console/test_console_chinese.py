@@ -9,7 +9,7 @@ from importlib import resources
 
 import msgspec
 import pytest
-from conftest import Door
+from console_door import Door
 from fastapi.testclient import TestClient
 
 from federation.audit import errors

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import PASSWORD, SECURE, Door
+from console_door import PASSWORD, SECURE, Door
 
 from federation.console import accounts as rules
 from federation.console.access import COOKIE

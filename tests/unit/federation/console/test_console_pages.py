@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from conftest import Door, open_door
+from console_door import EVIL, Door, open_door
 from fastapi.testclient import TestClient
 
 from federation.audit.reading.log_view import LoggedLeaf
@@ -47,7 +47,6 @@ PAGES = (
     "/login",
     "/setup",
 )
-EVIL = "</title><script>alert(1)</script><img src=x onerror=alert(2)>'\"\u202e"
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import Door, open_door
+from console_door import Door, open_door
 
 from federation.audit.reports.month import read_month
 from federation.console.accounts import Role

@@ -9,9 +9,9 @@ import re
 import msgspec
 import pytest
 from card_samples import of_trees, sample, validation, with_text
+from html_page import HOSTILE, LOADING, Page, check
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_report_page import HOSTILE, LOADING, Page, check
 
 from federation.report.card import points_tables, render_card
 from federation.report.card_data import CardGroup, ModelCard, gains, verdict

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from questions import DAY_MS, LATER, NOON_MS, query
 from stories import logged, model_hash
-from test_alarms import DAY_MS, LATER, NOON_MS, query
 
 from federation.audit.alarms import Alarm, AlarmRules, watch
 from federation.audit.alarms.facts import facts
