@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocols.channel.identity import PartyId
-from protocols.credit.binning import BinnedFeature
+from protocols.credit.binning import BinnedFeature, BinningRules
 from protocols.credit.logistic import Calibration
 from protocols.scorecard.candidate import Candidate
 from protocols.scorecard.curvature import column_sums, pair_count
@@ -34,34 +34,57 @@ class PooledScorecard:
     moved: tuple[float, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class PooledColumns:
+    """Everybody's rows at once, binned and weighed, parties in owner order."""
+
+    rows: dict[PartyId, tuple[str, BinnedRows]] = field(repr=False)
+    features: dict[PartyId, list[BinnedFeature]] = field(repr=False)
+    columns: dict[PartyId, WoeColumns] = field(repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        bank: PartyId,
+        data: BankRows,
+        nodes: Mapping[PartyId, tuple[str, BinnedRows]],
+        rules: BinningRules,
+    ) -> PooledColumns:
+        """Bin by these rules. Shapes: `nodes` maps each node to its domain and rows, in the order of `data`."""
+        pooled = {p: ("bank", data.rows) if p == bank else nodes[p] for p in owner_order(bank, (*nodes,))}
+        histograms = {p: plain_histograms(rows, domain, data.training_bad) for p, (domain, rows) in pooled.items()}
+        features = bin_all(histograms, data.everyone, rules)
+        columns = {
+            party: WoeColumns.build(rows, data.training_rows, [f.woe if f.selected else None for f in features[party]])
+            for party, (_, rows) in pooled.items()
+        }
+        return cls(pooled, features, columns)
+
+    def gram(self) -> NDArray[np.int64]:
+        """Return XᵀX of all columns."""
+        matrix = np.column_stack([columns.values() for columns in self.columns.values()])
+        return np.asarray(matrix.T @ matrix, dtype=np.int64)
+
+    def totals(self, candidate: Candidate, count: int) -> NDArray[np.int64]:
+        """Return the points of the first `count` enterprises, summed over all parties. Shapes: (count,)."""
+        parts = [totals(rows, count, candidate.points[party]) for party, (_, rows) in self.rows.items()]
+        return np.asarray(sum(parts), dtype=np.int64)
+
+
 def train_pooled(
     bank: PartyId, data: BankRows, nodes: Mapping[PartyId, tuple[str, BinnedRows]], plan: TrainingPlan
 ) -> PooledScorecard:
     """Train on everybody's rows at once. Shapes: `nodes` maps each node to its domain and rows, in cohort order."""
-    pooled = {party: ("bank", data.rows) if party == bank else nodes[party] for party in owner_order(bank, (*nodes,))}
-    n, bad, everyone = data.training_rows, data.training_bad, data.everyone
-    features = bin_all(
-        {party: plain_histograms(rows, domain, bad) for party, (domain, rows) in pooled.items()}, everyone, plan.rules
-    )
-    columns = {
-        party: WoeColumns.build(rows, n, [f.woe if f.selected else None for f in features[party]])
-        for party, (_, rows) in pooled.items()
-    }
-    matrix = np.column_stack([c.values() for c in columns.values()])
-    fitting = Fitting(features, bad, len(nodes), plan.signs)
-    fitting.take_own(bank, columns[bank].values())
-    start = fitting.start({party: c.gram() for party, c in columns.items()})
-    fitting.take_gram(matrix.T @ matrix)
+    pooled, count = PooledColumns.of(bank, data, nodes, plan.rules), len(data.bad)
+    fitting = Fitting(pooled.features, data.training_bad, len(nodes), plan.signs)
+    fitting.take_own(bank, pooled.columns[bank].values())
+    start = fitting.start({party: c.gram() for party, c in pooled.columns.items()})
+    fitting.take_gram(pooled.gram())
     candidate = start if plan.refinements else fitting.first()
     while not plan.is_last(fitting.moved):
-        residual, weight = fitting.take_totals(candidate, _totals(pooled, candidate, len(data.bad)))
-        known = [c for c in columns.values() if c.count]
+        residual, weight = fitting.take_totals(candidate, pooled.totals(candidate, count))
+        known = [c for c in pooled.columns.values() if c.count]
         sums = [column_sums(c, residual, weight, pairs=pair_count(c.count, noisy=False) > 0) for c in known]
         candidate = fitting.refine(sums, residual, weight)
-    found = _totals(pooled, candidate, len(data.bad))
+    found = pooled.totals(candidate, count)
     return PooledScorecard(fitting.features, candidate, fitting.calibrate(found), found, fitting.moved)
-
-
-def _totals(pooled: dict[PartyId, tuple[str, BinnedRows]], candidate: Candidate, count: int) -> NDArray[np.int64]:
-    parts = [totals(rows, count, candidate.points[party]) for party, (_, rows) in pooled.items()]
-    return np.asarray(sum(parts), dtype=np.int64)
