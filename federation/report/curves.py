@@ -131,7 +131,7 @@ def wilson(bad: int, rows: int) -> tuple[float, float]:
     rate, z = bad / rows, NORMAL_95
     centre = (rate + z * z / (2 * rows)) / (1 + z * z / rows)
     half = z / (1 + z * z / rows) * math.sqrt(rate * (1 - rate) / rows + z * z / (4 * rows * rows))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return centre - half if bad else 0.0, centre + half if bad < rows else 1.0
 
 
 def _observed(pd: Floats, bad: Integers) -> Observed:

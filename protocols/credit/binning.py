@@ -6,6 +6,7 @@ bin holds, merges neighbours until what is left is a step of a scorecard. Determ
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -47,6 +48,7 @@ class BinningRules:
 
 
 DEFAULT_RULES: Final = BinningRules()
+_ROUNDING: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ def bin_feature(histogram: FineHistogram, everyone: Outcomes, rules: BinningRule
     missing = len(histogram.outcomes) - 1
     apart = [_Step([i], histogram.outcomes[i]) for i in range(missing - histogram.special, missing + 1)]
     steps = [_Step([i], o) for i, o in enumerate(histogram.outcomes[: missing - histogram.special])]
-    floor = max(rules.minimum_count, round(rules.minimum_share * everyone.total))
+    floor = max(rules.minimum_count, math.ceil(rules.minimum_share * everyone.total - _ROUNDING))
     if histogram.ordered:
         direction = rules.directions.get((histogram.domain, histogram.name), rules.direction)
         steps = _merge_ordered(steps, everyone, direction, floor, rules.maximum_bins)

@@ -115,6 +115,7 @@ def test_few_rows_make_few_groups() -> None:
 def test_wilson_intervals_match_published_values() -> None:
     assert wilson(0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)
     assert wilson(15, 50) == pytest.approx((0.1910, 0.4375), abs=1e-4)
+    assert all(wilson(0, rows)[0] == 0 and wilson(rows, rows)[1] == 1 for rows in range(1, 200))
     assert wilson(1, 1) == pytest.approx((0.2065, 1.0), abs=1e-4)
 
 

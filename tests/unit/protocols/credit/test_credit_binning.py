@@ -47,7 +47,7 @@ def test_every_histogram_is_partitioned_with_missing_apart(
         assert {feature.woe[i] for i in group} == {integer_woe(total, everyone)}
     assert feature.iv == information_value(list(feature.outcomes), everyone)
     assert feature.selected == (not feature.reason)
-    floor = max(rules.minimum_count, round(rules.minimum_share * everyone.total))
+    floor = max(rules.minimum_count, rules.minimum_share * everyone.total - 1e-9)
     if len(feature.groups) > 2:
         assert all(o.total >= floor for o in feature.outcomes[:-1])
 
@@ -157,3 +157,13 @@ def test_each_feature_runs_the_way_that_is_declared_for_it() -> None:
     rules = replace(RULES, directions={("tax", "x"): Direction.INCREASING, ("tax", "y"): Direction.DECREASING})
     widths = {n: len(bin_feature(FineHistogram("tax", n, True, falling), everyone, rules).groups) for n in "xyz"}
     assert widths == {"x": 2, "y": 4, "z": 4}
+
+
+def test_no_step_holds_less_than_its_share_not_even_by_half_a_row() -> None:
+    rules = replace(DEFAULT_RULES, minimum_count=1)
+    rates = ((52, 30), (208, 60), (790, 40), (0, 0))  # 52 of 1,050 are 4.95 %
+    histogram = FineHistogram("tax", "sales", True, tuple(Outcomes(n - bad, bad) for n, bad in rates))
+    found = bin_feature(histogram, Outcomes(920, 130), rules)
+    assert found.groups == ((0, 1), (2,), (3,))
+    exact = replace(histogram, outcomes=(Outcomes(20, 30), *histogram.outcomes[1:]))
+    assert bin_feature(exact, Outcomes(870, 130), rules).groups == ((0,), (1,), (2,), (3,))
