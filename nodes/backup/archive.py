@@ -16,16 +16,17 @@ import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from nodes.backup.freshness import recorded_size
 from nodes.backup.sealed_stream import BROKEN, SALT_BYTES, SealedReader, SealedWriter
 from nodes.ledger.location import URL_FILE, ledger_location
 from nodes.ledger.schema import MIGRATIONS
-from protocols.errors import ConfigurationError, VerificationFailed
+from protocols.errors import ConfigurationError, CreditFederationError, VerificationFailed
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
@@ -44,13 +45,17 @@ class Entry(msgspec.Struct, frozen=True):
     mode: int
 
 
-class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a backup holds: whose directory, made when (seconds since 1970), at which version of a ledger's schema."""
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a backup holds: whose directory, made when (seconds since 1970), at which version of a ledger's schema.
+
+    `cosigned` is how many leaves of the log a ledger says that is a dump, which only its server can read.
+    """
 
     party: str
     made: int
     schema: int
     files: dict[str, Entry]
+    cosigned: int = 0
 
 
 def write_backup(home: Path, target: Path, passphrase: bytes, now: int) -> Manifest:
@@ -58,11 +63,15 @@ def write_backup(home: Path, target: Path, passphrase: bytes, now: int) -> Manif
 
     Raises: ConfigurationError for what cannot be read or written, or a target that exists; no half file is left.
     """
+    cosigned = 0
+    if (home / URL_FILE).exists():  # before the dump, which may know of more
+        with suppress(CreditFederationError):
+            cosigned = recorded_size(home)
     try:
         with tempfile.TemporaryDirectory(prefix="credfed-backup-", dir=target.parent) as scratch:
             found = dict(_collect(home, Path(scratch)))
             files = {name: _entry(path, source) for name, (path, source) in sorted(found.items())}
-            manifest = Manifest(home.resolve().name, now, len(MIGRATIONS), files)
+            manifest = Manifest(home.resolve().name, now, len(MIGRATIONS), files, cosigned)
             _write(target, passphrase, manifest, {name: path for name, (path, _) in found.items()})
     except OSError as error:
         raise ConfigurationError(f"{error.filename or target}: {error.strerror}", code="NOT_WRITABLE") from error

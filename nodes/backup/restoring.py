@@ -14,11 +14,11 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodes.backup.archive import Manifest, read_backup, restore_postgres
+from nodes.backup.archive import DUMP, Manifest, read_backup, restore_postgres
 from nodes.backup.freshness import Standing, cosigned_size, recorded_size
 from nodes.data_node.stop_switch import StopSwitch
 from nodes.keystore import LOG_KEY_FILE
-from nodes.ledger.location import URL_FILE, ledger_location, others_at
+from nodes.ledger.location import FILE, URL_FILE, ledger_location, others_at
 from nodes.ledger.schema import MIGRATIONS
 from protocols.errors import ConfigurationError, CreditFederationError
 
@@ -47,7 +47,7 @@ def restore(source: Path, home: Path, passphrase: bytes, note: bytes | None, acc
         if manifest.schema > len(MIGRATIONS):
             text = f"a backup at schema {manifest.schema}; this software knows {len(MIGRATIONS)}"
             raise ConfigurationError(text, code="LEDGER_TOO_NEW")
-        standing = _standing(draft, home, note) if _has_ledger(draft) else None
+        standing = _standing(draft, home, note, manifest) if _has_ledger(draft) else None
         if standing is not None and not accept_older:
             standing.require_fresh()
         stopped = (draft / NODE_FILE).exists()
@@ -76,16 +76,16 @@ def _room_for_draft(home: Path) -> Path:
 
 
 def _has_ledger(home: Path) -> bool:
-    return (home / LOG_KEY_FILE).exists() and (home / "ledger.sqlite").exists()
+    return (home / LOG_KEY_FILE).exists() and any((home / name).exists() for name in (FILE, URL_FILE))
 
 
-def _standing(draft: Path, home: Path, note: bytes | None) -> Standing:
+def _standing(draft: Path, home: Path, note: bytes | None, manifest: Manifest) -> Standing:
     """Return how far the restored ledger reaches, and how far all that is known of its party does."""
     proven = 0 if note is None else cosigned_size(draft, note)
     if _has_ledger(home):
         with suppress(CreditFederationError):  # it may be broken: that may be why it is replaced
             proven = max(proven, recorded_size(home))
-    return Standing(recorded_size(draft), proven)
+    return Standing(manifest.cosigned if (draft / DUMP).exists() else recorded_size(draft), proven)
 
 
 def _require_still(home: Path) -> None:

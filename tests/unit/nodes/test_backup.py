@@ -343,6 +343,41 @@ def test_a_ledger_in_postgresql_is_dumped_and_comes_back(
     assert not (home / DUMP).exists()
 
 
+@needs_pg_dump
+def test_an_older_ledger_in_postgresql_is_refused_unless_that_is_accepted(
+    federation_folder: Path, tmp_path: Path, postgres: PostgresServer
+) -> None:
+    home, url = federation_folder / "tax", postgres.new_database()
+    size, note, origin = recorded_size(home), *the_note(home / "ledger.sqlite")
+    (home / "ledger.sqlite").unlink()
+    (home / "ledger.url").write_text(url, encoding="utf-8")
+    ledger = open_node_ledger(url)
+    older, newer = tmp_path / "older.backup", tmp_path / "newer.backup"
+    assert write_backup(home, older, PASSPHRASE, NOW).cosigned == 0
+    ledger.witness.keep_note(origin, None, size, note)
+    ledger.close()
+    assert write_backup(home, newer, PASSPHRASE, NOW).cosigned == size
+    with pytest.raises(VerificationFailed) as by_the_ledger_in_place:
+        restore(older, home, PASSPHRASE, None, False, NOW)
+    assert recorded_size(home) == size
+    shutil.rmtree(home)
+    with pytest.raises(VerificationFailed) as by_the_logs_own_checkpoint:
+        restore(older, home, PASSPHRASE, witnessed(federation_folder), False, NOW)
+    assert {by_the_ledger_in_place.value.code, by_the_logs_own_checkpoint.value.code} == {"LEDGER_OLDER"}
+    await_alone(url)
+    restore(newer, home, PASSPHRASE, witnessed(federation_folder), False, NOW)
+    await_alone(url)
+    restore(older, home, PASSPHRASE, None, True, NOW + 1)
+    assert recorded_size(home) == 0
+
+
+def the_note(ledger: Path) -> tuple[bytes, str]:
+    """The checkpoint that a ledger says its party has cosigned, and of which log."""
+    with closing(sqlite3.connect(ledger)) as connection:
+        note, origin = connection.execute("SELECT note, origin FROM witness").fetchone()
+    return note, origin
+
+
 def test_the_commands_say_what_they_did(federation_folder: Path, tmp_path: Path) -> None:
     words, file, home = tmp_path / "words", tmp_path / "tax.backup", federation_folder / "tax"
     words.write_bytes(b"short\n")
