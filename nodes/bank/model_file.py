@@ -1,13 +1,14 @@
 """The bank's model as a file: made of a finished run, signed, written, read back and verified.
 
-The format is `model_format`, the validation in it `model_quality`; this module makes the file of a
-scorecard, and is where others import from.
+The format is `model_format`, the validation in it `model_quality`; this module makes the file of a model of either
+family, and is where others import from.
 """
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from nodes.bank.model_format import (
     BOOSTING,
@@ -68,19 +69,40 @@ def model_file(
     run: RunFacts,
 ) -> ModelFile:
     """Return the file of a trained model of either family, not yet signed."""
-    if isinstance(trained, TrainedBoosting):
-        return _boosting_file(trained, data, spec, binnings, seed, run)
-    return _scorecard_file(trained, data, spec, binnings, seed, run)
+    terms = _of_trees(trained, spec.bank) if isinstance(trained, TrainedBoosting) else _of_points(trained, spec.bank)
+    log_odds = trained.calibration.log_odds(trained.totals)
+    return ModelFile(
+        format=FORMAT,
+        family=terms.family,
+        bank=spec.bank,
+        model=trained.manifest.manifest.model_hash().hex(),
+        manifest=base64.b64encode(encode(trained.manifest)).decode(),
+        intercept=trained.calibration.intercept,
+        slope=trained.calibration.slope,
+        constant=terms.constant,
+        own_points=terms.own_points,
+        own_binnings=binnings,
+        features=terms.features,
+        coverage=domain_coverage(terms.features),
+        training=training_facts(data, spec, seed, run, terms.row_totals),
+        quality=measure(log_odds, data.bad, data.training_rows),
+        trees=terms.trees,
+    )
 
 
-def _boosting_file(
-    trained: TrainedBoosting,
-    data: BankRows,
-    spec: RunSpec,
-    binnings: tuple[FineBinning, ...],
-    seed: int | None,
-    run: RunFacts,
-) -> ModelFile:
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What a model's file has of its family; `row_totals` None for as many as the run was planned with."""
+
+    family: str
+    features: tuple[ModelFeature, ...]
+    own_points: tuple[tuple[int, ...], ...]
+    constant: float | None = None
+    row_totals: int | None = None
+    trees: tuple[ModelTree, ...] = ()
+
+
+def _of_trees(trained: TrainedBoosting, bank: str) -> _Terms:
     features = tuple(
         _feature(party, feature, (0,) * len(feature.woe), None)
         for party, binned in trained.features.items()
@@ -91,53 +113,13 @@ def _boosting_file(
         for party, grown in trained.model.trees.items()
         for entry in grown
     )
-    return ModelFile(
-        format=FORMAT,
-        family=BOOSTING,
-        bank=spec.bank,
-        model=trained.manifest.manifest.model_hash().hex(),
-        manifest=base64.b64encode(encode(trained.manifest)).decode(),
-        intercept=trained.calibration.intercept,
-        slope=trained.calibration.slope,
-        constant=None,
-        own_points=tuple(entry.points for entry in trees if entry.party == spec.bank),
-        own_binnings=binnings,
-        features=features,
-        coverage=domain_coverage(features),
-        training=training_facts(data, spec, seed, run),
-        quality=measure(trained.calibration.log_odds(trained.totals), data.bad, data.training_rows),
-        trees=trees,
-    )
+    return _Terms(BOOSTING, features, tuple(entry.points for entry in trees if entry.party == bank), trees=trees)
 
 
-def _scorecard_file(
-    trained: TrainedScorecard,
-    data: BankRows,
-    spec: RunSpec,
-    binnings: tuple[FineBinning, ...],
-    seed: int | None,
-    run: RunFacts,
-) -> ModelFile:
-    points = trained.candidate.points
-    features = tuple(_features(trained))
-    own = next((tables for party, tables in points.items() if party == spec.bank), ())
-    log_odds = trained.calibration.log_odds(trained.totals)
-    return ModelFile(
-        format=FORMAT,
-        family=SCORECARD,
-        bank=spec.bank,
-        model=trained.manifest.manifest.model_hash().hex(),
-        manifest=base64.b64encode(encode(trained.manifest)).decode(),
-        intercept=trained.calibration.intercept,
-        slope=trained.calibration.slope,
-        constant=trained.calibration.intercept - trained.calibration.slope * trained.candidate.offset,
-        own_points=own,
-        own_binnings=binnings,
-        features=features,
-        coverage=domain_coverage(features),
-        training=training_facts(data, spec, seed, run, trained.row_totals),
-        quality=measure(log_odds, data.bad, data.training_rows),
-    )
+def _of_points(trained: TrainedScorecard, bank: str) -> _Terms:
+    own = next((tables for party, tables in trained.candidate.points.items() if party == bank), ())
+    constant = trained.calibration.intercept - trained.calibration.slope * trained.candidate.offset
+    return _Terms(SCORECARD, tuple(_features(trained)), own, constant, trained.row_totals)
 
 
 def training_facts(
