@@ -22,7 +22,8 @@ from federation.local.consents import ConsentService
 from federation.local.deployed.flower import equip_flower
 from federation.local.deployed.members import members, namespaces_of
 from federation.local.deployed.namespaces import Namespaces, remove
-from federation.local.deployed.supervisor import LOG_FILE, RUN, Member, ProcessStatus, Supervisor, read_status
+from federation.local.deployed.status import LOG_FILE, RUN, ProcessStatus, read_status
+from federation.local.deployed.supervisor import Member, Supervisor
 from federation.local.layout import BANK, CONSENT_SERVICE, read_federation
 from federation.local.services import Ports, equip
 from nodes.clock import system_clock

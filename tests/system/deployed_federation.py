@@ -13,7 +13,8 @@ from pathlib import Path
 from federation.local.consents import ConsentService
 from federation.local.deployed.flower import equip_flower
 from federation.local.deployed.members import members
-from federation.local.deployed.supervisor import LOG_FILE, RUN, Supervisor, read_status
+from federation.local.deployed.status import LOG_FILE, RUN, read_status
+from federation.local.deployed.supervisor import Supervisor
 from federation.local.layout import CONSENT_SERVICE, read_federation
 from federation.local.processes import free_ports
 from federation.local.services import Ports, equip

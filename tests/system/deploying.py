@@ -16,7 +16,8 @@ from federation.local.consents import ConsentService
 from federation.local.deployed.flower import FLOWER, LOOPBACK, SUPERLINK, equip_flower
 from federation.local.deployed.members import members
 from federation.local.deployed.namespaces import Placement
-from federation.local.deployed.supervisor import Supervisor, read_status
+from federation.local.deployed.status import read_status
+from federation.local.deployed.supervisor import Supervisor
 from federation.local.layout import BANK, CONSENT_SERVICE, COORDINATOR, read_federation
 from federation.local.processes import free_ports
 from federation.local.services import Ports, equip

@@ -21,7 +21,7 @@ from federation.local.deployed.flower import (
     flower_parties,
     supernode,
 )
-from federation.local.deployed.supervisor import read_status
+from federation.local.deployed.status import read_status
 from federation.local.deployed.training import DeployedBanks
 from federation.local.layout import BANK, read_federation
 from federation.process.settings import read_settings

@@ -16,7 +16,7 @@ import pytest
 
 from federation.audit.reading.log_view import StoredLog
 from federation.cli.training.model import verified_model
-from federation.local.deployed.supervisor import read_status
+from federation.local.deployed.status import read_status
 from federation.local.layout import BANK, read_federation
 from nodes.policy import TrainingRules, usual_policy
 from tests.small_federation import KEY_BITS, MINIMUM_BIN

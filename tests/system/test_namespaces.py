@@ -19,7 +19,7 @@ import pytest
 
 from federation.local.deployed.members import namespaces_of
 from federation.local.deployed.namespaces import Namespaces, names
-from federation.local.deployed.supervisor import Status, read_status
+from federation.local.deployed.status import Status, read_status
 from federation.local.layout import BANK, COORDINATOR
 from protocols.channel.identity import PartyId
 from tests.small_federation import NODES, make_federation, quick_keys

@@ -13,7 +13,7 @@ from federation.cli.output import FAILED, console, print_json, quiet_libraries, 
 from federation.cli.progress import round_progress
 from federation.local.deployed.asking import ask_deployed
 from federation.local.deployed.members import placement_of
-from federation.local.deployed.supervisor import read_status
+from federation.local.deployed.status import read_status
 from federation.local.federation import LocalFederation
 from federation.local.layout import party_of, read_federation
 from federation.local.models import read_bank_model

@@ -17,15 +17,9 @@ from federation.local.consents import ConsentService
 from federation.local.deployed.members import members
 from federation.local.deployed.namespaces import Placement, listening, remove
 from federation.local.deployed.starting import bring_up, prepare
-from federation.local.deployed.supervisor import (
-    LOG_FILE,
-    RUN,
-    Status,
-    Supervisor,
-    end_orphans,
-    read_status,
-    stop_supervisor,
-)
+from federation.local.deployed.status import LOG_FILE, RUN, Status, read_status
+from federation.local.deployed.steering import end_orphans, stop_supervisor
+from federation.local.deployed.supervisor import Supervisor
 from federation.local.founding import create_federation
 from federation.local.layout import ADDRESS_FILE, CONSENT_SERVICE, CONSOLE, FEDERATION_FILE, party_of, read_federation
 from federation.local.services import Ports

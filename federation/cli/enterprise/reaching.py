@@ -14,7 +14,7 @@ from federation.audit.log.keys import read_successions
 from federation.local.deployed.enterprises import desk_of
 from federation.local.deployed.flower import LOOPBACK
 from federation.local.deployed.members import placement_of
-from federation.local.deployed.supervisor import read_status
+from federation.local.deployed.status import read_status
 from federation.local.federation import LocalFederation
 from federation.local.layout import COORDINATOR
 from nodes.enterprise.fetching import EnterpriseClient, Reach

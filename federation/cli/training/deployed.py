@@ -12,7 +12,7 @@ from federation.cli.training.consortium import consortium_results
 from federation.cli.training.results import Results, build_results, write_results
 from federation.local.deployed.enrolled import EnrolledBank
 from federation.local.deployed.members import placement_of
-from federation.local.deployed.supervisor import read_status
+from federation.local.deployed.status import read_status
 from federation.local.deployed.training import DeployedBanks
 from federation.local.layout import FEDERATION_FILE, read_federation
 from federation.process.settings import read_settings

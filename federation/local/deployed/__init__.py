@@ -8,5 +8,7 @@
 `namespaces`  where processes run: all on loopback, or each party in a network namespace of its own
 `members`     which processes there are, and when each is ready
 `training`    a bank's run over the deployed engine
-`supervisor`  starts all processes, watches them, stops them
+`supervisor`  starts all processes, and keeps them running
+`status`      what it says of them
+`steering`    how a command starts it, waits for it, and stops it
 """

@@ -17,7 +17,8 @@ from typing import Final
 
 from federation.local.deployed.asking import ask_deployed
 from federation.local.deployed.starting import PORTS, bring_up
-from federation.local.deployed.supervisor import Status, read_status, stop_supervisor
+from federation.local.deployed.status import Status, read_status
+from federation.local.deployed.steering import stop_supervisor
 from federation.local.deployed.training import DeployedBanks
 from federation.local.deployed.weighing import weigh
 from federation.local.federation import Training

@@ -24,7 +24,8 @@ from federation.local.deployed.flower import (
     supernode,
 )
 from federation.local.deployed.namespaces import Namespaces, Placement
-from federation.local.deployed.supervisor import Member, read_status
+from federation.local.deployed.status import read_status
+from federation.local.deployed.supervisor import Member
 from federation.local.layout import CONSOLE, COORDINATOR, MODEL_FILE, read_federation
 from federation.local.processes import PartyProcess, bank_process, coordinator_process, node_process
 from federation.local.services import Ports

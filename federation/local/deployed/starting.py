@@ -10,7 +10,8 @@ from typing import Final
 from federation.local.deployed.flower import LOOPBACK, equip_flower, flower_parties, runtime_socket
 from federation.local.deployed.members import namespaces_of
 from federation.local.deployed.namespaces import Placement, remove
-from federation.local.deployed.supervisor import Status, await_ready, end_orphans, start_supervisor
+from federation.local.deployed.status import Status
+from federation.local.deployed.steering import await_ready, end_orphans, start_supervisor
 from federation.local.services import Ports, equip
 from protocols.errors import ConfigurationError
 

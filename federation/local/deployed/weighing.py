@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from federation.local.deployed.supervisor import read_status
+from federation.local.deployed.status import read_status
 from protocols.errors import ConfigurationError
 
 _TICKS = os.sysconf("SC_CLK_TCK")

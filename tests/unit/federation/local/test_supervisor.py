@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 from federation.local.deployed.flower import Command
-from federation.local.deployed.supervisor import Member, Supervisor, read_status
+from federation.local.deployed.status import read_status
+from federation.local.deployed.supervisor import Member, Supervisor
 from protocols.paillier.cores import available_cores
 
 SECONDS = 120
