@@ -9,6 +9,7 @@ from typing import IO
 
 import msgspec
 
+from federation.cli.endings import INTERRUPTED
 from federation.outlook import Standing
 from protocols.errors import ConfigurationError, CreditFederationError
 
@@ -71,8 +72,11 @@ def event_log(path: Path | None, started: Started) -> Iterator[Callable[[Standin
         except CreditFederationError as error:
             write(Failed(error.code, str(error)))
             raise
+        except (KeyboardInterrupt, SystemExit):
+            write(Failed("INTERRUPTED", INTERRUPTED))
+            raise
         except BaseException as error:
-            write(Failed("INTERRUPTED", type(error).__name__))
+            write(Failed("INTERNAL", type(error).__name__))
             raise
         write(Finished())
 

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from federation.cli.endings import signals_raised
 from federation.local.layout import FEDERATION_FILE
 from protocols.errors import ConfigurationError
 
 
 @contextmanager
 def whole_folder(target: Path, needed: Path | None = None) -> Iterator[Path]:
-    """Yield an empty folder beside `target` that takes its place at the end; on an error nothing is left.
+    """Yield an empty folder beside `target` that takes its place at the end; on an error or a signal nothing is left.
 
     An earlier federation at `target` is replaced, unless `needed`, which the new one reads, lies in it.
     Raises: ConfigurationError, code OUT_NOT_EMPTY, if something else is there; OUT_HOLDS_DATA; OUT_NOT_WRITABLE.
@@ -29,8 +30,9 @@ def whole_folder(target: Path, needed: Path | None = None) -> Iterator[Path]:
         _remove_empty(missing)
         raise ConfigurationError(f"{target}: {error.strerror}", code="OUT_NOT_WRITABLE") from error
     try:
-        yield partial
-        _take_place(partial, target)
+        with signals_raised():
+            yield partial
+            _take_place(partial, target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         _remove_empty(missing)

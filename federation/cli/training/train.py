@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from federation.cli.endings import interruptions_told
 from federation.cli.events import Started, event_log
 from federation.cli.output import print_json, quiet_libraries, reported_errors
 from federation.cli.progress import round_progress
@@ -132,7 +133,7 @@ def train(
     round; OUT then stays as it was. --events follows the run: phase, round, parties, bytes, seconds, seconds left.
     """
     quiet_libraries()
-    with reported_errors(as_json):
+    with reported_errors(as_json), interruptions_told():
         require_family(context, model)
         if not 0 < test_size < 1:
             raise ConfigurationError(f"--test-size {test_size} is not between 0 and 1", code="BAD_SPLIT")

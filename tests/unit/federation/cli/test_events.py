@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from federation.cli.endings import INTERRUPTED
 from federation.cli.events import Started, event_log
 from federation.cli.main import app
 from federation.outlook import Standing
@@ -39,7 +40,9 @@ def test_a_line_is_written_when_its_round_is_over(tmp_path: Path) -> None:
     ("error", "code", "text"),
     [
         (TransportError("tax is gone"), "TRANSPORT", "tax is gone"),
-        (KeyboardInterrupt(), "INTERRUPTED", "KeyboardInterrupt"),
+        (KeyboardInterrupt(), "INTERRUPTED", INTERRUPTED),
+        (SystemExit(143), "INTERRUPTED", INTERRUPTED),
+        (RuntimeError("a secret"), "INTERNAL", "RuntimeError"),
     ],
 )
 def test_a_run_that_breaks_off_says_so_last(tmp_path: Path, error: BaseException, code: str, text: str) -> None:
