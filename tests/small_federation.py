@@ -21,8 +21,8 @@ from federation.audit.reading.log_view import LoggedLeaf
 from federation.local.federation import LocalFederation
 from federation.local.founding import create_federation
 from federation.local.layout import BANK, CONSENT_SERVICE
-from nodes.bank.model_file import ModelFile
-from nodes.bank.split import Split, split_rows
+from nodes.bank.model.file import ModelFile
+from nodes.bank.training.split import Split, split_rows
 from nodes.consent_sources import REVOCATIONS_FILE, ConsentSources, ListFile, read_issuers
 from nodes.data_node.agent import DataNodeAgent
 from nodes.data_node.rows import Rows

@@ -23,7 +23,7 @@ from federation.cli.workspace import whole_folder
 from federation.local.federation import LocalFederation
 from federation.report import render
 from federation.report.data import PartyView
-from nodes.bank.results import AssessmentResult
+from nodes.bank.asking.results import AssessmentResult
 from nodes.economy import generate, write
 from nodes.sources import read_description
 from protocols.scorecard.model import TrainingPlan

@@ -20,7 +20,7 @@ from federation.local.federation import LocalFederation
 from federation.local.founding import create_federation
 from federation.local.layout import party_of
 from federation.transcript import SUFFIX, open_transcript, recording
-from nodes.bank.split import Split, split_rows
+from nodes.bank.training.split import Split, split_rows
 from nodes.policy import TrainingRules, usual_policy
 from nodes.sources import DatasetDescription, read_bank_source, read_description, read_node_source
 from protocols.errors import ConfigurationError

@@ -23,13 +23,13 @@ from federation.local.services import Ports, equip
 from federation.local.stages import Snapshot, own_metrics, snapshot
 from federation.process.running import run_on_loop
 from federation.process.settings import read_settings
-from nodes.bank.model_file import read_model_file
+from nodes.bank.model.file import read_model_file
 from nodes.bank.opening import open_bank_site
 from nodes.bank.service import MAX_BATCH, Applicant
 from nodes.bank.settings import BANK_FILE, BankSettings
 from nodes.bank.site import BankSite
-from nodes.bank.split import split_rows
 from nodes.bank.stream_service import StreamBankService
+from nodes.bank.training.split import split_rows
 from nodes.economy import generate, write
 from nodes.keystore import read_cards
 from nodes.policy.rules import Quota, usual_policy

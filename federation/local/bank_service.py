@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from federation.local.federation import LocalFederation
-from nodes.bank.model_file import ModelFile
-from nodes.bank.results import AssessmentResult
+from nodes.bank.asking.results import AssessmentResult
+from nodes.bank.model.file import ModelFile
 from nodes.bank.service import MAX_BATCH, Applicant
 from protocols.channel.identity import PartyId
 from protocols.consent import QUESTIONS, Purpose

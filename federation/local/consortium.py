@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from federation.local.federation import LocalFederation, Training
 from federation.traffic import Traffic
 from nodes.bank.agent import BankAgent
-from nodes.bank.consortium import ConsortiumTerms
-from nodes.bank.model_file import RunFacts
-from nodes.bank.split import Split
-from nodes.bank.training import TrainingTerms
+from nodes.bank.model.file import RunFacts
+from nodes.bank.training.consortium import ConsortiumTerms
+from nodes.bank.training.runs import TrainingTerms
+from nodes.bank.training.split import Split
 from nodes.data_node.charges import YearAccount
 from protocols.channel.identity import PartyCard, PartyId
 from protocols.consortium.messages import BankEntry

@@ -35,11 +35,11 @@ from federation.rounds import Deliveries, Mailroom, Rounds, server_app
 from federation.traffic import RoundEvent, Traffic
 from federation.witnessing import Witnessing
 from nodes.bank.agent import BankAgent
-from nodes.bank.model_file import ModelFile, RunFacts, write_model_file
-from nodes.bank.reported import ReportedCounts
-from nodes.bank.results import AssessmentResult
-from nodes.bank.split import Split
-from nodes.bank.training import TrainingTerms
+from nodes.bank.asking.results import AssessmentResult
+from nodes.bank.model.file import ModelFile, RunFacts, write_model_file
+from nodes.bank.training.reported import ReportedCounts
+from nodes.bank.training.runs import TrainingTerms
+from nodes.bank.training.split import Split
 from nodes.clock import system_clock
 from nodes.data_node.agent import DataNodeAgent
 from nodes.data_node.charges import YearAccount, year_account

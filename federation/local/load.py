@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from nodes.bank.results import AssessmentResult
+from nodes.bank.asking.results import AssessmentResult
 from protocols.errors import CreditFederationError
 
 UNKNOWN = "INSUFFICIENT_COVERAGE"

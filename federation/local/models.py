@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from federation.local.layout import MODEL_FILE, FederationFile
-from nodes.bank.model_file import ModelFile, read_model_file
+from nodes.bank.model.file import ModelFile, read_model_file
 from protocols.channel.identity import PartyId, PartyRole
 from protocols.channel.pins import Pins
 from protocols.errors import ConfigurationError

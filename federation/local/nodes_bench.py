@@ -14,7 +14,7 @@ from federation.local.deployed.measuring import DeployedFigures, measure_deploye
 from federation.local.federation import LocalFederation
 from federation.local.founding import create_federation
 from federation.local.layout import BANK
-from nodes.bank.split import split_rows
+from nodes.bank.training.split import split_rows
 from nodes.policy.rules import Quota, TrainingRules, usual_policy
 from nodes.sources import read_description
 from protocols.scorecard.model import TrainingPlan

@@ -19,8 +19,8 @@ from federation.coordinator.consents import ConsentGate, read_issuers
 from federation.coordinator.policies import PolicyBook
 from federation.local.layout import COORDINATOR, FederationFile, witness_name
 from nodes.bank.opening import derive_tag_key
-from nodes.bank.reported import Labelled, label_again
 from nodes.bank.site import BankSite
+from nodes.bank.training.reported import Labelled, label_again
 from nodes.consent_sources import ConsentSources
 from nodes.data_node.rows import Rows
 from nodes.data_node.site import NodeSite

@@ -25,7 +25,7 @@ from federation.local.federation import LocalFederation, Training
 from federation.local.founding import create_federation
 from federation.local.layout import BANK
 from federation.traffic import RoundEvent
-from nodes.bank.split import Split
+from nodes.bank.training.split import Split
 from nodes.policy import TrainingRules, usual_policy
 from nodes.sources import read_description
 from protocols.boosting.model import BoostingPlan

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nodes.bank.batches import Batches
-from nodes.bank.consortium import Consortia, ConsortiumTerms
-from nodes.bank.model_file import ModelFile, RunFacts
-from nodes.bank.questions import Questions
-from nodes.bank.reported import ReportedCounts
-from nodes.bank.results import AssessmentResult
+from nodes.bank.asking.batches import Batches
+from nodes.bank.asking.questions import Questions
+from nodes.bank.asking.results import AssessmentResult
+from nodes.bank.model.file import ModelFile, RunFacts
 from nodes.bank.site import BankSite
-from nodes.bank.split import Split
-from nodes.bank.training import BankRuns, TrainingTerms
+from nodes.bank.training.consortium import Consortia, ConsortiumTerms
+from nodes.bank.training.reported import ReportedCounts
+from nodes.bank.training.runs import BankRuns, TrainingTerms
+from nodes.bank.training.split import Split
 from nodes.boundary import handle_parcel
 from protocols.assessment.batch.messages import BatchOpening, BatchQuery, BatchSubjects
 from protocols.assessment.messages import Acknowledgement, Query, Subject

@@ -9,9 +9,9 @@ from pathlib import Path
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from nodes.bank.reported import label_again
 from nodes.bank.settings import BankSettings
 from nodes.bank.site import BankSite
+from nodes.bank.training.reported import label_again
 from nodes.clock import system_clock
 from nodes.keyring import Keyring
 from nodes.keystore import read_cosigner, read_lasting, read_log_key

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from nodes.bank.model_file import ModelFile
-from nodes.bank.results import AssessmentResult
+from nodes.bank.asking.results import AssessmentResult
+from nodes.bank.model.file import ModelFile
 from protocols.consent import Purpose
 
 

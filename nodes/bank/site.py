@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from nodes.bank.reported import ReportedCounts
+from nodes.bank.training.reported import ReportedCounts
 from nodes.clock import system_clock
 from nodes.features import FeatureTable
 from nodes.keyring import KeyedSite, Keyring

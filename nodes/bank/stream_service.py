@@ -13,11 +13,11 @@ from typing import Any, Final, TypeVar, cast
 from prometheus_client import Counter, Histogram
 
 from nodes.bank.agent import BankAgent, Turn
-from nodes.bank.convoys import Convoys
-from nodes.bank.model_file import ModelFile
-from nodes.bank.model_in_force import ModelInForce
-from nodes.bank.opener import Opener
-from nodes.bank.results import AssessmentResult
+from nodes.bank.asking.convoys import Convoys
+from nodes.bank.asking.opener import Opener
+from nodes.bank.asking.results import AssessmentResult
+from nodes.bank.model.file import ModelFile
+from nodes.bank.model.in_force import ModelInForce
 from nodes.bank.service import MAX_BATCH, Applicant
 from nodes.bank.settings import BankSettings
 from nodes.bank.site import BankSite

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from federation.cli.training.results import build_results
 from federation.local.federation import LocalFederation
 from federation.local.layout import BANK, COORDINATOR
-from nodes.bank.model_file import read_model_file
+from nodes.bank.model.file import read_model_file
 from nodes.flower_relay import PARCEL
 from nodes.keystore import read_cards, read_keys, read_paillier
 from protocols.assessment.layout import read

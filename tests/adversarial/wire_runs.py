@@ -15,7 +15,7 @@ from federation.local.federation import LocalFederation
 from federation.local.founding import create_federation
 from federation.local.layout import BANK
 from federation.transcript import parcel_in
-from nodes.bank.split import split_rows
+from nodes.bank.training.split import split_rows
 from nodes.policy import TrainingRules, usual_policy
 from nodes.sources import read_description
 from protocols.channel.identity import PartyCard, PartyId

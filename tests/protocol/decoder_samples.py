@@ -19,8 +19,8 @@ from federation.audit.reading.log_view import LoggedLeaf
 from federation.audit.reading.records import export_line
 from federation.flower import desk_messages as desk
 from federation.relay.authority import create_authority, issue
-from nodes.bank.batch_file import FileFormat, read_batch_file
-from nodes.bank.own_cut import decode_cut
+from nodes.bank.api.batch_file import FileFormat, read_batch_file
+from nodes.bank.training.own_cut import decode_cut
 from nodes.binning import FineBinning
 from nodes.further_keys import supernode_pair
 from protocols import consent as c
@@ -202,8 +202,8 @@ def carried() -> dict[str, Decoder]:
         "federation.flower.desk_messages:decode_answer": Decoder(desk.decode_answer, desk.encode(desk.Noted())),
         "federation.audit.export.reading:parse_leaf": Decoder(parse_leaf, exported),
         "federation.audit.export.reading:parse_proof": Decoder(parse_proof, proof),
-        "nodes.bank.own_cut:decode_cut": Decoder(decode_cut, cut),
-        "nodes.bank.batch_file:read_batch_file": Decoder(lambda data: read_batch_file(data, FileFormat.CSV), csv),
+        "nodes.bank.training.own_cut:decode_cut": Decoder(decode_cut, cut),
+        "nodes.bank.api.batch_file:read_batch_file": Decoder(lambda data: read_batch_file(data, FileFormat.CSV), csv),
         "protocols.transparency.leaves:decode_leaf": Decoder(
             lambda data: decode_leaf(data, b"sealed"), encode_leaf(LEAF)
         ),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from federation.local.layout import BANK
 from federation.process.settings import read_settings
-from nodes.bank.model_file import read_model_file
+from nodes.bank.model.file import read_model_file
 from nodes.data_node.settings import NodeSettings
 from nodes.features.owned import read_features_file
 from nodes.keystore import read_cards
@@ -36,7 +36,7 @@ EXCUSED: Final = {
     "federation.enrolment.registrar:Registrar.certify": "reads by requested_key",
     "federation.enrolment.registrar:Registrar.restate": "takes what is decoded; reads by check_supernode_key",
     "nodes.backup.freshness:cosigned_size": "reads by parse_note, after the log's signature",
-    "nodes.bank.own_cut:bin_as_cut": "reads by decode_cut",
+    "nodes.bank.training.own_cut:bin_as_cut": "reads by decode_cut",
     "protocols.assessment.opening:seal_sum": "reads by CiphertextVector.from_bytes",
     "protocols.boosting.offer:open_offer": "reads by CiphertextVector.from_bytes",
     "protocols.channel.pins:Pins.paillier_key": "reads by PublicKey.from_bytes and verify_key_proof",

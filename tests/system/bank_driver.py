@@ -15,7 +15,7 @@ from pathlib import Path
 from federation.local.consents import ConsentService
 from federation.local.layout import BANK, CONSENT_SERVICE, read_federation
 from federation.process.settings import read_settings
-from nodes.bank.model_file import read_model_file
+from nodes.bank.model.file import read_model_file
 from nodes.bank.opening import open_bank_site
 from nodes.bank.settings import BANK_FILE, BankSettings
 from nodes.bank.stream_service import StreamBankService

@@ -17,7 +17,7 @@ from federation.local.layout import BANK, CONSENT_SERVICE, read_federation
 from federation.local.processes import PartyProcess, coordinator_process, free_ports, node_process, running
 from federation.local.services import Ports, equip
 from federation.process.settings import read_settings
-from nodes.bank.model_file import ModelFile, read_model_file
+from nodes.bank.model.file import ModelFile, read_model_file
 from nodes.bank.opening import open_bank_site
 from nodes.bank.settings import BANK_FILE, BankSettings
 from nodes.bank.site import BankSite

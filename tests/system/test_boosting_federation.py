@@ -13,9 +13,9 @@ from federation.local.federation import LocalFederation
 from federation.local.founding import create_federation
 from federation.local.layout import BANK
 from federation.transcript import parcel_in
-from nodes.bank.model_file import BOOSTING
-from nodes.bank.split import split_rows
-from nodes.bank.training import FINE_BINS
+from nodes.bank.model.file import BOOSTING
+from nodes.bank.training.runs import FINE_BINS
+from nodes.bank.training.split import split_rows
 from nodes.binning import bin_rows
 from nodes.policy import TrainingRules, usual_policy
 from nodes.sources import read_description

@@ -11,7 +11,7 @@ from federation.local.consortium import train_consortium
 from federation.local.federation import LocalFederation
 from federation.local.founding import create_federation
 from federation.traffic import RoundEvent
-from nodes.bank.split import split_rows
+from nodes.bank.training.split import split_rows
 from nodes.policy import TrainingRules, usual_policy
 from nodes.sources import read_description
 from protocols.channel.identity import PartyId

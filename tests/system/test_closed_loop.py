@@ -12,9 +12,9 @@ from federation.cli.training.job import Job
 from federation.cli.training.results import build_results
 from federation.local.federation import LocalFederation
 from federation.local.layout import BANK
-from nodes.bank.reported import ReportedCounts
-from nodes.bank.split import split_rows
 from nodes.bank.store.api_keys import Scope
+from nodes.bank.training.reported import ReportedCounts
+from nodes.bank.training.split import split_rows
 from nodes.sources import read_description
 from protocols.uscc import synthetic
 from tests.bank_api import served

@@ -19,9 +19,9 @@ from federation.local.consortium import ConsortiumTraining, train_consortium
 from federation.local.federation import LocalFederation
 from federation.local.founding import create_federation
 from federation.transcript import parcel_in
-from nodes.bank.consortium import ConsortiumTerms
-from nodes.bank.split import Split, split_rows
-from nodes.bank.training import FINE_BINS, TrainingTerms
+from nodes.bank.training.consortium import ConsortiumTerms
+from nodes.bank.training.runs import FINE_BINS, TrainingTerms
+from nodes.bank.training.split import Split, split_rows
 from nodes.binning import bin_rows
 from nodes.keystore import read_cards
 from nodes.policy import TrainingRules, usual_policy

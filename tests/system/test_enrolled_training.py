@@ -26,7 +26,7 @@ from federation.audit import verify_directory
 from federation.local.processes import START_SECONDS, free_ports
 from federation.process.asking import ask_http
 from federation.process.settings import read_settings
-from nodes.bank.model_file import read_model_file
+from nodes.bank.model.file import read_model_file
 from nodes.bank.opening import open_bank_site
 from nodes.bank.settings import BANK_FILE, BankSettings
 from nodes.bank.stream_service import StreamBankService

@@ -20,7 +20,7 @@ from federation.local.consents import ConsentService
 from federation.local.federation import LocalFederation
 from federation.local.layout import BANK, CONSENT_SERVICE, COORDINATOR, FederationFile, write_federation
 from federation.local.processes import START_SECONDS, coordinator_process, free_ports, node_process
-from nodes.bank.split import split_rows
+from nodes.bank.training.split import split_rows
 from nodes.keystore import create_party, read_cards, read_keys, write_cards
 from protocols.channel.identity import PartyId, PartyRole
 from tests.small_federation import PLAN, write_dataset, write_description

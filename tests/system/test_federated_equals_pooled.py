@@ -12,8 +12,8 @@ import pytest
 from federation.local.federation import LocalFederation, Training
 from federation.local.founding import create_federation
 from federation.local.layout import BANK
-from nodes.bank.split import Split
-from nodes.bank.training import FINE_BINS
+from nodes.bank.training.runs import FINE_BINS
+from nodes.bank.training.split import Split
 from nodes.binning import bin_rows
 from nodes.economy import generate, write
 from nodes.policy import TrainingRules, usual_policy

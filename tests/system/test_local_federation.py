@@ -14,7 +14,7 @@ from federation.audit import verify_directory
 from federation.local.federation import LocalFederation
 from federation.local.founding import create_federation
 from federation.local.layout import BANK, read_federation
-from nodes.bank.split import split_rows
+from nodes.bank.training.split import split_rows
 from nodes.data_node.charges import YearAccount
 from nodes.policy import POLICY_FILE, Quota, read_policy, usual_policy, write_policy
 from nodes.sources import read_description

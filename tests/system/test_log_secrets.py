@@ -23,7 +23,7 @@ from federation.audit.export.writing import export_log
 from federation.cli.main import app
 from federation.local.federation import LocalFederation
 from federation.local.processes import running
-from nodes.bank.results import AssessmentResult
+from nodes.bank.asking.results import AssessmentResult
 from nodes.bank.service import Applicant
 from protocols.consent import Purpose
 from tests.conftest import TrainedFederation

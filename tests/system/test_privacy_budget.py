@@ -11,7 +11,7 @@ from federation.local.consortium import train_consortium
 from federation.local.federation import LocalFederation
 from federation.local.founding import create_federation
 from federation.local.layout import BANK
-from nodes.bank.split import split_rows
+from nodes.bank.training.split import split_rows
 from nodes.data_node.charges import YearAccount
 from nodes.policy import PrivacyRules, TrainingRules, usual_policy
 from nodes.sources import read_description

@@ -18,7 +18,7 @@ from federation.cli.main import app
 from federation.enterprise.desk import MAX_REQUEST_BYTES
 from federation.enterprise.http import PATH
 from federation.local.processes import free_ports
-from nodes.bank.results import AssessmentResult
+from nodes.bank.asking.results import AssessmentResult
 from nodes.bank.stream_service import StreamBankService
 from nodes.ledger import ledger_location, open_node_ledger
 from protocols.channel.envelope import open_parcel

@@ -14,7 +14,7 @@ import pytest
 
 from federation.audit import verify_directory
 from federation.local.federation import LocalFederation
-from nodes.bank.results import AssessmentResult
+from nodes.bank.asking.results import AssessmentResult
 from nodes.bank.service import Applicant
 from nodes.bank.stream_service import StreamBankService
 from protocols.consent import Purpose

@@ -19,10 +19,10 @@ from federation.local.federation import LocalFederation
 from federation.local.layout import FEDERATION_FILE, party_of, read_federation
 from federation.process.running import until_signal
 from nodes.bank.api.settings import ApiSettings
-from nodes.bank.labels import write_labelled
 from nodes.bank.store import api_keys, outcomes
 from nodes.bank.store.api_keys import ApiKey, Scope
 from nodes.bank.store.database import DATABASE_FILE, Database
+from nodes.bank.training.labels import write_labelled
 from nodes.sources import read_description
 from protocols.channel.identity import PartyId
 from protocols.errors import ConfigurationError

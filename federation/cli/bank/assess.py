@@ -17,9 +17,9 @@ from federation.local.deployed.status import read_status
 from federation.local.federation import LocalFederation
 from federation.local.layout import party_of, read_federation
 from federation.local.models import read_bank_model
-from nodes.bank.model_file import ModelFile
+from nodes.bank.asking.results import AssessmentResult
+from nodes.bank.model.file import ModelFile
 from nodes.bank.report.wording import Language
-from nodes.bank.results import AssessmentResult
 from nodes.keystore import read_cards
 from protocols.channel.identity import PartyId
 from protocols.errors import ConfigurationError

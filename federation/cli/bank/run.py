@@ -10,7 +10,7 @@ from federation.cli.running import AsJson, Check, Home, begin, report_check, set
 from federation.process.http import check_http
 from federation.process.running import Main, run_service
 from federation.process.settings import read_settings
-from nodes.bank.model_file import read_model_file
+from nodes.bank.model.file import read_model_file
 from nodes.bank.opening import open_bank_site
 from nodes.bank.settings import BANK_FILE, BankSettings
 from nodes.bank.stream_service import StreamBankService

@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 
 from federation.local.federation import LocalFederation, Training
-from nodes.bank.split import Split
-from nodes.bank.training import FINE_BINS
+from nodes.bank.training.runs import FINE_BINS
+from nodes.bank.training.split import Split
 from nodes.binning import bin_rows, cohort_columns, row_index
 from nodes.data_node.survey import DistrictSurvey
 from nodes.features import FeatureTable

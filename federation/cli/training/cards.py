@@ -32,8 +32,8 @@ from federation.report.card_data import (
 )
 from federation.report.card_text import FEW_OUTCOMES, INTENDED_USE, NOT_FOR, NOT_PROTECTED, limits
 from federation.report.wording import leak
-from nodes.bank.model_file import BOOSTING, SCORECARD, ModelFeature, ModelFile, ModelTree
-from nodes.bank.model_quality import CurvePoint, ModelQuality, ScoredGroup
+from nodes.bank.model.file import BOOSTING, SCORECARD, ModelFeature, ModelFile, ModelTree
+from nodes.bank.model.quality import CurvePoint, ModelQuality, ScoredGroup
 from nodes.features import load_catalogue
 from nodes.keystore import replace_file
 from protocols.assessment.manifest import Manifest

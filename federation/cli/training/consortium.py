@@ -25,8 +25,8 @@ from federation.local.consortium import ConsortiumTraining
 from federation.local.federation import LocalFederation
 from federation.local.layout import FederationFile
 from nodes.bank.agent import BankAgent
-from nodes.bank.split import Split
-from nodes.bank.training import FINE_BINS
+from nodes.bank.training.runs import FINE_BINS
+from nodes.bank.training.split import Split
 from nodes.binning import bin_rows, cohort_columns, row_index
 from nodes.features import FeatureTable
 from protocols.channel.identity import PartyId

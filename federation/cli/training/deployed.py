@@ -19,7 +19,7 @@ from federation.process.settings import read_settings
 from federation.traffic import RoundEvent
 from nodes.bank.opening import open_bank_site
 from nodes.bank.settings import BANK_FILE, BankSettings
-from nodes.bank.split import split_rows
+from nodes.bank.training.split import split_rows
 from protocols.boosting.model import BoostingPlan
 from protocols.credit.logistic import Signs
 from protocols.errors import ConfigurationError

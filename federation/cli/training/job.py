@@ -20,7 +20,7 @@ from federation.local.federation import LocalFederation, Training
 from federation.local.founding import create_federation, keep_bank_apis
 from federation.local.layout import name_of, party_of
 from federation.traffic import RoundEvent
-from nodes.bank.split import Split, split_rows
+from nodes.bank.training.split import Split, split_rows
 from nodes.features import load_catalogue
 from nodes.policy import PrivacyRules, TrainingRules, usual_policy
 from nodes.sources import DatasetDescription

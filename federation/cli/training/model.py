@@ -15,7 +15,7 @@ from federation.local.layout import name_of, party_of, read_federation
 from federation.local.models import read_bank_model
 from federation.report.card import render_card
 from federation.report.card_data import ModelCard
-from nodes.bank.model_file import ModelFile
+from nodes.bank.model.file import ModelFile
 from nodes.keystore import read_cards
 from protocols.assessment.manifest import verify_manifest
 from protocols.channel.identity import PartyId

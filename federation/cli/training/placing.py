@@ -7,7 +7,7 @@ from typing import Final
 import click
 from click.core import ParameterSource
 
-from nodes.bank.model_file import BOOSTING, SCORECARD
+from nodes.bank.model.file import BOOSTING, SCORECARD
 from protocols.errors import ConfigurationError
 
 FAMILIES: Final = (SCORECARD, BOOSTING)

@@ -21,8 +21,8 @@ from federation.report.data import (
     PartyView,
     RunReport,
 )
-from nodes.bank.model_file import ModelFeature
-from nodes.bank.results import AssessmentResult
+from nodes.bank.asking.results import AssessmentResult
+from nodes.bank.model.file import ModelFeature
 from nodes.features import load_catalogue
 from protocols.credit.scale import SCORE_FACTOR, SCORE_OFFSET
 from protocols.scorecard.model import TrainingPlan

@@ -11,7 +11,7 @@ import msgspec
 
 from federation.cli.training.baselines import Comparison, bank_only, federated_validation
 from federation.local.federation import Training
-from nodes.bank.reported import ReportedCounts
+from nodes.bank.training.reported import ReportedCounts
 from nodes.data_node.charges import YearAccount
 from nodes.keystore import replace_file
 from protocols.boosting.model import BoostingPlan, TrainedBoosting

@@ -9,7 +9,7 @@ from rich.table import Table
 from federation.cli.output import console, errors
 from federation.cli.training.results import BankResult, PrivacyResult, Results
 from federation.local.layout import BANK, party_of
-from nodes.bank.reported import ReportedCounts
+from nodes.bank.training.reported import ReportedCounts
 
 
 def show_results(results: Results, out: Path, *, own: bool = False) -> None:

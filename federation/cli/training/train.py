@@ -20,7 +20,7 @@ from federation.cli.workspace import whole_folder
 from federation.local.layout import read_federation
 from federation.outlook import Outlook, stages_of
 from federation.process.settings import read_settings
-from nodes.bank.model_file import SCORECARD
+from nodes.bank.model.file import SCORECARD
 from nodes.bank.settings import BANK_FILE, BankSettings
 from nodes.sources import DatasetDescription, read_description
 from protocols.boosting.model import BoostingPlan

@@ -17,7 +17,7 @@ from federation.local.deployed.namespaces import Placement
 from federation.local.layout import CONSENT_SERVICE, read_federation
 from federation.local.models import known_bank
 from federation.process.settings import read_settings
-from nodes.bank.results import AssessmentResult
+from nodes.bank.asking.results import AssessmentResult
 from nodes.bank.settings import BANK_FILE, BankSettings
 from nodes.bank.store import api_keys
 from nodes.bank.store.api_keys import Scope

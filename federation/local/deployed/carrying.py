@@ -19,8 +19,8 @@ from federation.flower import desk_messages as d
 from federation.flower.intake import SILENCE_SECONDS
 from federation.traffic import RoundEvent, Traffic
 from nodes.bank.agent import BankAgent
-from nodes.bank.run_line import RunLine, run_line
 from nodes.bank.settings import BankSettings
+from nodes.bank.training.run_line import RunLine, run_line
 from nodes.door import door
 from protocols.errors import ConfigurationError, MalformedMessage, PeerRefused, TransportError
 

@@ -14,12 +14,12 @@ from federation.local.deployed.carrying import BankEnd, carry, traffic_of
 from federation.local.federation import Training
 from federation.traffic import RoundEvent
 from nodes.bank.agent import BankAgent
-from nodes.bank.model_file import RunFacts, write_model_file
-from nodes.bank.run_line import run_line
+from nodes.bank.model.file import RunFacts, write_model_file
 from nodes.bank.settings import BankSettings
 from nodes.bank.site import BankSite
-from nodes.bank.split import Split
-from nodes.bank.training import TrainingTerms
+from nodes.bank.training.run_line import run_line
+from nodes.bank.training.runs import TrainingTerms
+from nodes.bank.training.split import Split
 from nodes.keystore import read_roster
 from nodes.sources import read_description
 from protocols.boosting.model import BoostingPlan

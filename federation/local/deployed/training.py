@@ -22,11 +22,11 @@ from federation.local.layout import CONSENT_SERVICE, MODEL_FILE, read_federation
 from federation.process.settings import read_settings
 from federation.traffic import RoundEvent, Traffic
 from nodes.bank.agent import BankAgent
-from nodes.bank.model_file import ModelFile, RunFacts, write_model_file
+from nodes.bank.model.file import ModelFile, RunFacts, write_model_file
 from nodes.bank.settings import BANK_FILE, BankSettings
 from nodes.bank.site import BankSite
-from nodes.bank.split import split_rows
-from nodes.bank.training import TrainingTerms
+from nodes.bank.training.runs import TrainingTerms
+from nodes.bank.training.split import split_rows
 from nodes.clock import system_clock
 from nodes.features import FeatureTable
 from nodes.sources import read_description

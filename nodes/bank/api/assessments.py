@@ -14,11 +14,11 @@ from nodes.bank.api.paging import Cursor, Limit, cursor_of, number_of
 from nodes.bank.api.problems import documented, not_found
 from nodes.bank.api.schemas.assessments import AssessmentIn, AssessmentOut, AssessmentPage
 from nodes.bank.api.schemas.fields import purpose_of
+from nodes.bank.asking.results import AssessmentResult
 from nodes.bank.report.facts import CreditReport
 from nodes.bank.report.page import render_page
 from nodes.bank.report.pdf import render_pdf
 from nodes.bank.report.wording import Language
-from nodes.bank.results import AssessmentResult
 from nodes.bank.store import assessments
 from nodes.bank.store.api_keys import ApiKey, Scope
 from nodes.bank.store.assessments import Assessment, Source

@@ -14,14 +14,14 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from nodes.bank.api.auth import needs
+from nodes.bank.api.batch_file import FileFormat, FileRow, read_batch_file
 from nodes.bank.api.context import Bank, BankContext, Finish, IdempotencyKey
 from nodes.bank.api.paging import Cursor, Limit, cursor_of, number_of
 from nodes.bank.api.problems import Problem, documented, not_found
+from nodes.bank.api.reference import is_reference
 from nodes.bank.api.schemas.assessments import AssessmentOut
 from nodes.bank.api.schemas.batches import BatchIn, BatchOut, BatchPage, RowOut, RowPage
 from nodes.bank.api.schemas.fields import AskedPurpose
-from nodes.bank.batch_file import FileFormat, FileRow, read_batch_file
-from nodes.bank.reference import is_reference
 from nodes.bank.store import assessments, batches
 from nodes.bank.store.api_keys import ApiKey, Scope
 from nodes.bank.store.batches import Batch, BatchRow, RowStatus

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from nodes.bank.model_file import ModelFile
-from nodes.bank.results import AssessmentResult
+from nodes.bank.asking.results import AssessmentResult
+from nodes.bank.model.file import ModelFile
 
 
 class ModelFacts(msgspec.Struct, frozen=True):

@@ -7,12 +7,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from nodes.bank.model_file import ModelFile
+from nodes.bank.asking.results import AssessmentResult
+from nodes.bank.model.file import ModelFile
 from nodes.bank.report.facts import CreditReport, model_facts
 from nodes.bank.report.page import render_page
 from nodes.bank.report.pdf import render_pdf
 from nodes.bank.report.wording import Language
-from nodes.bank.results import AssessmentResult
 from protocols.errors import ConfigurationError
 
 

@@ -7,10 +7,10 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import Final
 
+from nodes.bank.asking.results import AssessmentResult
 from nodes.bank.report.facts import CreditReport
 from nodes.bank.report.scale import Band, bands, share
 from nodes.bank.report.wording import WORDS, Language, Words
-from nodes.bank.results import AssessmentResult
 from protocols import uscc
 
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})

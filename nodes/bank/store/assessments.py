@@ -10,8 +10,8 @@ from typing import Final
 
 import msgspec
 
+from nodes.bank.asking.results import AssessmentResult
 from nodes.bank.report.facts import ModelFacts
-from nodes.bank.results import AssessmentResult
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS assessment (

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from nodes.bank.results import AssessmentResult
+from nodes.bank.asking.results import AssessmentResult
 from nodes.bank.store import monitors
 from nodes.bank.store.monitors import Event, Monitor, Standing
 from protocols.credit.scale import Grade

@@ -6,8 +6,8 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from nodes.bank.asking.results import AssessmentResult
 from nodes.bank.report.facts import ModelFacts
-from nodes.bank.results import AssessmentResult
 from nodes.bank.service import Applicant, BankService
 from nodes.bank.store import assessments, batches
 from nodes.bank.store.assessments import Assessment, Source

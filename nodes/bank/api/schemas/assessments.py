@@ -18,7 +18,7 @@ from nodes.bank.api.schemas.fields import (
     moment,
     shown_as,
 )
-from nodes.bank.results import AssessmentResult
+from nodes.bank.asking.results import AssessmentResult
 from nodes.bank.store.assessments import Assessment
 
 

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
-from nodes.bank.batch_file import MAX_CONSENT, MAX_ENTERPRISE
-from nodes.bank.reference import OPTIONAL_PATTERN
+from nodes.bank.api.batch_file import MAX_CONSENT, MAX_ENTERPRISE
+from nodes.bank.api.reference import OPTIONAL_PATTERN
 from protocols.consent import Purpose
 
 EXAMPLE_USCC = "91350100M000100Y43"

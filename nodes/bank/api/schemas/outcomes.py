@@ -6,8 +6,8 @@ import datetime
 
 from pydantic import BaseModel, Field
 
+from nodes.bank.api.reference import PATTERN
 from nodes.bank.api.schemas.fields import EXAMPLE_OUTCOME, Day, Enterprise, Strict, Whole, shown_as
-from nodes.bank.reference import PATTERN
 from nodes.bank.store.outcomes import Label, Outcome
 
 

@@ -15,9 +15,9 @@ from federation.cli.training.cards import card_validation, model_card
 from federation.local.federation import LocalFederation
 from federation.local.layout import BANK
 from federation.report.card_data import CardValidation, ModelCard
-from nodes.bank.model_quality import measure
-from nodes.bank.split import Split
-from nodes.bank.training import FINE_BINS
+from nodes.bank.model.quality import measure
+from nodes.bank.training.runs import FINE_BINS
+from nodes.bank.training.split import Split
 from nodes.binning import FineBinning, bin_rows
 from protocols.credit.binning import BinnedFeature
 from protocols.scorecard.model import TrainedScorecard

@@ -17,7 +17,7 @@ from federation.cli.training.cards import CARD_HTML, CARD_JSON, model_card, writ
 from federation.local.layout import read_federation
 from federation.report.card import render_card
 from federation.report.card_data import ModelCard
-from nodes.bank.model_file import ModelTree, read_model_file, sign_model_file, write_model_file
+from nodes.bank.model.file import ModelTree, read_model_file, sign_model_file, write_model_file
 from nodes.binning import cohort_columns, row_index
 from nodes.keystore import read_cards, read_keys
 from nodes.sources import read_bank_source, read_description, read_node_source

@@ -24,7 +24,7 @@ from federation.coordinator.consent_book import FILE, ConsentBook
 from federation.coordinator.consents import read_issuers
 from federation.local.federation import LocalFederation
 from federation.local.layout import BANK, CONSENT_SERVICE, COORDINATOR
-from nodes.bank.showing import ConsentStatements
+from nodes.bank.asking.showing import ConsentStatements
 from nodes.keystore import read_keys
 from nodes.ledger import ledger_location, open_bank_ledger
 from nodes.statements import About, StatementWriter

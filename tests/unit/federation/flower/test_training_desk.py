@@ -19,7 +19,7 @@ from federation.grid import EmbeddedGrid
 from federation.local.federation import LocalFederation
 from federation.local.layout import BANK, COORDINATOR
 from federation.traffic import RoundEvent, Traffic
-from nodes.bank.training import TrainingTerms
+from nodes.bank.training.runs import TrainingTerms
 from nodes.flower_relay import make_client_app
 from protocols.channel.envelope import pack_parcel
 from protocols.errors import PeerRefused, TransportError

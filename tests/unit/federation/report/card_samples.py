@@ -20,7 +20,7 @@ from federation.report.card_data import (
 )
 from federation.report.card_text import INTENDED_USE, NOT_FOR, NOT_PROTECTED, limits
 from federation.report.data import Feature
-from nodes.bank.model_quality import measure
+from nodes.bank.model.quality import measure
 from protocols.credit.logistic import sigmoid
 
 TRAINING = CardTraining(

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from federation.local.federation import LocalFederation
 from nodes.bank.agent import BankAgent
-from nodes.bank.model_file import RunFacts
-from nodes.bank.split import Split
-from nodes.bank.training import TrainingTerms
+from nodes.bank.model.file import RunFacts
+from nodes.bank.training.runs import TrainingTerms
+from nodes.bank.training.split import Split
 from nodes.keystore import read_keys
 from protocols.channel.envelope import EVERYONE, Channel, Envelope, Parcel, open_parcel, pack_parcel
 from protocols.channel.identity import PartyId

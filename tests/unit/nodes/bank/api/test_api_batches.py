@@ -10,7 +10,7 @@ import time
 import httpx
 import pytest
 
-from nodes.bank.batch_file import MAX_ROWS
+from nodes.bank.api.batch_file import MAX_ROWS
 from tests.bank_api import RunningApi
 from tests.small_federation import codes
 

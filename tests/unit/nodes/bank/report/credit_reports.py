@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from nodes.bank.asking.results import AssessmentResult, ThemeResult
 from nodes.bank.report.facts import CreditReport, ModelFacts
-from nodes.bank.results import AssessmentResult, ThemeResult
 
 MODEL = ModelFacts("5b" * 32, "scorecard", "2026-11-01", "2025-12-31", 0.8239, 4)
 SCORED = AssessmentResult(

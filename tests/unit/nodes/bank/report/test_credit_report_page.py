@@ -9,11 +9,11 @@ from importlib import resources
 
 import pytest
 
+from nodes.bank.asking.results import ADVISORY, ThemeResult
 from nodes.bank.report.page import render_page
 from nodes.bank.report.scale import COLOURS
 from nodes.bank.report.view import view
 from nodes.bank.report.wording import WORDS, Language
-from nodes.bank.results import ADVISORY, ThemeResult
 from tests.unit.nodes.bank.report.credit_reports import DENIED, report
 
 VOID = {"meta", "br", "img", "link", "input", "hr"}

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from fontTools.ttLib import TTFont
 
+from nodes.bank.asking.results import ThemeResult
 from nodes.bank.report.files import write_reports
 from nodes.bank.report.pdf import render_pdf
 from nodes.bank.report.wording import WORDS, Language
-from nodes.bank.results import ThemeResult
 from nodes.features.catalogue import Theme
 from paper.canvas import Canvas
 from paper.subset_fonts import FONTS

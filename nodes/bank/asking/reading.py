@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nodes.bank.model_file import BOOSTING, ModelFile
+from nodes.bank.model.file import BOOSTING, ModelFile
 from nodes.bank.site import BankSite
 from nodes.binning import assign_rows, cohort_columns, row_index
 from protocols.assessment.manifest import Manifest, verify_manifest

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodes.bank.batch_file import MAX_ROWS, FileFormat, FileRow, read_batch_file
+from nodes.bank.api.batch_file import MAX_ROWS, FileFormat, FileRow, read_batch_file
 from protocols.errors import MalformedMessage
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)

@@ -9,8 +9,8 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from nodes.bank.split import Split
-from nodes.bank.training import TrainingTerms
+from nodes.bank.training.runs import TrainingTerms
+from nodes.bank.training.split import Split
 from nodes.binning import FineBinning, bin_rows, cohort_columns, row_index
 from nodes.features import FeatureTable
 from protocols.errors import MalformedMessage

@@ -8,8 +8,8 @@ import unicodedata
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from nodes.bank.api.reference import MAX_REFERENCE, is_reference
 from nodes.bank.api.schemas.fields import Reference
-from nodes.bank.reference import MAX_REFERENCE, is_reference
 
 AT_THE_API: TypeAdapter[str] = TypeAdapter(Reference)
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from nodes.bank.results import describe_answer, describe_denial, describe_failure
+from nodes.bank.asking.results import describe_answer, describe_denial, describe_failure
 from protocols.assessment.layout import Coverage, Opened
 from protocols.assessment.manifest import Manifest, PartEntry, Theme
 from protocols.channel.identity import PartyId

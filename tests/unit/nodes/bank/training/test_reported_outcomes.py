@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nodes.bank.reported import TRAINS_NOTHING, ReportedCounts, reported_labels, with_reported
-from nodes.bank.split import split_rows
 from nodes.bank.store import outcomes
 from nodes.bank.store.database import DATABASE_FILE, Database
 from nodes.bank.store.outcomes import Label, Outcome
+from nodes.bank.training.reported import TRAINS_NOTHING, ReportedCounts, reported_labels, with_reported
+from nodes.bank.training.split import split_rows
 from nodes.features import FeatureTable
 from protocols.errors import ConfigurationError
 from tests.small_federation import NOW

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from nodes.bank.model_file import ModelFile
-from nodes.bank.reading import AnswerReader, VerifiedManifests, present_cards, record_end
-from nodes.bank.results import AssessmentResult, describe_answer, describe_denial, describe_failure
-from nodes.bank.showing import ConsentStatements
+from nodes.bank.asking.reading import AnswerReader, VerifiedManifests, present_cards, record_end
+from nodes.bank.asking.results import AssessmentResult, describe_answer, describe_denial, describe_failure
+from nodes.bank.asking.showing import ConsentStatements
+from nodes.bank.model.file import ModelFile
 from nodes.bank.site import BankSite
 from nodes.statements import About, StatementWriter
 from protocols.assessment.bank import BankQuery

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nodes.bank.reported import TRAINS_NOTHING
+from nodes.bank.training.reported import TRAINS_NOTHING
 from protocols.errors import ConfigurationError
 
 

@@ -6,7 +6,7 @@ import logging
 import threading
 from pathlib import Path
 
-from nodes.bank.model_file import ModelFile, read_model_file
+from nodes.bank.model.file import ModelFile, read_model_file
 from protocols.channel.identity import PartyId, PartyRole
 from protocols.channel.pins import Pins
 from protocols.errors import CreditFederationError

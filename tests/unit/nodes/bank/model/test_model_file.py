@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from nodes.bank.model_file import FORMAT, ModelFile, read_model_file, sign_model_file, write_model_file
+from nodes.bank.model.file import FORMAT, ModelFile, read_model_file, sign_model_file, write_model_file
 from nodes.keystore import read_cards, read_keys
 from protocols.channel.identity import PartyCard, PartyId, PartyRole
 from protocols.errors import ConfigurationError, CreditFederationError, VerificationFailed

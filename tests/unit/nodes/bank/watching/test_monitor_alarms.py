@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from nodes.bank.asking.results import AssessmentResult, ThemeResult
 from nodes.bank.report.facts import ModelFacts
-from nodes.bank.results import AssessmentResult, ThemeResult
 from nodes.bank.service import Applicant
 from nodes.bank.store import monitors
 from nodes.bank.store.database import Database

@@ -10,7 +10,7 @@ import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nodes.bank.model_format import (
+from nodes.bank.model.format import (
     BOOSTING,
     FORMAT,
     SCORECARD,
@@ -27,7 +27,7 @@ from nodes.bank.model_format import (
     verify_model_file,
     write_model_file,
 )
-from nodes.bank.model_quality import measure
+from nodes.bank.model.quality import measure
 from nodes.binning import FineBinning
 from protocols.boosting.model import TrainedBoosting
 from protocols.channel.wire import encode

@@ -16,7 +16,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from nodes.bank.model_quality import ModelQuality
+from nodes.bank.model.quality import ModelQuality
 from nodes.binning import FineBinning
 from nodes.keystore import replace_file
 from protocols.assessment.manifest import SignedManifest

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from nodes.bank.opener import Opener
+from nodes.bank.asking.opener import Opener
 from protocols.assessment.opening import SealedSum
 from protocols.paillier import OwnerEncryptor, PrivateKey
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nodes.bank.model_file import ModelFile
-from nodes.bank.questions import QUERY_SECONDS
-from nodes.bank.reading import AnswerReader, VerifiedManifests, present_cards, record_end
-from nodes.bank.results import AssessmentResult, describe_answer, describe_denial, describe_failure
-from nodes.bank.showing import ConsentStatements
+from nodes.bank.asking.questions import QUERY_SECONDS
+from nodes.bank.asking.reading import AnswerReader, VerifiedManifests, present_cards, record_end
+from nodes.bank.asking.results import AssessmentResult, describe_answer, describe_denial, describe_failure
+from nodes.bank.asking.showing import ConsentStatements
+from nodes.bank.model.file import ModelFile
 from nodes.bank.site import BankSite
 from nodes.statements import About, StatementWriter
 from protocols.assessment.batch.bank import BankBatch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from nodes.bank.convoys import CONVOYS, MANY, Convoys
+from nodes.bank.asking.convoys import CONVOYS, MANY, Convoys
 
 
 async def _leave(convoys: Convoys, left: list[int], number: int, end: asyncio.Event) -> None:

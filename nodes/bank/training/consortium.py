@@ -10,11 +10,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from nodes.bank.model_file import ConsortiumFacts, ModelFile, RunFacts, model_file, sign_model_file
-from nodes.bank.own_cut import bin_as_cut, decode_cut, make_cut
+from nodes.bank.model.file import ConsortiumFacts, ModelFile, RunFacts, model_file, sign_model_file
 from nodes.bank.site import BankSite
-from nodes.bank.split import Split
-from nodes.bank.training import TrainingTerms
+from nodes.bank.training.own_cut import bin_as_cut, decode_cut, make_cut
+from nodes.bank.training.runs import TrainingTerms
+from nodes.bank.training.split import Split
 from protocols.channel.envelope import EVERYONE, Envelope
 from protocols.channel.identity import PartyId, PartyRole
 from protocols.channel.wire import decode, digest

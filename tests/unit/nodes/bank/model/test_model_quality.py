@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from nodes.bank.model_quality import MOST_BANDS, MOST_CURVE_POINTS, ModelQuality, measure, round_step
+from nodes.bank.model.quality import MOST_BANDS, MOST_CURVE_POINTS, ModelQuality, measure, round_step
 from protocols.credit.logistic import sigmoid
 from protocols.credit.metrics import auc, population_stability
 from protocols.credit.scale import SCORE_FACTOR, SCORE_OFFSET, grade

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
-from nodes.bank.model_file import ModelFile, RunFacts, model_file, sign_model_file
+from nodes.bank.model.file import ModelFile, RunFacts, model_file, sign_model_file
 from nodes.bank.site import BankSite
-from nodes.bank.split import Split
+from nodes.bank.training.split import Split
 from nodes.binning import FineBinning, bin_rows
 from protocols.boosting.bank import BankBoosting
 from protocols.boosting.messages import BoostingSpec

@@ -6,9 +6,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from nodes.bank.own_cut import bin_as_cut, decode_cut, make_cut
-from nodes.bank.split import Split
-from nodes.bank.training import TrainingTerms
+from nodes.bank.training.own_cut import bin_as_cut, decode_cut, make_cut
+from nodes.bank.training.runs import TrainingTerms
+from nodes.bank.training.split import Split
 from nodes.binning import FineBinning
 from nodes.features import FeatureTable
 from protocols.errors import MalformedMessage

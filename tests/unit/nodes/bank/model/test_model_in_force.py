@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from nodes.bank.model_file import ModelFile, sign_model_file, write_model_file
-from nodes.bank.model_in_force import ModelInForce
+from nodes.bank.model.file import ModelFile, sign_model_file, write_model_file
+from nodes.bank.model.in_force import ModelInForce
 from nodes.keystore import read_cards, read_keys
 from tests.conftest import TrainedFederation
 
