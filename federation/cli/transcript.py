@@ -14,15 +14,19 @@ from rich.markup import escape
 
 from federation.cli.output import FAILED, console, print_json, quiet_libraries, reported_errors
 from federation.cli.progress import round_progress
+from federation.cli.training.job import boosting_plan
+from federation.cli.training.placing import require_family
 from federation.cli.training.train import KEY_BITS, SEED
 from federation.local.consortium import train_consortium
 from federation.local.federation import LocalFederation
 from federation.local.founding import create_federation
 from federation.local.layout import party_of
 from federation.transcript import SUFFIX, open_transcript, recording
+from nodes.bank.model.file import SCORECARD
 from nodes.bank.training.split import Split, split_rows
 from nodes.policy import TrainingRules, usual_policy
 from nodes.sources import DatasetDescription, read_bank_source, read_description, read_node_source
+from protocols.boosting.model import BoostingPlan
 from protocols.errors import ConfigurationError
 from protocols.scorecard.model import TrainingPlan
 from protocols.wire_audit import Account, Canaries, Finding, Report, Terms, audit, distinctive
@@ -30,6 +34,8 @@ from protocols.wire_audit import Account, Canaries, Finding, Report, Terms, audi
 app = typer.Typer(help="Record the wire, and judge it as an attacker would.", no_args_is_help=True)
 
 TEST_SIZE: Final = 0.3
+DEPTH: Final = 3
+TURNS: Final = 3
 SAMPLED_IDS: Final = 2_000
 SAMPLED_ROWS: Final = 200
 
@@ -49,7 +55,7 @@ class Recording:
     description: DatasetDescription
     seed: int
     key_bits: int
-    refinements: int
+    plan: TrainingPlan | BoostingPlan
     minimum_bin: int
     assessments: int
 
@@ -79,21 +85,25 @@ class Recording:
     def _train(self, federation: LocalFederation) -> Split:
         """Train with the one bank, or with all; return the split of the one, or of the lead."""
         splits = {bank: split_rows(known, TEST_SIZE, self.seed) for bank, known in federation.bank_outcomes.items()}
-        plan = TrainingPlan(refinements=self.refinements)
-        if len(splits) > 1:
-            train_consortium(federation, splits, plan, self.minimum_bin, "")
+        if len(splits) == 1:
+            federation.train(splits[federation.lead], self.plan, self.minimum_bin)
+        elif isinstance(self.plan, TrainingPlan):
+            train_consortium(federation, splits, self.plan, self.minimum_bin, "")
         else:
-            federation.train(splits[federation.lead], plan, self.minimum_bin)
+            raise ConfigurationError("several banks train a scorecard together, no boosted trees", code="UNKNOWN_MODEL")
         return splits[federation.lead]
 
 
 @app.command()
 def record(
+    context: typer.Context,
     data: Annotated[Path, typer.Option("--data", help="Folder with domains.json and one node_<domain> file a party.")],
     out: Annotated[Path, typer.Option("--out", help=f"The transcript to write, by custom *{SUFFIX}.")],
+    model: Annotated[str, typer.Option("--model", help="Model family: scorecard or boosting.")] = SCORECARD,
     seed: Annotated[int, SEED] = 0,
     key_bits: Annotated[int, KEY_BITS] = 2048,
-    refinements: Annotated[int, typer.Option("--refinements", help="Newton refinements.", min=0, max=2)] = 1,
+    refinements: Annotated[int, typer.Option("--refinements", help="Scorecard: Newton refinements.", min=0, max=2)] = 1,
+    trees: Annotated[int, typer.Option("--trees", help="Boosting: trees a party grows at most.", min=TURNS)] = 12,
     min_bin: Annotated[int, typer.Option("--min-bin", help="k, the fewest enterprises of a sum.", min=2)] = 50,
     assessments: Annotated[
         int, typer.Option("--assess", help="Assessments after training; the last is refused its consent.", min=0)
@@ -106,7 +116,10 @@ def record(
     """
     quiet_libraries()
     with reported_errors(False):
-        Recording(read_description(data), seed, key_bits, refinements, min_bin, assessments).run(out, quiet=False)
+        require_family(context, model)
+        scorecard = model == SCORECARD
+        plan = TrainingPlan(refinements=refinements) if scorecard else boosting_plan(trees, DEPTH, None, TURNS, seed)
+        Recording(read_description(data), seed, key_bits, plan, min_bin, assessments).run(out, quiet=False)
     console.print(f"written to {out}: {out.stat().st_size / 1e6:,.1f} MB", soft_wrap=True)
 
 
@@ -185,7 +198,7 @@ def _show(name: str, report: Report) -> None:
         soft_wrap=True,
     )
     for account in report.accounts:
-        if account.opening in ("RunSpec", "ConsortiumSpec"):
+        if account.opening in ("RunSpec", "BoostingSpec", "ConsortiumSpec"):
             revealed = ", ".join(f"{count} x {leak}" for leak, count in account.revealed.items())
             console.print(f"  run {account.transcript[:16]}: {revealed}; planned totals {account.planned_row_totals}")
     for finding in report.findings:

@@ -227,12 +227,27 @@ def test_check_of_nothing_and_of_a_damaged_file_have_their_own_codes(tape: Tape,
 
 
 @pytest.mark.slow
-def test_record_and_check_at_the_length_that_is_deployed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("family", "opening"),
+    [((), "RunSpec"), (("--model", "boosting", "--trees", "3"), "BoostingSpec")],
+    ids=["scorecard", "boosting"],
+)
+def test_record_and_check_at_the_length_that_is_deployed(tmp_path: Path, family: tuple[str, ...], opening: str) -> None:
     write_dataset(tmp_path / "data", 2)
     data, out = str(tmp_path / "data"), tmp_path / "run.transcript"
-    code, output = run("record", "--data", data, "--out", str(out), "--min-bin", str(MINIMUM_BIN), "--assess", "2")
+    plan = ("--min-bin", str(MINIMUM_BIN), "--assess", "2", *family)
+    code, output = run("record", "--data", data, "--out", str(out), *plan)
     assert code == 0, output
     code, output = run("check", str(out), "--data", data, "--json")
     document = json.loads(output)
     assert (code, document["ok"]) == (0, True), output
-    assert len(document["transcripts"][0]["accounts"]) == 3
+    accounts = document["transcripts"][0]["accounts"]
+    assert (len(accounts), [account["opening"] for account in accounts].count(opening)) == (3, 1)
+    assert ": " in run("check", str(out))[1].split("run ")[1]
+
+
+@pytest.mark.parametrize("option", [("--trees", "9"), ("--model", "boosting", "--refinements", "1")])
+def test_an_option_of_the_other_family_is_refused(tmp_path: Path, option: tuple[str, ...]) -> None:
+    out = tmp_path / "run.transcript"
+    code, output = run("record", "--data", str(tmp_path), "--out", str(out), *option)
+    assert (code, "OTHER_FAMILY" in output, out.exists()) == (2, True, False)
