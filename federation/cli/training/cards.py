@@ -65,7 +65,7 @@ def model_card(model: ModelFile) -> ModelCard:
     manifest, facts = model.signed_manifest().manifest, model.training
     training, shared = _training(model), "; counted over all banks of the run" if model.consortium else ""
     created = datetime.datetime.fromtimestamp(facts.created, datetime.UTC)
-    dates = _dates(manifest, facts.run.dates)
+    dates = _dates(manifest, facts.run.said_dates)
     return ModelCard(
         title=f"{_NAMES.get(model.family, 'Credit model')} for small enterprises",
         family=model.family,

@@ -88,7 +88,8 @@ class RunFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the bank is told of its run: rounds and leaks by class; the name and the outcome column of its data, or "".
 
     The rest it knows itself: `as_of` is the date of its own data, `dates` what each data node says of the records that
-    it trained on, both "" where nothing is said; `policies` the hash, in hex, of each node's policy.
+    it trained on, both "" where nothing is said; `policies` the hash, in hex, of each node's policy. `dates` is not set
+    in a file from before nodes said them, which thus stays as it was signed.
     """
 
     dataset: str = ""
@@ -97,7 +98,12 @@ class RunFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     leaks: dict[str, int] = {}
     label: str = ""
     policies: dict[str, str] = {}
-    dates: dict[str, str] = {}
+    dates: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def said_dates(self) -> dict[str, str]:
+        """Return `dates`, none of a file that does not say them."""
+        return {} if isinstance(self.dates, msgspec.UnsetType) else self.dates
 
 
 class TrainingFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -123,11 +123,25 @@ def test_a_district_that_does_not_say_when_its_records_speak_leaves_its_domain_w
 ) -> None:
     model = trained.training.model
     run, nodes = model.training.run, model.signed_manifest().manifest.nodes
-    silent = msgspec.structs.replace(run, dates={entry.party: run.dates[entry.party] for entry in nodes[1:]})
+    silent = msgspec.structs.replace(run, dates={entry.party: run.said_dates[entry.party] for entry in nodes[1:]})
     facts = msgspec.structs.replace(model.training, run=silent)
     rows = {row.domain: row.as_of for row in model_card(msgspec.structs.replace(model, training=facts)).coverage}
     assert rows[nodes[0].domain] == ""
     assert all(rows[entry.domain] for entry in nodes[1:])
+
+
+def test_a_model_from_before_nodes_said_their_dates_is_still_what_its_bank_signed(federation_folder: Path) -> None:
+    path = federation_folder / "bank" / "model.json"
+    model = read_model_file(path)
+    run = msgspec.structs.replace(model.training.run, dates=msgspec.UNSET)
+    older = msgspec.structs.replace(model, training=msgspec.structs.replace(model.training, run=run), signature="")
+    write_model_file(path, sign_model_file(older, read_keys(federation_folder / "bank")))
+    assert "dates" not in json.loads(path.read_bytes())["training"]["run"]
+    shown = credfed("model", "show", federation_folder, "--json")
+    assert shown.exit_code == 0, shown.output
+    assert {row["domain"] for row in json.loads(shown.stdout)["coverage"] if not row["as_of"]} == {
+        entry.domain for entry in model.signed_manifest().manifest.nodes
+    }
 
 
 def test_points_add_up_to_the_score(trained: TrainedFederation, card: ModelCard) -> None:
