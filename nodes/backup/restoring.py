@@ -10,9 +10,11 @@ from __future__ import annotations
 import datetime
 import shutil
 import sqlite3
+import time
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from nodes.backup.archive import DUMP, Manifest, read_backup, restore_postgres
 from nodes.backup.freshness import Standing, cosigned_size, recorded_size
@@ -23,6 +25,8 @@ from nodes.ledger.schema import MIGRATIONS
 from protocols.errors import ConfigurationError, CreditFederationError
 
 NODE_FILE = "node.yaml"
+CLOSING_SECONDS: Final = 10.0
+"""How long a server may take to let go of a session that was closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +110,23 @@ def _require_still(home: Path) -> None:
 def _require_alone(home: Path, draft: Path) -> None:
     """Return if nobody has a ledger in PostgreSQL open: the directory's, or the one into which the draft's dump goes.
 
-    A process that has would go on by a ledger that went back under its feet. Raises: ConfigurationError, codes
+    A process that has would go on by a ledger that went back under its feet. A session that was closed, this process's
+    own among them, is with the server a moment longer: it is waited for. Raises: ConfigurationError, codes
     STILL_RUNNING, and BAD_LEDGER for a database that could not take the dump.
     """
+    limit = time.monotonic() + CLOSING_SECONDS
+    while _any_open(home, draft):
+        if time.monotonic() > limit:
+            text = f"{home / URL_FILE}: a process has the database open: stop what runs from {home} first"
+            raise ConfigurationError(text, code="STILL_RUNNING")
+        time.sleep(0.1)
+
+
+def _any_open(home: Path, draft: Path) -> bool:
     others = _others(draft)
     with suppress(ConfigurationError):  # the directory's own may be gone: that may be why it is replaced
         others += _others(home)
-    if others:
-        text = f"{home / URL_FILE}: a process has the database open: stop what runs from {home} first"
-        raise ConfigurationError(text, code="STILL_RUNNING")
+    return others > 0
 
 
 def _others(folder: Path) -> int:
