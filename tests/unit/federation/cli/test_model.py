@@ -132,7 +132,7 @@ def test_a_district_that_does_not_say_when_its_records_speak_leaves_its_domain_w
 
 def test_a_model_from_before_nodes_said_their_dates_is_still_what_its_bank_signed(federation_folder: Path) -> None:
     path = federation_folder / "bank" / "model.json"
-    model = read_model_file(path)
+    model = read_model_file(path, read_cards(federation_folder / "cards").cards[PartyId("bank")])
     run = msgspec.structs.replace(model.training.run, dates=msgspec.UNSET)
     older = msgspec.structs.replace(model, training=msgspec.structs.replace(model.training, run=run), signature="")
     write_model_file(path, sign_model_file(older, read_keys(federation_folder / "bank")))
