@@ -24,7 +24,7 @@ from msgspec import Meta
 
 from protocols.boosting.trees import Level, Tree
 from protocols.channel.wire import Message, encode
-from protocols.scorecard.messages import FeatureShape, LeakClass, PointTables, RunSpec
+from protocols.scorecard.messages import MOST_SPECIAL, FeatureShape, LeakClass, PointTables, RunSpec
 
 Turn = Annotated[int, Meta(ge=0, lt=16)]
 Step = Annotated[int, Meta(ge=0, lt=1024)]
@@ -59,12 +59,14 @@ class BoostingSpec(RunSpec, frozen=True, kw_only=True):
 class FeatureHistograms(Message, frozen=True):
     """How many training enterprises of each group of fine bins defaulted.
 
-    `features` counts the groups, missing values last; `groups` tells the group of each fine bin. Roots are summed by
-    the same groups. Reveals: names, and sums over at least `minimum_bin` enterprises each.
+    `features` counts the groups, missing values last; `groups` tells the group of each fine bin, and `special` how many
+    bins before that of missing values hold a code each: a turn without folds may sum apart what is one group here.
+    Roots are summed by the same groups. Reveals: names, and sums over at least `minimum_bin` enterprises each.
     """
 
     features: Annotated[tuple[FeatureShape, ...], Meta(max_length=1 << 12)]
     groups: Annotated[tuple[Group, ...], Meta(max_length=1 << 12)]
+    special: Annotated[tuple[Annotated[int, Meta(ge=0, le=MOST_SPECIAL)], ...], Meta(max_length=1 << 12)]
     vector: bytes
 
 

@@ -16,7 +16,7 @@ from protocols.boosting.noise import TreeNoise
 from protocols.boosting.offer import offer_features
 from protocols.boosting.partition import Summary, TurnPartition
 from protocols.boosting.rows import EncryptedRows, Weighing
-from protocols.boosting.totals import honest_totals, mask_totals
+from protocols.boosting.totals import honest_totals
 from protocols.boosting.trees import Level, PointedTree, Tree, fits, leaf_count
 from protocols.channel.envelope import Channel, Envelope
 from protocols.channel.identity import Randomness
@@ -27,6 +27,7 @@ from protocols.scorecard import messages as m
 from protocols.scorecard.arithmetic import TOTAL_BITS, histogram_packing, masked_sums
 from protocols.scorecard.histograms import noisy_shapes
 from protocols.scorecard.node_role import Handlers, NodeRole, Sent, Site, require
+from protocols.scorecard.releases import mask_totals
 from protocols.scorecard.rows import BinnedRows
 
 
@@ -75,7 +76,8 @@ class NodeBoosting(NodeRole):
         noise = self._noise.histograms(count)
         features, added = noisy_shapes(features, noise, self._randomness)
         sums = masked_sums(cells, histogram_packing(len(labels), bits, noise.bound), self._randomness, noise=added)
-        return [self._channel.wrap(self._bank, b.FeatureHistograms(features, groups, sums.to_bytes()))]
+        special = tuple(feature.special for feature in rows.features)
+        return [self._channel.wrap(self._bank, b.FeatureHistograms(features, groups, special, sums.to_bytes()))]
 
     # ---- a turn
 
@@ -183,7 +185,8 @@ class NodeBoosting(NodeRole):
         self._releases, self._turn, self._level = self._releases + 1, self._turn + 1, -1
         self._gradients, self._partition = None, None
         told = f"totals/{tables.release}/{tables.rows}/{self._cohort_name}"
-        masked = mask_totals(self._channel, self.spec, self._bank_key, told, total.tolist(), self._randomness)
+        nodes = [node.party for node in self.spec.nodes]
+        masked = mask_totals(self._channel, nodes, self._bank_key, told, total.tolist(), self._randomness)
         return [self._channel.wrap(self._bank, m.MaskedTotals(tables.release, masked), sealed=False)]
 
     def _check_tables(self, tables: b.TreeTables) -> None:

@@ -61,13 +61,6 @@ def special_groups(groups: Group, special: int) -> int:
     return len(set(groups[first:-1]) - set(groups[:first]))
 
 
-def special_bins(groups: Group, special: int) -> int:
-    """Return how many fine bins before that of missing values the last `special` groups hold: the bank's view."""
-    alone = groups.count(groups[-1]) == 1
-    first = max(groups) + (0 if alone else 1) - special
-    return sum(group >= first for group in groups[:-1])
-
-
 def open_offer(
     message: FeatureHistograms,
     domain: str,
@@ -82,14 +75,16 @@ def open_offer(
     `noise` and `smallest` are as `open_histograms` takes them.
     Raises: MalformedMessage, VerificationFailed.
     """
-    if len(message.groups) != len(message.features):
+    if not len(message.groups) == len(message.special) == len(message.features):
         raise MalformedMessage(f"{len(message.groups)} groupings of {len(message.features)} features")
-    for groups, shape in zip(message.groups, message.features, strict=True):
+    for groups, special, shape in zip(message.groups, message.special, message.features, strict=True):
         if not groups or not is_grouping(groups, len(groups)) or len(shape.counts) != group_count(groups):
             raise MalformedMessage("a feature's groups do not match its counts")
+        if special >= len(groups):
+            raise MalformedMessage(f"{special} special bins of {len(groups)}")
     histograms = open_histograms(BinHistograms(message.features, message.vector), domain, rows, key, noise, smallest)
     shapes = [
-        Shape(len(groups), shape.ordered, signs.get((domain, shape.name), 0), special_bins(groups, shape.special))
-        for groups, shape in zip(message.groups, message.features, strict=True)
+        Shape(len(groups), shape.ordered, signs.get((domain, shape.name), 0), special)
+        for groups, special, shape in zip(message.groups, message.special, message.features, strict=True)
     ]
     return shapes, histograms

@@ -1,4 +1,4 @@
-"""Totals of a turn's trees, as every party counts them, and a node's masked share of their release."""
+"""Totals of a turn's trees, as every party counts them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,6 @@ from numpy.typing import NDArray
 
 from protocols.boosting.arithmetic import fold_of
 from protocols.boosting.trees import PointedTree
-from protocols.channel.envelope import Channel
-from protocols.channel.identity import PartyId, Randomness
-from protocols.masks import zero_sum_masks
-from protocols.paillier import PublicKey
-from protocols.scorecard.arithmetic import encrypt_for_owner, total_packing
-from protocols.scorecard.messages import RunSpec
 from protocols.scorecard.rows import BinnedRows
 
 Integers = NDArray[np.int64]
@@ -43,18 +37,3 @@ def offsets(lowest: Sequence[int], count: int, training_rows: int, folds: int) -
     found = np.full(count, sum(lowest), dtype=np.int64)
     found[:training_rows] = np.asarray(of_fold, dtype=np.int64)[fold_of(training_rows, folds)]
     return found
-
-
-def mask_totals(
-    channel: Channel, spec: RunSpec, key: PublicKey, told: str, totals: list[int], randomness: Randomness
-) -> bytes:
-    """Return totals packed, masked and encrypted; they open only as the sum over all nodes that were told the same.
-
-    `told` names the release and the cohort. Reveals: nothing short of the whole sum.
-    """
-    plain = total_packing(key.bits).pack(totals)
-    peers = {n.party: channel.cards[PartyId(n.party)].mask_key for n in spec.nodes if n.party != channel.keys.party}
-    salt = channel.transcript + told.encode()
-    masks = zero_sum_masks(channel.keys.party, channel.keys.mask, peers, salt, len(plain), key.n)
-    masked = [(value + mask) % key.n for value, mask in zip(plain, masks, strict=True)]
-    return encrypt_for_owner(key, masked, randomness).to_bytes()

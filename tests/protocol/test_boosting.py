@@ -13,8 +13,9 @@ from protocols.boosting.plaintext import train_pooled
 from protocols.boosting.serving import leaves_of, open_part, places
 from protocols.channel.wire import encode
 from protocols.credit.metrics import auc
-from protocols.scorecard.messages import LeakClass, PointTables
+from protocols.scorecard.messages import FeatureShape, LeakClass, PointTables
 from protocols.scorecard.model import BankRows
+from protocols.scorecard.rows import BinnedRows
 
 from .boosting_network import BoostingNetwork
 from .network import BANK, RecordingSite, economy
@@ -27,6 +28,15 @@ def trained(features: dict[str, int], plan: BoostingPlan, minimum_bin: int, stre
     network = BoostingNetwork(rows, BankRows(rows.pop("bank"), bad, TRAINING), plan, minimum_bin)
     network.run()
     return network
+
+
+def with_code(rows: BinnedRows, holders: int) -> BinnedRows:
+    """The first feature in five bins of its order, one of a code that every so many-th row has, and one missing."""
+    codes = rows.codes.copy()
+    codes[:, 0] = np.where(np.arange(len(codes)) % (TRAINING // holders) == 0, 5, np.minimum(codes[:, 0], 4))
+    counts = tuple(np.bincount(codes[:TRAINING, 0], minlength=7).tolist())
+    first, *others = rows.features
+    return BinnedRows((FeatureShape(first.name, True, counts, special=1), *others), codes)
 
 
 SIGNED = BoostingPlan(trees=12, group=2, signs={("tax", "f0"): 1, ("tax", "f1"): -1, (BANK, "f0"): -1})
@@ -60,6 +70,25 @@ def test_federated_trees_equal_the_pooled_oracle_exactly(
         leaks = Counter(leak for _, leak in site.releases)
         assert leaks[LeakClass.ROW_TOTALS] == plan.row_totals
         assert set(leaks) <= {LeakClass.ROW_TOTALS, LeakClass.AGGREGATE}
+
+
+@pytest.mark.parametrize("minimum_bin", [20, 24], ids=["alone in every fold", "joined until all rows are summed"])
+@pytest.mark.parametrize("outcome", [0, 1])
+def test_a_code_stays_outside_the_order_however_few_firms_have_it(minimum_bin: int, outcome: int) -> None:
+    """With folds, a code's bin may be too small to be summed; in later turns it is not, and no number then either."""
+    rows, bad = economy(7, {"bank": 1, "tax": 2, "social": 1}, 0.9)
+    rows["tax"] = with_code(rows["tax"], 28)
+    bad[rows["tax"].codes[:, 0] == 5] = outcome
+    plan = BoostingPlan(trees=24, group=4)
+    network = BoostingNetwork(rows, BankRows(rows.pop("bank"), bad, TRAINING), plan, minimum_bin)
+    network.run()
+    nodes = {name: (str(name), site.rows) for name, site in network.sites.items()}
+    assert network.spec.folds == 4
+    result = network.bank.result
+    assert result is not None
+    assert result.model == train_pooled(BANK, network.data, nodes, plan, minimum_bin).model
+    used = {split.left for tree in result.model.trees["tax"] for level in tree.tree.levels for split in level if split}
+    assert any(len(left) == 7 and left[5] != left[4] for left in used)
 
 
 def test_what_is_served_adds_up_to_what_was_trained() -> None:
