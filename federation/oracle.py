@@ -1,5 +1,7 @@
 """What training on pooled plaintext would give: the comparison of `--compare`, which breaks every promise here.
 
+Each oracle returns the test rows' log-odds of good. Shapes: (test rows,).
+
 It takes everybody's rows in one process. It exists to show what the federation costs in accuracy, on data whose owner
 may pool it anyway, and must never run in a real federation.
 """
@@ -35,28 +37,37 @@ class PooledRows:
     bad: NDArray[np.int64]
     training_rows: int
 
+    @property
+    def test_bad(self) -> NDArray[np.int64]:
+        """Return the outcomes of the test rows."""
+        return self.bad[self.training_rows :]
 
-def centralised_scorecard(pooled: PooledRows, features: Mapping[PartyId, Sequence[BinnedFeature]]) -> Validation:
-    """Return the test quality of exact logistic regression on the same bins and the same selected features."""
+    def quality(self, log_odds: Floats) -> Validation:
+        """Return how well such log-odds of good rank and calibrate the test rows."""
+        return validate(log_odds, self.test_bad)
+
+
+def centralised_scorecard(pooled: PooledRows, features: Mapping[PartyId, Sequence[BinnedFeature]]) -> Floats:
+    """Train exact logistic regression on the same bins and the same selected features."""
     columns = [
         np.asarray(feature.woe, dtype=np.float64)[pooled.binned[party].codes[:, index]] / WOE_SCALE
         for party, binned in features.items()
         for index, feature in enumerate(binned)
         if feature.selected
     ]
-    n, test = pooled.training_rows, pooled.bad[pooled.training_rows :]
+    n = pooled.training_rows
     if not columns:
-        return validate(np.zeros(len(test)), test)
+        return np.zeros(len(pooled.test_bad))
     matrix = np.column_stack(columns)
     model = LogisticRegression(C=1e6, max_iter=5000, tol=1e-8).fit(matrix[:n], pooled.bad[:n])
-    return validate(-np.asarray(model.decision_function(matrix[n:]), dtype=np.float64), test)
+    return -np.asarray(model.decision_function(matrix[n:]), dtype=np.float64)
 
 
-def gradient_boosting(pooled: PooledRows, seed: int) -> Validation:
-    """Return the test quality of XGBoost on the pooled raw features, unconstrained."""
-    n, test = pooled.training_rows, pooled.bad[pooled.training_rows :]
+def gradient_boosting(pooled: PooledRows, seed: int) -> Floats:
+    """Train XGBoost on the pooled raw features, unconstrained."""
+    n = pooled.training_rows
     if not pooled.raw:
-        return validate(np.zeros(len(test)), test)
+        return np.zeros(len(pooled.test_bad))
     kinds = ["q" if column.dtype == np.float64 else "c" for column in pooled.raw]
     matrix = np.column_stack([_numeric(column) for column in pooled.raw])
     train, rest = (
@@ -74,12 +85,12 @@ def gradient_boosting(pooled: PooledRows, seed: int) -> Validation:
         "nthread": 1,
     }
     model = xgboost.train(settings, train, num_boost_round=300)
-    return validate(-np.asarray(model.predict(rest, output_margin=True), dtype=np.float64), test)
+    return -np.asarray(model.predict(rest, output_margin=True), dtype=np.float64)
 
 
-def additive_boosting(pooled: PooledRows, depth: int, seed: int) -> Validation:
-    """Return the test quality of XGBoost on the same fine bins, each tree on the features of one domain."""
-    n, test = pooled.training_rows, pooled.bad[pooled.training_rows :]
+def additive_boosting(pooled: PooledRows, depth: int, seed: int) -> Floats:
+    """Train XGBoost on the same fine bins, each tree on the features of one domain."""
+    n = pooled.training_rows
     columns: list[Floats] = []
     domains: list[list[int]] = []
     for rows in pooled.binned.values():
@@ -88,7 +99,7 @@ def additive_boosting(pooled: PooledRows, depth: int, seed: int) -> Validation:
             codes = rows.codes[:, index].astype(np.float64)
             columns.append(np.where(codes == missing, np.nan, codes))
     if not columns:
-        return validate(np.zeros(len(test)), test)
+        return np.zeros(len(pooled.test_bad))
     matrix = np.column_stack(columns)
     settings = {
         "objective": "binary:logistic",
@@ -100,8 +111,7 @@ def additive_boosting(pooled: PooledRows, depth: int, seed: int) -> Validation:
         "nthread": 1,
     }
     model = xgboost.train(settings, xgboost.DMatrix(matrix[:n], label=pooled.bad[:n]), num_boost_round=100)
-    predicted = model.predict(xgboost.DMatrix(matrix[n:]), output_margin=True)
-    return validate(-np.asarray(predicted, dtype=np.float64), test)
+    return -np.asarray(model.predict(xgboost.DMatrix(matrix[n:]), output_margin=True), dtype=np.float64)
 
 
 def _numeric(column: Column) -> Floats:

@@ -111,6 +111,7 @@ BENCH: Final = Menu(
         "What to measure": [
             Entry("paillier", "bench.paillier:paillier", "The Paillier engine, next to naive phe."),
             Entry("training", "bench.training:training", "A scorecard, one tree, and a boosting run."),
+            Entry("accuracy", "bench.accuracy:accuracy", "What the federation costs in AUC, over drawn settings."),
             Entry("nodes", "bench.nodes:nodes", "One cohort with few data nodes and with many."),
             Entry("assessment", "bench.assessment:assessment", "Assessments over six processes."),
             Entry("audit", "bench.audit:audit", "The audit log: appends, proofs, verification of the whole."),

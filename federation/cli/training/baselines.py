@@ -81,12 +81,12 @@ def compare(
         exact = None
         if plan.rho:
             alike = train_pooled(federation.lead, training.data, nodes, plan)
-            exact = validate(alike.calibration.log_odds(alike.totals)[n:], training.data.bad[n:])
-        same = centralised_scorecard(pooled, training.scorecard.features)
-        return Comparison(same, gradient_boosting(pooled, seed), without_noise=exact)
+            exact = pooled.quality(alike.calibration.log_odds(alike.totals)[n:])
+        same = pooled.quality(centralised_scorecard(pooled, training.scorecard.features))
+        return Comparison(same, pooled.quality(gradient_boosting(pooled, seed)), without_noise=exact)
     boosted = boost_pooled(federation.lead, training.data, nodes, replace(plan, rho=0), minimum_bin)
-    same, additive = validate(boosted.log_odds[n:], training.data.bad[n:]), additive_boosting(pooled, plan.depth, seed)
-    return Comparison(same, gradient_boosting(pooled, seed), additive, same if plan.rho else None)
+    same, additive = (pooled.quality(z) for z in (boosted.log_odds[n:], additive_boosting(pooled, plan.depth, seed)))
+    return Comparison(same, pooled.quality(gradient_boosting(pooled, seed)), additive, same if plan.rho else None)
 
 
 def split_domains(federation: LocalFederation) -> dict[PartyId, tuple[PartyId, ...]]:

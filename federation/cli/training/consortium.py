@@ -179,9 +179,8 @@ def compare_consortium(
     raw += [_own_column(federation, name, cohorts, rows, spec.rows) for name in spec.columns]
     own = {lead: BinnedRows(training.banks[lead].data.rows.features, codes)} if spec.columns else {}
     pooled = PooledRows(own | binned, raw, bad, spec.training_rows)
-    return Comparison(
-        centralised_scorecard(pooled, training.pooled.scorecard.features), gradient_boosting(pooled, seed)
-    )
+    same = centralised_scorecard(pooled, training.pooled.scorecard.features)
+    return Comparison(pooled.quality(same), pooled.quality(gradient_boosting(pooled, seed)))
 
 
 def _own_column(
