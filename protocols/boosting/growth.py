@@ -216,10 +216,9 @@ class Grower:
 
     def _choose(self, tree: _Growing) -> Level:
         splits: list[Split | None] = []
-        shrinkage, last = self._shrinkage, self._level == self._rules.depth - 1
         for leaf in tree.leaves:
             sums = None if leaf.sums is None else [*leaf.sums.items()]
-            best = None if sums is None else best_split(sums, self._shapes, shrinkage, last, leaf.bounds)
+            best = None if sums is None else best_split(sums, self._shapes, self._shrinkage, leaf.bounds)
             splits.append(None if best is None else best.split)
         return tuple(splits)
 

@@ -25,6 +25,9 @@ from protocols.scorecard.themes import ThemeNames
 GROUP: Final = 4
 """Trees that a party grows side by side; in the first turn, each on all folds but its own: no row is lost to tests."""
 
+SHARE: Final = 2 / 3
+"""Share of a party's features that a tree is open to, drawn anew for each: trees of a group differ by it."""
+
 FOLD_MINIMA: Final = 4
 """A fold holds at least so many times the fewest enterprises that may be summed."""
 
@@ -53,7 +56,7 @@ class BoostingPlan:
     depth: int = 3
     row_totals: int = 3
     group: int = GROUP
-    share: float = 0.5
+    share: float = SHARE
     seed: int = 0
     shrinkage: Shrinkage = field(default_factory=Shrinkage)
     rules: BinningRules = DEFAULT_RULES

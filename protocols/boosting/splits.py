@@ -39,16 +39,14 @@ class Shape:
 class Shrinkage:
     """How boldly leaves are cut and filled.
 
-    Units: `penalty` and `least_curvature` in rows' curvature, at most 1/4 each; `least_share` of the leaf's curvature
-    for either child, above the last level: beside a small one, groups of bins would be coarse; `step_limit` in
-    log-odds; `learning_rate` is the share of a leaf's step that one tree takes; `least_gain` is twice a log-likelihood;
+    Units: `penalty` and `least_curvature` in rows' curvature, at most 1/4 each; `step_limit` in log-odds;
+    `learning_rate` is the share of a leaf's step that one tree takes; `least_gain` is twice a log-likelihood;
     `variance` is that of the noise in a leaf's sums, in squared residuals.
     """
 
     learning_rate: float = 0.07
     penalty: float = 5.0
     least_curvature: float = 2.0
-    least_share: float = 0.05
     step_limit: float = 2.0
     least_gain: float = 0.0
     variance: float = 0.0
@@ -97,24 +95,21 @@ def best_split(
     sums: Sequence[tuple[int, GroupSums]],
     shapes: Sequence[Shape],
     shrinkage: Shrinkage,
-    last: bool,
     bounds: Bounds = UNBOUNDED,
 ) -> Candidate | None:
     """Return the split with the highest gain over all features, the first among equals; None if nothing is gained.
 
-    `last` tells that the children will not be split again; `bounds` are those of the leaf's steps.
+    `bounds` are those of the leaf's steps.
     """
     best: Candidate | None = None
     for feature, found in sums:
-        candidate = _split_of(feature, found, shapes[feature], shrinkage, last, bounds)
+        candidate = _split_of(feature, found, shapes[feature], shrinkage, bounds)
         if candidate is not None and (best is None or candidate.gain > best.gain):
             best = candidate
     return best
 
 
-def _split_of(
-    feature: int, sums: GroupSums, shape: Shape, shrinkage: Shrinkage, last: bool, bounds: Bounds
-) -> Candidate | None:
+def _split_of(feature: int, sums: GroupSums, shape: Shape, shrinkage: Shrinkage, bounds: Bounds) -> Candidate | None:
     """Try every cut of the groups in order; those that stand outside it each go to the side that gains more.
 
     Groups of an unordered feature are put in the order of their steps first. Empty groups go right: like the sums, a
@@ -130,7 +125,7 @@ def _split_of(
     sign = shape.sign if shape.ordered else 0
 
     def gains_of(r: Integers, h: Integers) -> Floats:
-        gains = _gains(r, h, total, shrinkage, last)
+        gains = _gains(r, h, total, shrinkage)
         if not sign:
             return gains
         fall = _steps(r, h, shrinkage, bounds) - _steps(total[0] - r, total[1] - h, shrinkage, bounds)
@@ -150,12 +145,11 @@ def _split_of(
     return Candidate(Split(feature, tuple(group in left for group in sums.groups)), float(gains.max()))
 
 
-def _gains(residual: Integers, curvature: Integers, total: tuple[int, int], shrinkage: Shrinkage, last: bool) -> Floats:
+def _gains(residual: Integers, curvature: Integers, total: tuple[int, int], shrinkage: Shrinkage) -> Floats:
     rest_r, rest_h = total[0] - residual, total[1] - curvature
     gains = shrinkage.gain(residual, curvature) + shrinkage.gain(rest_r, rest_h)
     gains -= shrinkage.gain(np.array([total[0]]), np.array([total[1]]))[0]
-    share = 0.0 if last else shrinkage.least_share * total[1]
-    least = max(shrinkage.least_curvature * RESIDUAL_SCALE, share)
+    least = shrinkage.least_curvature * RESIDUAL_SCALE
     return np.where((curvature >= least) & (rest_h >= least), gains, -np.inf)
 
 

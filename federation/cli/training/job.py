@@ -25,7 +25,7 @@ from nodes.features import load_catalogue
 from nodes.policy import PrivacyRules, TrainingRules, usual_policy
 from nodes.sources import DatasetDescription
 from nodes.sources.strays import stray_texts
-from protocols.boosting.model import GROUP, BoostingPlan
+from protocols.boosting.model import GROUP, SHARE, BoostingPlan
 from protocols.boosting.splits import Shrinkage
 from protocols.credit.binning import DEFAULT_RULES, BinningRules, Direction
 from protocols.credit.logistic import Signs
@@ -42,6 +42,9 @@ MOST_BOLD: Final = 0.3
 
 NOISY_TREES: Final = 40
 """Most trees a party grows where sums carry noise: each step more makes the noise of all wider."""
+
+NOISY_SHARE: Final = 0.5
+"""Share of its features that a tree is open to where sums carry noise: each feature more makes it wider, too."""
 
 
 class Monotone(StrEnum):
@@ -212,6 +215,7 @@ def boosting_plan(
         depth,
         row_totals,
         group,
+        share=NOISY_SHARE if rho else SHARE,
         seed=seed,
         shrinkage=shrinkage,
         themes=catalogue_themes(),

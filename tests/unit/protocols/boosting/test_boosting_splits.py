@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from protocols.boosting.offer import special_bins, special_groups
+from protocols.boosting.offer import special_groups
 from protocols.boosting.splits import GroupSums, Shape, Shrinkage, best_split
 from protocols.boosting.trees import Split, Tree, fits
 from protocols.scorecard.arithmetic import RESIDUAL_SCALE
 
-BOLD = Shrinkage(penalty=0.01, least_curvature=1.0, least_share=0.0)
+BOLD = Shrinkage(penalty=0.01, least_curvature=1.0)
 
 
 def sums(residual: list[float], curvature: list[float], groups: tuple[int, ...] | None = None) -> GroupSums:
@@ -19,8 +19,8 @@ def sums(residual: list[float], curvature: list[float], groups: tuple[int, ...] 
 
 
 def test_missing_values_go_to_the_side_that_is_like_them() -> None:
-    like_low = best_split([(0, sums([-5, -5, 5, 5, -4], [4] * 5))], [Shape(5, True)], BOLD, last=True)
-    like_high = best_split([(0, sums([-5, -5, 5, 5, 4], [4] * 5))], [Shape(5, True)], BOLD, last=True)
+    like_low = best_split([(0, sums([-5, -5, 5, 5, -4], [4] * 5))], [Shape(5, True)], BOLD)
+    like_high = best_split([(0, sums([-5, -5, 5, 5, 4], [4] * 5))], [Shape(5, True)], BOLD)
     assert like_low is not None
     assert like_high is not None
     assert like_low.split.left == (True, True, False, False, True)
@@ -30,8 +30,8 @@ def test_missing_values_go_to_the_side_that_is_like_them() -> None:
 def test_codes_stand_outside_the_order_and_each_goes_to_the_side_that_is_like_it() -> None:
     """Bins 4 and 5 hold codes. As the highest values in order, the one like the low end would stay with the high."""
     found = [(0, sums([-5, -5, 5, 5, -6, 6, 0], [4] * 6 + [0]))]
-    apart = best_split(found, [Shape(7, True, special=2)], BOLD, last=True)
-    ordered = best_split(found, [Shape(7, True)], BOLD, last=True)
+    apart = best_split(found, [Shape(7, True, special=2)], BOLD)
+    ordered = best_split(found, [Shape(7, True)], BOLD)
     assert apart is not None
     assert ordered is not None
     assert apart.split.left == (True, True, False, False, True, False, False)
@@ -40,35 +40,35 @@ def test_codes_stand_outside_the_order_and_each_goes_to_the_side_that_is_like_it
 
 def test_a_code_that_shares_its_group_with_values_in_order_stays_with_them() -> None:
     found = [(0, sums([-5, -5, 5, -4], [4] * 4, (0, 1, 2, 2, 3)))]
-    best = best_split(found, [Shape(5, True, special=1)], BOLD, last=True)
+    best = best_split(found, [Shape(5, True, special=1)], BOLD)
     assert best is not None
     assert best.split.left == (True, True, False, False, True)
 
 
 def test_a_split_of_noisy_sums_gains_more_than_noise_would() -> None:
     found = [(0, sums([-6, 6, 0], [20, 20, 0]))]
-    assert best_split(found, [Shape(3, True)], BOLD, last=True) is not None
-    assert best_split(found, [Shape(3, True)], BOLD.under(400.0), last=True) is None
+    assert best_split(found, [Shape(3, True)], BOLD) is not None
+    assert best_split(found, [Shape(3, True)], BOLD.under(400.0)) is None
     assert BOLD.under(0.0) == BOLD
     noisy = BOLD.under(25.0)
     steps = [abs(float(s.step(np.int64(8 * RESIDUAL_SCALE), np.int64(20 * RESIDUAL_SCALE)))) for s in (BOLD, noisy)]
     assert steps[1] < steps[0]
 
 
-def test_bank_and_node_agree_on_which_groups_hold_codes() -> None:
-    for groups, special in [((0, 1, 2, 3, 4), 2), ((0, 1, 1, 2, 3), 2), ((0, 1, 2, 2), 1), ((0, 0, 1, 1, 2), 0)]:
-        told = special_groups(groups, special)
-        bins = special_bins(groups, told)
-        apart = {g for g in groups if all(i >= len(groups) - 1 - special for i, h in enumerate(groups) if h == g)}
-        assert {groups[i] for i in range(len(groups) - 1 - bins, len(groups) - 1)} == apart - (
-            {groups[-1]} if groups.count(groups[-1]) == 1 else set()
-        )
+def test_groups_that_hold_codes_alone_are_reported_apart() -> None:
+    for groups, special, told in [
+        ((0, 1, 2, 3, 4), 2, 2),
+        ((0, 1, 1, 2, 3), 2, 1),
+        ((0, 1, 2, 2), 1, 1),
+        ((0, 0, 1, 1, 2), 0, 0),
+    ]:
+        assert special_groups(groups, special) == told
 
 
 def test_categories_are_cut_by_their_steps_and_numbers_in_their_order() -> None:
     found = sums([5, -5, 5, -5, 0], [4, 4, 4, 4, 0])
-    category = best_split([(0, found)], [Shape(5, False)], BOLD, last=True)
-    number = best_split([(0, found)], [Shape(5, True)], BOLD, last=True)
+    category = best_split([(0, found)], [Shape(5, False)], BOLD)
+    number = best_split([(0, found)], [Shape(5, True)], BOLD)
     assert category is not None
     assert number is not None
     assert category.split.left == (False, True, False, True, False)
@@ -78,21 +78,18 @@ def test_categories_are_cut_by_their_steps_and_numbers_in_their_order() -> None:
 def test_bins_of_one_group_stay_together_and_the_best_feature_wins() -> None:
     weak = sums([-1, 1], [4, 4], (0, 0, 1))
     strong = sums([-9, 9], [4, 4], (0, 1, 1))
-    best = best_split([(0, weak), (1, strong)], [Shape(3, True)] * 2, BOLD, last=True)
+    best = best_split([(0, weak), (1, strong)], [Shape(3, True)] * 2, BOLD)
     assert best is not None
     assert best.split == Split(1, (True, False, False))
 
 
 def test_a_child_with_little_curvature_is_not_set_apart() -> None:
     found = [(0, sums([9, -1, -1], [0.5, 40, 40]))]
-    assert best_split(found, [Shape(3, True)], Shrinkage(penalty=0.01, least_curvature=41.0), last=True) is None
-    lopsided = [(0, sums([9, -9, 0], [4, 96, 0]))]
-    assert best_split(lopsided, [Shape(3, True)], Shrinkage(penalty=0.01, least_share=0.05), last=True) is not None
-    assert best_split(lopsided, [Shape(3, True)], Shrinkage(penalty=0.01, least_share=0.05), last=False) is None
+    assert best_split(found, [Shape(3, True)], Shrinkage(penalty=0.01, least_curvature=41.0)) is None
 
 
 def test_nothing_gained_is_no_split() -> None:
-    assert best_split([(0, sums([0, 0, 0], [9, 9, 9]))], [Shape(3, True)], BOLD, last=True) is None
+    assert best_split([(0, sums([0, 0, 0], [9, 9, 9]))], [Shape(3, True)], BOLD) is None
 
 
 def test_leaves_are_numbered_from_the_left() -> None:
