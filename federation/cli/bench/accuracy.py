@@ -62,7 +62,7 @@ def accuracy(
             raise typer.BadParameter(f"known are {', '.join(HARDSHIPS)}", param_hint="--hardship")
         if model not in MODELS:
             raise typer.BadParameter(f"known are {', '.join(MODELS)}", param_hint="--model")
-        plan = TrainingPlan() if model == "scorecard" else boosting_plan(trees, 3, None, 3, seed=0)
+        plan = TrainingPlan(further=1) if model == "scorecard" else boosting_plan(trees, 3, None, 3, seed=0)
         drawn = range(first_seed, first_seed + seeds)
         from federation.local.accuracy_bench import measure_accuracy  # seconds to load, if it is measured
 
