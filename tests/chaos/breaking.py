@@ -187,7 +187,7 @@ def small_disks(folder: Path, parties: tuple[PartyId, ...]) -> Iterator[None]:
             aside = home.with_name(f"{party}.aside")
             home.rename(aside)
             home.mkdir(mode=0o700)
-            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=0700", "tmpfs", str(home)], check=True)
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m,mode=0700", "tmpfs", str(home)], check=True)
             mounted.callback(subprocess.run, ["umount", "-l", str(home)], check=True)
             shutil.copytree(aside, home, dirs_exist_ok=True)
             shutil.rmtree(aside)
